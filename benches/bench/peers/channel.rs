@@ -1,0 +1,184 @@
+//! A socket or a pipe between two processes, moved by hand.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use glib::{ControlFlow, IOCondition, MainContext, MainLoop, Priority};
+use glib_unix::fd_source_new;
+use legwork_benches::data::{Call, Note};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::native::{Child, Program};
+use crate::Result;
+use crate::machine::sibling;
+
+/// A child that waits until this end of its socket is gone.
+pub(crate) struct Waiting {
+    _end: File,
+    child: Child,
+}
+
+impl Waiting {
+    pub(crate) fn start() -> Result<Self> {
+        let (end, child) = start(&["wait"])?;
+        Ok(Waiting { _end: end, child })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+}
+
+/// A blocking echo in a child, and this end of its socket.
+pub(crate) struct Echo {
+    end: File,
+    child: Child,
+}
+
+impl Echo {
+    pub(crate) fn start() -> Result<Self> {
+        let (end, child) = start(&["echo"])?;
+        Ok(Echo { end, child })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.pid()
+    }
+
+    /// `calls` round trips by blocking reads and writes: the floor of all floors.
+    pub(crate) fn call_blocking(&self, calls: usize) -> Result<()> {
+        let mut bytes = [1; size_of::<Call>()];
+        for _ in 0..calls {
+            (&self.end).write_all(&bytes)?;
+            (&self.end).read_exact(&mut bytes)?;
+        }
+        Ok(())
+    }
+
+    /// `calls` round trips through one source on `context`: each answer that arrives sends the next call.
+    pub(crate) fn call_from(&self, context: &MainContext, calls: usize) -> Result<()> {
+        let end = self.end.try_clone()?;
+        let main_loop = MainLoop::new(Some(context), false);
+        let left = Arc::new(AtomicUsize::new(calls));
+        let source = fd_source_new(
+            self.end.as_raw_fd(),
+            IOCondition::IN | IOCondition::HUP,
+            None,
+            Priority::DEFAULT,
+            {
+                let (main_loop, left) = (main_loop.clone(), left.clone());
+                move |_, _| {
+                    let mut bytes = [0; size_of::<Call>()];
+                    let read = (&end).read_exact(&mut bytes);
+                    let last = left.fetch_sub(1, Relaxed) == 1;
+                    if read.is_err() || last || (&end).write_all(&bytes).is_err() {
+                        main_loop.quit();
+                        return ControlFlow::Break;
+                    }
+                    ControlFlow::Continue
+                }
+            },
+        );
+        source.attach(Some(context));
+        (&self.end).write_all(&[1; size_of::<Call>()])?;
+        main_loop.run();
+        match left.load(Relaxed) {
+            0 => Ok(()),
+            left => Err(format!("the echo ended with {left} calls to go").into()),
+        }
+    }
+}
+
+/// A child that writes messages when told to.
+pub(crate) struct Notes {
+    end: File,
+    _child: Child,
+    count: usize,
+}
+
+impl Notes {
+    pub(crate) fn start(count: usize) -> Result<Self> {
+        let (end, child) = start(&["notes", &count.to_string()])?;
+        Ok(Notes {
+            end,
+            _child: child,
+            count,
+        })
+    }
+
+    /// Has the child write its messages, and reads them one by one.
+    pub(crate) fn receive(&self) -> Result<()> {
+        (&self.end).write_all(&[1])?;
+        let mut note = [0; size_of::<Note>()];
+        for _ in 0..self.count {
+            (&self.end).read_exact(&mut note)?;
+        }
+        Ok(())
+    }
+}
+
+fn start(words: &[&str]) -> Result<(File, Child)> {
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    let child = Program::new(&sibling("bench-peer")?, words)?.spawn_with_end(&theirs)?;
+    Ok((File::from(ours), child))
+}
+
+/// A child that fills memory and writes it into a pipe, and the memory that keeps what arrives.
+pub(crate) struct Pipe {
+    end: File,
+    orders: File,
+    _child: Child,
+    kept: Vec<u8>,
+}
+
+impl Pipe {
+    /// A pipe as it comes, and a child that fills new memory for each transfer, as a job does that makes its result.
+    pub(crate) fn fresh(len: usize) -> Result<Self> {
+        Self::start("fresh", len, false)
+    }
+
+    /// The largest pipe that an ordinary user gets, and a child that fills the same memory again and again.
+    pub(crate) fn whole(len: usize) -> Result<Self> {
+        Self::start("whole", len, true)
+    }
+
+    /// The same pipe, and a child that never has all the bytes at once.
+    pub(crate) fn pieces(len: usize) -> Result<Self> {
+        Self::start("pieces", len, true)
+    }
+
+    fn start(how: &str, len: usize, large: bool) -> Result<Self> {
+        let (end, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+        let (their_orders, orders) = pipe_with(PipeFlags::CLOEXEC)?;
+        if large {
+            rustix::pipe::fcntl_setpipe_size(&end, 1 << 20)?;
+        }
+        let child = Program::new(&sibling("bench-peer")?, &[how, &len.to_string()])?
+            .spawn_with_orders(&theirs, &their_orders)?;
+        // Touched: kept memory has its pages.
+        Ok(Pipe {
+            end: File::from(end),
+            orders: File::from(orders),
+            _child: child,
+            kept: vec![1; len],
+        })
+    }
+
+    /// One transfer: when filling started, by the child's clock, and the bytes as they lie here.
+    pub(crate) fn receive(&mut self) -> Result<(u64, &[u8])> {
+        self.orders.write_all(&[1])?;
+        let mut started = [0; 8];
+        self.end.read_exact(&mut started)?;
+        self.end.read_exact(&mut self.kept)?;
+        Ok((u64::from_ne_bytes(started), &self.kept))
+    }
+}

@@ -1,0 +1,20 @@
+//! What Legwork is compared with, written by hand and without Legwork.
+//!
+//! Each does one thing in the shortest way that is right, so that it is a floor and no straw man.
+
+pub(crate) mod by_hand;
+pub(crate) mod channel;
+#[cfg(feature = "peers")]
+pub(crate) mod crates;
+pub(crate) mod native;
+pub(crate) mod wakeups;
+
+/// Runs a control in this process, which is started for that and ruined by it.
+pub(crate) fn control(name: &str) -> crate::Result<()> {
+    match name {
+        "wakeups" => wakeups::forked(),
+        #[cfg(feature = "peers")]
+        "zbus" => crates::serve_zbus(),
+        _ => Err(format!("no control is named {name}").into()),
+    }
+}

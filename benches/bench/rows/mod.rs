@@ -1,0 +1,153 @@
+//! The rows of the benchmark, one question each.
+//!
+//! A row is told to its own process by name and tells back what it found, as JSON on standard output; so a row that
+//! panics, hangs or is killed has lost its own figures only.
+
+mod buffer;
+mod call;
+#[cfg(feature = "peers")]
+mod crates;
+mod floor;
+mod forked;
+pub(crate) mod glib_jobs;
+mod many;
+mod memory;
+mod messages;
+mod spawn;
+mod start;
+mod wakeups;
+
+use std::io::Read;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::report::Row;
+use crate::{Effort, Result};
+
+/// The longest that any row may take: what takes longer hangs.
+const DEADLINE: Duration = Duration::from_secs(300);
+
+/// A question, and who answers it.
+pub(crate) struct Question {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    answer: fn(Effort, &mut Row) -> Result<()>,
+}
+
+/// All rows, in the order of the report.
+pub(crate) const ROWS: &[Question] = &[
+    Question {
+        name: "floor",
+        title: "what this machine charges everybody, without Legwork",
+        answer: floor::answer,
+    },
+    Question {
+        name: "spawn",
+        title: "calling thread blocked by one spawn",
+        answer: spawn::answer,
+    },
+    Question {
+        name: "start",
+        title: "from the spawn call to the job's first line",
+        answer: start::answer,
+    },
+    Question {
+        name: "memory",
+        title: "peak memory of an idle worker",
+        answer: memory::answer,
+    },
+    Question {
+        name: "call",
+        title: "64-byte call to a running job and back",
+        answer: call::answer,
+    },
+    Question {
+        name: "many",
+        title: "the app's main loop beside 1,000 idle workers",
+        answer: many::answer,
+    },
+    Question {
+        name: "wakeups",
+        title: "an idle app with 100 idle workers",
+        answer: wakeups::answer,
+    },
+    Question {
+        name: "buffer",
+        title: "1 GiB from a job to the app",
+        answer: buffer::answer,
+    },
+    Question {
+        name: "forked",
+        title: "a child that uses GLib (scene S1)",
+        answer: forked::answer,
+    },
+    #[cfg(feature = "peers")]
+    Question {
+        name: "crates",
+        title: "64-byte call through other crates",
+        answer: crates::answer,
+    },
+    Question {
+        name: "messages",
+        title: "throughput, for information",
+        answer: messages::answer,
+    },
+];
+
+/// Answers a question in this process and prints the answer for the one that asked.
+pub(crate) fn run_here(name: &str, effort: Effort) -> Result<()> {
+    let question = ROWS
+        .iter()
+        .find(|row| row.name == name)
+        .ok_or("no such row")?;
+    let mut row = Row {
+        name: name.into(),
+        title: question.title.into(),
+        ..Row::default()
+    };
+    row.failure = (question.answer)(effort, &mut row)
+        .err()
+        .map(|error| error.to_string());
+    println!("{}", serde_json::to_string(&row)?);
+    Ok(())
+}
+
+/// Has a question answered by a process of its own.
+pub(crate) fn run_apart(question: &Question, quick: bool) -> Row {
+    let failed = |failure: String| Row {
+        name: question.name.into(),
+        title: question.title.into(),
+        failure: Some(failure),
+        ..Row::default()
+    };
+    ask(question.name, quick).unwrap_or_else(|error| failed(error.to_string()))
+}
+
+fn ask(name: &str, quick: bool) -> Result<Row> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command
+        .args(["--row", name])
+        .args(quick.then_some("--quick"));
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut output = child.stdout.take().ok_or("no pipe")?;
+    let reader = std::thread::spawn(move || {
+        let mut told = String::new();
+        output.read_to_string(&mut told).map(|_| told)
+    });
+    let started = Instant::now();
+    while !reader.is_finished() && started.elapsed() < DEADLINE {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    if !reader.is_finished() {
+        child.kill()?;
+        child.wait()?;
+        return Err(format!("no answer within {} s", DEADLINE.as_secs()).into());
+    }
+    let status = child.wait()?;
+    let told = reader.join().map_err(|_| "the reader panicked")??;
+    serde_json::from_str(&told)
+        .map_err(|_| format!("the row's process told nothing: {status}").into())
+}

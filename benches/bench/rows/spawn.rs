@@ -1,0 +1,127 @@
+//! How long the calling thread is blocked by one start.
+//!
+//! Everybody starts the same program, in turns, and the clock stops when the call returns. Legwork is measured twice:
+//! the plan by itself, which does what the bare call does, and a job, which also makes its control socket, its shared
+//! page and its handle; once as the only job of its context, and once beside another, with which it shares the source
+//! on the main loop. Beside the job also stands a worker's start by hand: the same calls to the kernel, and no library. A child is gone before the next is born, so nobody pays for another's processor time. The app's
+//! memory is touched; in 4 KiB pages, since those are what a fork has to copy the tables of.
+
+use std::path::Path;
+
+use glib::MainContext;
+use legwork::Worker;
+use legwork::prelude::*;
+use legwork::spawn::{Plan, Program};
+use legwork_benches::clock;
+use legwork_benches::jobs::FirstLine;
+
+use crate::machine::sibling;
+use crate::peers::by_hand::ByHand;
+use crate::peers::native::{self, Ballast, Pages};
+use crate::report::{Bar, Entry, Row};
+use crate::samples::{Unit::Nanoseconds, in_turns};
+use crate::{Effort, Result};
+
+const GIB: usize = 1 << 30;
+
+pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
+    hold(row, "app holds 0 GiB", None, effort.of(500, 60))?;
+    hold(
+        row,
+        "app holds 4 GiB, 4 KiB pages",
+        Some(Pages::Small),
+        effort.of(100, 12),
+    )?;
+    hold(
+        row,
+        "app holds 4 GiB, huge pages",
+        Some(Pages::Huge),
+        effort.of(100, 12),
+    )
+}
+
+fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Result<()> {
+    let _ballast = pages
+        .map(|pages| Ballast::hold(4 * GIB, pages))
+        .transpose()?;
+    let program = sibling("bench-worker")?;
+    let bare = native::Program::new(&program, &["exit"])?;
+    let context = MainContext::new();
+    let worker = Worker::program(&program);
+    let shared = MainContext::new();
+    let _other = super::many::start(&shared, 1)?;
+    let by_hand = ByHand::new(native::Program::new(&program, &["exit"])?)?;
+    let [bare, by_hand, plan, job, beside, gio] = in_turns(
+        rounds,
+        [
+            &mut || {
+                let started = clock::now();
+                let child = bare.spawn()?;
+                let blocked = clock::now() - started;
+                child.wait()?;
+                Ok(blocked as f64)
+            },
+            &mut || {
+                let started = clock::now();
+                let held = by_hand.spawn()?;
+                let blocked = clock::now() - started;
+                held.child.wait()?;
+                Ok(blocked as f64)
+            },
+            &mut || by_plan(&program),
+            &mut || context.with_thread_default(|| by_job(&context, &worker))?,
+            &mut || shared.with_thread_default(|| by_job(&shared, &worker))?,
+            &mut || by_gio(&program),
+        ],
+    )?;
+    let bare = bare.figure("posix_spawn+closefrom", Nanoseconds);
+    let by_hand = by_hand.figure("a worker's start by hand", Nanoseconds);
+    let plan = plan.figure("Plan::spawn", Nanoseconds);
+    let job = job.figure("Job::spawn", Nanoseconds);
+    let beside = beside.figure("Job::spawn beside another", Nanoseconds);
+    let gio = gio.figure("g_subprocess_new", Nanoseconds);
+    let held = !matches!(pages, Some(Pages::Huge));
+    for figure in [plan, job.clone(), beside] {
+        let entry = Entry::beside(case, figure, bare.clone());
+        row.add(if held {
+            entry.bar(Bar::Ratio(1.5))
+        } else {
+            entry
+        });
+    }
+    row.add(Entry::beside(case, job.clone(), by_hand));
+    let entry = Entry::beside(case, job, gio);
+    row.add(if matches!(pages, Some(Pages::Small)) {
+        entry.bar(Bar::TimesLess(100.0))
+    } else {
+        entry
+    });
+    Ok(())
+}
+
+fn by_plan(program: &Path) -> Result<f64> {
+    let started = clock::now();
+    let mut child = Plan::new(Program::path(program)).arg("exit").spawn()?;
+    let blocked = clock::now() - started;
+    child.wait()?;
+    Ok(blocked as f64)
+}
+
+fn by_job(context: &MainContext, worker: &Worker) -> Result<f64> {
+    let started = clock::now();
+    let job = FirstLine.builder().worker(worker).spawn();
+    let blocked = clock::now() - started;
+    context.block_on(job.into_future())?;
+    Ok(blocked as f64)
+}
+
+fn by_gio(program: &Path) -> Result<f64> {
+    let started = clock::now();
+    let child = gio::Subprocess::newv(
+        &[program.as_os_str(), "exit".as_ref()],
+        gio::SubprocessFlags::NONE,
+    )?;
+    let blocked = clock::now() - started;
+    child.wait(gio::Cancellable::NONE)?;
+    Ok(blocked as f64)
+}

@@ -1,0 +1,134 @@
+//! The window and everything in it.
+//!
+//! - [`job`], [`job_list`]: the model; GObjects whose properties the widgets are bound to.
+//! - [`work`], [`words`], [`failure`], [`meter`]: what jobs are called and how their state is told.
+//! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is seen of them.
+//! - [`result_view`], [`log_view`], [`isolation_view`]: the three views of a job's page,
+//!   with [`sums`] and [`pictures`] for the first.
+//! - [`columns`], [`accessible`], [`gradual`]: what GTK 4.8 does not have.
+//! - [`pulse`], [`stall`]: how the app itself feels meanwhile.
+
+// What the property macro writes is `pub`, whatever the type is.
+#![allow(unreachable_pub)]
+
+mod accessible;
+mod columns;
+mod entry;
+mod failure;
+mod gradual;
+mod isolation;
+mod isolation_view;
+mod job;
+mod job_list;
+mod job_page;
+mod job_row;
+mod log_line;
+mod log_view;
+mod meter;
+mod new_job;
+mod pictures;
+mod pulse;
+mod result_view;
+mod stall;
+mod sums;
+mod window;
+mod words;
+mod work;
+
+use std::path::Path;
+
+use adw::prelude::*;
+use gtk::{gio, glib};
+
+use self::{window::Window, work::Work};
+
+/// The name by which the desktop knows this app.
+const APP_ID: &str = "org.legwork.Demo";
+
+/// Opens the window and stays until the last one is closed.
+pub(crate) fn run() -> glib::ExitCode {
+    gio::resources_register_include!("legwork-demo.gresource").expect("the program's own resource");
+    glib::set_application_name("Legwork");
+    stall::watch();
+
+    let app = adw::Application::builder()
+        .application_id(APP_ID)
+        .flags(gio::ApplicationFlags::HANDLES_OPEN)
+        .build();
+    app.connect_startup(set_up);
+    app.connect_activate(|app| window(app).present());
+    // A folder on the command line is like one that was dropped on the window.
+    app.connect_open(|app, files, _| {
+        let window = window(app);
+        window.present();
+        window.take_folder(files);
+    });
+    app.run()
+}
+
+fn set_up(app: &adw::Application) {
+    app.add_action_entries([
+        gio::ActionEntry::builder("about")
+            .activate(|app, _, _| about(app))
+            .build(),
+        gio::ActionEntry::builder("show")
+            .activate(|app, _, _| window(app).present())
+            .build(),
+        // As if every window were closed one by one, so that running jobs are asked about.
+        gio::ActionEntry::builder("quit")
+            .activate(|app: &adw::Application, _, _| {
+                app.windows().iter().for_each(gtk::Window::close);
+            })
+            .build(),
+        // For other programs, over the session bus: start a job on the folder with this path or URI.
+        gio::ActionEntry::builder("checksum")
+            .parameter_type(Some(glib::VariantTy::STRING))
+            .activate(|app, _, folder| start(app, folder, Work::checksum))
+            .build(),
+        gio::ActionEntry::builder("thumbnails")
+            .parameter_type(Some(glib::VariantTy::STRING))
+            .activate(|app, _, folder| start(app, folder, Work::thumbnails))
+            .build(),
+    ]);
+    app.set_accels_for_action("app.quit", &["<Control>q"]);
+    app.set_accels_for_action("window.close", &["<Control>w"]);
+    app.set_accels_for_action("win.new-job", &["<Control>n"]);
+    app.set_accels_for_action("win.search", &["<Control>f"]);
+    app.set_accels_for_action("win.show-help-overlay", &["F1", "<Control>question"]);
+}
+
+/// The one window, made if there is none.
+fn window(app: &adw::Application) -> Window {
+    let window = app
+        .windows()
+        .into_iter()
+        .find_map(|window| window.downcast::<Window>().ok());
+    window.unwrap_or_else(|| Window::new(app))
+}
+
+fn start(app: &adw::Application, folder: Option<&glib::Variant>, work: fn(&Path) -> Work) {
+    let file = folder
+        .and_then(glib::Variant::str)
+        .map(gio::File::for_parse_name);
+    if let Some(folder) = file.and_then(|file| file.path()) {
+        let window = window(app);
+        window.present();
+        window.start(work(&folder));
+    }
+}
+
+fn about(app: &adw::Application) {
+    let about = adw::AboutWindow::builder()
+        .application_name("Legwork")
+        .application_icon(APP_ID)
+        .version(env!("CARGO_PKG_VERSION"))
+        .developer_name("The Legwork contributors")
+        .comments("Shows what an app can leave to processes of its own: the window stays smooth while they run, and alive when they crash.")
+        .website(env!("CARGO_PKG_REPOSITORY"))
+        .issue_url(concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"))
+        .license_type(gtk::License::MitX11)
+        .modal(true)
+        .build();
+    about.set_transient_for(app.active_window().as_ref());
+    about.present();
+}

@@ -1,0 +1,162 @@
+//! What came of a job: a table of sums, or a grid of pictures that fills while the job runs.
+
+use adw::subclass::prelude::*;
+use gtk::{gio, glib, glib::clone, prelude::*};
+
+use super::{
+    accessible,
+    entry::Entry,
+    job::Job,
+    pictures, sums,
+    work::{self, Work},
+};
+
+mod imp {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[derive(Default)]
+    pub(crate) struct ResultView {
+        pub(super) search: RefCell<Option<gtk::SearchBar>>,
+    }
+
+    #[glib::object_subclass]
+    impl ObjectSubclass for ResultView {
+        const NAME: &'static str = "LegworkDemoResultView";
+        type Type = super::ResultView;
+        type ParentType = gtk::Box;
+    }
+
+    impl ObjectImpl for ResultView {
+        fn constructed(&self) {
+            self.parent_constructed();
+            self.obj().set_orientation(gtk::Orientation::Vertical);
+        }
+    }
+    impl WidgetImpl for ResultView {}
+    impl BoxImpl for ResultView {}
+}
+
+glib::wrapper! {
+    /// A job's result.
+    pub(crate) struct ResultView(ObjectSubclass<imp::ResultView>)
+        @extends gtk::Box, gtk::Widget,
+        @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
+}
+
+impl ResultView {
+    /// Shows what `job` found and still finds.
+    pub(crate) fn show(&self, job: &Job) {
+        let (icon, waiting, nothing) = match job.work() {
+            Work::Checksum(_) => (
+                "checksum-symbolic",
+                "Sums appear here as files are read.",
+                "There are no sums.",
+            ),
+            Work::Thumbnails(_) => (
+                "thumbnails-symbolic",
+                "Pictures appear here as they are opened.",
+                "There are no pictures.",
+            ),
+            Work::Misbehave(job) => {
+                let story = work::misdeed_story(job.misdeed);
+                let status = adw::StatusPage::builder()
+                    .icon_name("misbehave-symbolic")
+                    .title(work::misdeed_title(job.misdeed))
+                    .description(format!("{story}. This window does not mind."))
+                    .vexpand(true)
+                    .css_classes(["compact"])
+                    .build();
+                self.append(&status);
+                return;
+            }
+        };
+        let filter = gtk::StringFilter::builder()
+            .expression(Entry::this_expression("name"))
+            .match_mode(gtk::StringFilterMatchMode::Substring)
+            .build();
+        let found = gtk::FilterListModel::new(Some(job.entries()), Some(filter.clone()));
+        let view: gtk::Widget = match job.work() {
+            Work::Checksum(_) => sums::table(found).upcast(),
+            _ => pictures::grid(found).upcast(),
+        };
+        let scrolled = gtk::ScrolledWindow::builder()
+            .child(&view)
+            .vexpand(true)
+            .build();
+        let empty = adw::StatusPage::builder()
+            .icon_name(icon)
+            .description(waiting)
+            .vexpand(true)
+            .css_classes(["compact"])
+            .build();
+        job.bind_property("running", &empty, "description")
+            .transform_to(move |_, running: bool| Some(if running { waiting } else { nothing }))
+            .sync_create()
+            .build();
+
+        let stack = gtk::Stack::builder()
+            .hhomogeneous(false)
+            .vhomogeneous(false)
+            .build();
+        stack.add_named(&empty, Some("empty"));
+        stack.add_named(&scrolled, Some("found"));
+        let choose = clone!(
+            #[weak]
+            stack,
+            move |entries: &gio::ListStore| {
+                let shown = if entries.n_items() > 0 {
+                    "found"
+                } else {
+                    "empty"
+                };
+                stack.set_visible_child_name(shown);
+            }
+        );
+        choose(&job.entries());
+        job.entries()
+            .connect_items_changed(move |entries, _, _, _| choose(entries));
+
+        self.append(&self.search_bar(&filter));
+        if matches!(job.work(), Work::Checksum(_)) {
+            self.append(&sums::tools(job));
+        }
+        self.append(&stack);
+    }
+
+    /// Starts a search by name.
+    pub(crate) fn search(&self) {
+        if let Some(bar) = &*self.imp().search.borrow() {
+            bar.set_search_mode(true);
+        }
+    }
+
+    /// Ends a search; returns whether there was one.
+    pub(crate) fn end_search(&self) -> bool {
+        let search = self.imp().search.borrow();
+        let open = search.as_ref().is_some_and(gtk::SearchBar::is_search_mode);
+        if let Some(bar) = &*search {
+            bar.set_search_mode(false);
+        }
+        open
+    }
+
+    fn search_bar(&self, filter: &gtk::StringFilter) -> gtk::SearchBar {
+        let entry = gtk::SearchEntry::builder()
+            .placeholder_text("Search Names")
+            .hexpand(true)
+            .build();
+        accessible::set_name(&entry, "Search Names");
+        entry.bind_property("text", filter, "search").build();
+        let clamp = adw::Clamp::builder()
+            .maximum_size(400)
+            .hexpand(true)
+            .child(&entry)
+            .build();
+        let bar = gtk::SearchBar::builder().child(&clamp).build();
+        bar.connect_entry(&entry);
+        self.imp().search.replace(Some(bar.clone()));
+        bar
+    }
+}

@@ -1,0 +1,250 @@
+//! The app without a window: what it prints, and what it exits with.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn app() -> Command {
+    let mut app = Command::new(env!("CARGO_BIN_EXE_legwork-demo"));
+    // Nothing here may need a display.
+    app.arg("--headless")
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
+    app
+}
+
+fn run(args: &[&OsStr]) -> Output {
+    app().args(args).output().expect("the app starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Every line as an event; the last one is the outcome.
+fn events(output: &Output) -> Vec<Value> {
+    let lines = text(&output.stdout);
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
+}
+
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("abc"), "abc").unwrap();
+    fs::create_dir(folder.path().join("inner")).unwrap();
+    fs::write(folder.path().join("inner/empty"), "").unwrap();
+    folder
+}
+
+#[test]
+fn sums_can_be_checked_by_sha256sum() {
+    let folder = folder();
+    fs::write(folder.path().join(OsStr::from_bytes(b"caf\xe9\n\\")), "x").unwrap();
+    let output = run(&["checksum".as_ref(), folder.path().as_ref()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        output.stdout.iter().filter(|byte| **byte == b'\n').count(),
+        3
+    );
+
+    let list = tempfile::NamedTempFile::new().unwrap();
+    fs::write(list.path(), &output.stdout).unwrap();
+    let checked = Command::new("sha256sum")
+        .args(["--check", "--strict"])
+        .arg(list.path())
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(checked.status.success(), "{checked:?}");
+}
+
+#[test]
+fn events_are_lines_of_json_with_the_outcome_last() {
+    let folder = folder();
+    let output = run(&[
+        "--json".as_ref(),
+        "checksum".as_ref(),
+        folder.path().as_ref(),
+    ]);
+    let events = events(&output);
+    assert_eq!(events[0]["event"], "start");
+    assert_eq!(
+        events
+            .iter()
+            .filter(|event| event["event"] == "sum")
+            .count(),
+        2
+    );
+    let end = events.last().unwrap();
+    assert_eq!(
+        (&end["event"], &end["outcome"], &end["entries"]),
+        (&"end".into(), &"ok".into(), &2.into())
+    );
+}
+
+#[test]
+fn trouble_with_some_entries_is_told_and_exits_with_1() {
+    let folder = folder();
+    std::os::unix::fs::symlink("nothing", folder.path().join("link")).unwrap();
+    let output = run(&["checksum".as_ref(), folder.path().as_ref()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout).lines().count(), 2);
+    assert!(
+        text(&output.stderr).contains("link: The link leads nowhere"),
+        "{output:?}"
+    );
+
+    let output = run(&[
+        "--json".as_ref(),
+        "checksum".as_ref(),
+        folder.path().as_ref(),
+    ]);
+    let events = events(&output);
+    let trouble = events
+        .iter()
+        .find(|event| event["event"] == "trouble")
+        .unwrap();
+    assert_eq!(
+        (&trouble["path"], &trouble["code"]),
+        (&"link".into(), &"dangling".into())
+    );
+    assert_eq!(events.last().unwrap()["outcome"], "partly");
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_said_and_exits_with_3() {
+    let missing = OsStr::new("/no/such/folder");
+    let output = run(&["checksum".as_ref(), missing]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(
+        text(&output.stderr),
+        "There is no folder “/no/such/folder”\n"
+    );
+
+    let output = run(&["--json".as_ref(), "checksum".as_ref(), missing]);
+    let end = events(&output).pop().unwrap();
+    assert_eq!(
+        (&end["outcome"], &end["error"]["kind"]),
+        (&"failed".into(), &"failed".into())
+    );
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2_and_prints_no_result() {
+    let output = run(&["dance".as_ref()]);
+    assert_eq!((output.status.code(), &*output.stdout), (Some(2), &b""[..]));
+    assert!(text(&output.stderr).contains("there is no task “dance”"));
+}
+
+#[test]
+fn small_pictures_are_written_beside_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = tempfile::tempdir().unwrap();
+    image::RgbImage::new(60, 30)
+        .save(folder.path().join("a.png"))
+        .unwrap();
+    image::RgbImage::new(30, 60)
+        .save(folder.path().join("a.bmp"))
+        .unwrap();
+    fs::write(folder.path().join("bad.jpg"), "no picture").unwrap();
+    let output = run(&[
+        "thumbnails".as_ref(),
+        "--side=20".as_ref(),
+        folder.path().as_ref(),
+        out.path().as_ref(),
+    ]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let size = |name: &str| image::image_dimensions(out.path().join(name)).unwrap();
+    assert_eq!((size("a.png.png"), size("a.bmp.png")), ((20, 10), (10, 20)));
+    assert!(
+        text(&output.stderr).contains("bad.jpg: It is not a picture"),
+        "{output:?}"
+    );
+}
+
+/// A folder with more in it than can be read before a signal arrives.
+fn endless() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..64 {
+        let file = fs::File::create(folder.path().join(n.to_string())).unwrap();
+        // Sparse: it takes time to read and no room on the disk.
+        file.set_len(1 << 34).unwrap();
+    }
+    folder
+}
+
+fn stopped_by(signal: Signal) -> (Option<i32>, Value) {
+    let folder = endless();
+    let mut app = app()
+        .args(["--json", "checksum"])
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(app.stdout.take().unwrap()).lines();
+    lines
+        .find(|line| line.as_ref().unwrap().contains("progress"))
+        .unwrap()
+        .unwrap();
+    kill_process(Pid::from_child(&app), signal).unwrap();
+    let last = lines.map(Result::unwrap).last().unwrap();
+    (
+        app.wait().unwrap().code(),
+        serde_json::from_str(&last).unwrap(),
+    )
+}
+
+#[test]
+fn sigint_and_sigterm_stop_the_job_and_say_so() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let (exit, end) = stopped_by(signal);
+        assert_eq!((exit, &end["outcome"]), (Some(code), &"cancelled".into()));
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..5_000 {
+        fs::write(folder.path().join(n.to_string()), "x").unwrap();
+    }
+    let mut app = app()
+        .arg("checksum")
+        .arg(folder.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(app.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert_eq!(app.wait().unwrap().code(), Some(141));
+}
+
+#[test]
+fn the_worker_may_be_missing() {
+    // Alone in a folder, the app does its worker's work itself.
+    let folder = tempfile::tempdir().unwrap();
+    let alone = folder.path().join("legwork-demo");
+    fs::copy(env!("CARGO_BIN_EXE_legwork-demo"), &alone).unwrap();
+    let output = Command::new(&alone)
+        .args([
+            OsStr::new("--headless"),
+            "checksum".as_ref(),
+            Path::new("src").as_ref(),
+        ])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}

@@ -1,0 +1,235 @@
+//! The window, clicked through: real clicks on a display of the test's own, and what a screen reader reads there.
+
+#[path = "window/desktop.rs"]
+mod desktop;
+
+use std::{fs, path::Path};
+
+use desktop::Desktop;
+
+/// A folder with a name for people.
+fn folder(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join(name);
+    fs::create_dir(&folder).unwrap();
+    (parent, folder)
+}
+
+/// More to read than any test waits for, and no room on the disk.
+fn endless(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
+    let (parent, folder) = folder(name);
+    for n in 0..64 {
+        fs::File::create(folder.join(n.to_string()))
+            .unwrap()
+            .set_len(1 << 34)
+            .unwrap();
+    }
+    (parent, folder)
+}
+
+fn exists(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
+
+#[test]
+fn a_job_is_started_and_its_sums_are_read() {
+    let (_parent, folder) = folder("Letters");
+    fs::write(folder.join("abc"), "abc").unwrap();
+    std::os::unix::fs::symlink("nothing", folder.join("link")).unwrap();
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    let row = "Checksums of Letters, 1 sum, 1 could not be read";
+    desktop.wait_for(row);
+
+    desktop.click(row);
+    desktop.wait_for("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    let texts = desktop.texts();
+    assert!(
+        texts.iter().any(|text| text == "The link leads nowhere"),
+        "{texts:?}"
+    );
+    desktop.click("Back");
+    desktop.wait_for("Finished");
+}
+
+#[test]
+fn a_running_job_shows_its_progress_and_is_stopped_by_its_button() {
+    let (_parent, folder) = endless("Old Disk");
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    desktop.wait_for("Checksums of Old Disk, running");
+    desktop.wait("a speed and an end", |desktop| {
+        desktop
+            .texts()
+            .iter()
+            .any(|text| text.contains("/s · About "))
+    });
+    let workers = desktop.workers();
+    assert_eq!(workers.len(), 1);
+
+    desktop.click("Stop Checksums of Old Disk");
+    desktop.wait_for("Checksums of Old Disk, Stopped");
+    desktop.wait("the end of the worker", |_| {
+        !workers.iter().any(|pid| exists(*pid))
+    });
+    assert!(desktop.sees("Try Checksums of Old Disk Again"));
+}
+
+#[test]
+fn every_misdeed_is_told_in_words_and_the_window_lives() {
+    let misdeeds = [
+        ("Panic", "Found a fault in itself and stopped"),
+        ("Abort", "Gave up and ended itself at once"),
+        (
+            "Memory Fault",
+            "Touched memory that is not its own; the system ended it",
+        ),
+        ("Exit Without Answer", "Left without giving a result"),
+        ("Memory Hunger", "Asked for more memory than it may have"),
+        ("Hang", "Did not finish; it was ended after 10 seconds"),
+    ];
+    let mut desktop = Desktop::with_app(&[]);
+    for (misdeed, _) in misdeeds {
+        desktop.start(misdeed);
+        desktop.wait("the list", |desktop| desktop.windows().len() == 1);
+    }
+    for (misdeed, told) in misdeeds {
+        desktop.wait_for(&format!("Misbehave: {misdeed}, {told}"));
+    }
+    assert!(desktop.app_runs());
+    let jargon: Vec<_> = desktop
+        .rows()
+        .into_iter()
+        .filter(|row| row.contains("SIG") || row.contains("panic"))
+        .collect();
+    assert_eq!(jargon, [""; 0]);
+
+    // The technical part is there, folded, for whoever wants it.
+    desktop
+        .click("Misbehave: Memory Fault, Touched memory that is not its own; the system ended it");
+    desktop.click("Details");
+    desktop.wait("the signal's name", |desktop| {
+        desktop
+            .texts()
+            .iter()
+            .any(|text| text.contains("SIGSEGV") && text.contains("write_to_nowhere"))
+    });
+}
+
+#[test]
+fn pictures_come_from_the_worker_and_bad_ones_say_why() {
+    let (_parent, folder) = folder("Holiday");
+    image::RgbImage::from_pixel(64, 32, image::Rgb([200, 80, 0]))
+        .save(folder.join("beach.png"))
+        .unwrap();
+    fs::write(folder.join("bad.jpg"), "no picture").unwrap();
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Thumbnails");
+    desktop.click("Start");
+    let row = "Thumbnails of Holiday, 1 picture, 1 could not be read";
+    desktop.wait_for(row);
+    desktop.click(row);
+    for text in [
+        "beach.png",
+        "64 × 32",
+        "bad.jpg",
+        "It is not a picture that can be opened",
+    ] {
+        desktop.wait_for(text);
+    }
+}
+
+#[test]
+fn a_jobs_page_shows_what_it_could_reach_and_what_it_logged() {
+    let (_parent, folder) = endless("Old Disk");
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    desktop.click("Checksums of Old Disk, running");
+    desktop.click("Isolation");
+    for text in [
+        "Its line to the app",
+        "Session bus",
+        "X11 display",
+        "Wakeup of a main loop",
+    ] {
+        desktop.wait_for(text);
+    }
+    desktop.click("Log");
+    desktop.wait("what was logged", |desktop| {
+        desktop
+            .texts()
+            .iter()
+            .any(|text| text.starts_with("64 entries"))
+    });
+}
+
+#[test]
+fn closing_with_a_job_running_asks_and_stopping_leaves_nothing_behind() {
+    let (_parent, folder) = endless("Old Disk");
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    desktop.wait_for("Checksums of Old Disk, running");
+    let workers = desktop.workers();
+    assert_eq!(workers.len(), 1);
+    desktop.click("Close");
+    desktop.click("Cancel");
+    desktop.wait("the question gone", |desktop| desktop.windows().len() == 1);
+    assert!(desktop.app_runs());
+
+    desktop.click("Close");
+    desktop.click("Stop Jobs");
+    assert!(desktop.app_ends());
+    desktop.wait("the end of the worker", |_| {
+        !workers.iter().any(|pid| exists(*pid))
+    });
+}
+
+#[test]
+fn a_job_may_go_on_without_the_window_and_the_app_ends_with_it() {
+    let mut desktop = Desktop::with_app(&[]);
+    desktop.start("Hang");
+    desktop.wait_for("Misbehave: Hang, running");
+    desktop.click("Close");
+    desktop.click("Keep Running");
+    desktop.wait("no window", |desktop| !desktop.sees("Main Menu"));
+    assert!(desktop.app_runs());
+    assert!(desktop.app_ends());
+}
+
+#[test]
+fn a_long_table_is_searched_by_keyboard() {
+    let (_parent, folder) = folder("Letters");
+    for n in 0..600 {
+        fs::write(folder.join(format!("letter-{n}")), n.to_string()).unwrap();
+    }
+    let mut desktop = Desktop::with_app(&[]);
+    desktop.press("ctrl+n");
+    desktop.wait("the dialog", |desktop| desktop.windows().len() == 2);
+    desktop.press("Escape");
+    desktop.wait("no dialog", |desktop| desktop.windows().len() == 1);
+
+    desktop.activate("checksum", &folder);
+    desktop.wait("all sums", |desktop| {
+        desktop
+            .rows()
+            .iter()
+            .any(|row| row.starts_with("Checksums of Letters, 600 sums"))
+    });
+    let row = desktop
+        .rows()
+        .into_iter()
+        .find(|row| row.starts_with("Checksums"))
+        .unwrap();
+    desktop.click(&row);
+    desktop.wait_for("letter-0");
+    assert!(!desktop.sees("letter-599"), "the last one is out of sight");
+    desktop.press("ctrl+f");
+    desktop.wait_for("Search Names");
+    desktop.types("letter-599");
+    desktop.wait_for("letter-599");
+    // Once for the search, which leaves what was found in sight, and once for the list.
+    desktop.press("Escape");
+    desktop.wait_for("letter-598");
+    desktop.press("Escape");
+    desktop.wait_for("Finished");
+}

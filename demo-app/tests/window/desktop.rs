@@ -1,0 +1,271 @@
+//! A desktop of the test's own: a display nobody sees, a session bus, a home, the app, and a person in front of it.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// How long something may take on a busy machine that draws by the processor.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A program that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The app on a desktop, with a person in front of it.
+pub(crate) struct Desktop {
+    // Dropped in this order: who talks to whom.
+    app: Running,
+    person: Running,
+    ask: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    address: String,
+    _bus: Running,
+    _display: Running,
+    _home: tempfile::TempDir,
+}
+
+impl Desktop {
+    /// Starts the app with `args` and waits for its window.
+    pub(crate) fn with_app(args: &[&Path]) -> Self {
+        let home = tempfile::tempdir().expect("a home");
+        let settings = home.path().join("gtk-4.0");
+        std::fs::create_dir(&settings).unwrap();
+        // A test would wait for what merely moves.
+        std::fs::write(
+            settings.join("settings.ini"),
+            "[Settings]\ngtk-enable-animations=false\n",
+        )
+        .unwrap();
+
+        let mut xvfb = Command::new("Xvfb");
+        xvfb.args([
+            "-displayfd",
+            "1",
+            "-nolisten",
+            "tcp",
+            "-screen",
+            "0",
+            "1000x900x24",
+        ]);
+        let (display, number) = first_line(&mut xvfb);
+        let mut environment = vec![
+            ("DISPLAY", format!(":{number}")),
+            ("GDK_BACKEND", "x11".into()),
+            ("GSK_RENDERER", "cairo".into()),
+            ("GSETTINGS_BACKEND", "memory".into()),
+            ("GTK_A11Y", "atspi".into()),
+            ("LC_ALL", "C.UTF-8".into()),
+        ];
+        for name in [
+            "HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_CACHE_HOME",
+            "XDG_DATA_HOME",
+            "XDG_RUNTIME_DIR",
+        ] {
+            environment.push((name, home.path().to_str().expect("a plain path").to_owned()));
+        }
+        let on_desktop = |program: &str, environment: &[(&str, String)]| {
+            let mut command = Command::new(program);
+            command
+                .env_remove("WAYLAND_DISPLAY")
+                .env_remove("AT_SPI_BUS_ADDRESS");
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
+            command
+        };
+        let mut bus = on_desktop("dbus-daemon", &environment);
+        bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
+        let (bus, address) = first_line(&mut bus);
+        environment.push(("DBUS_SESSION_BUS_ADDRESS", address.clone()));
+
+        let app = on_desktop(env!("CARGO_BIN_EXE_legwork-demo"), &environment)
+            .args(args)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the app");
+        let mut person = on_desktop("/usr/bin/python3", &environment)
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/window/person.py"
+            ))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("python");
+        let mut desktop = Self {
+            ask: person.stdin.take().unwrap(),
+            answers: BufReader::new(person.stdout.take().unwrap()),
+            app: Running(app),
+            person: Running(person),
+            address,
+            _bus: bus,
+            _display: display,
+            _home: home,
+        };
+        desktop.wait("the window", |desktop| desktop.sees("Main Menu"));
+        desktop
+    }
+
+    /// Clicks on what has this name, as soon as it is there.
+    #[track_caller]
+    pub(crate) fn click(&mut self, name: &str) {
+        self.wait(&format!("“{name}” to click on"), |desktop| {
+            desktop.ask(json!({"do": "click", "name": name})) == Value::Bool(true)
+        });
+    }
+
+    /// Presses keys together, `ctrl+n`.
+    pub(crate) fn press(&mut self, keys: &str) {
+        self.ask(json!({"do": "press", "keys": keys}));
+    }
+
+    /// Types a text.
+    pub(crate) fn types(&mut self, text: &str) {
+        self.ask(json!({"do": "type", "text": text}));
+    }
+
+    /// Chooses work in the New Job dialog and starts it.
+    pub(crate) fn start(&mut self, work: &str) {
+        self.click("New Job");
+        self.click(work);
+        self.click("Start");
+    }
+
+    /// Asks the app for work on a folder over the session bus, as a script would.
+    pub(crate) fn activate(&self, action: &str, folder: &Path) {
+        let folder = format!("[<'{}'>]", folder.display());
+        let done = Command::new("gdbus")
+            .args(["call", "--session", "--dest", "org.legwork.Demo"])
+            .args(["--object-path", "/org/legwork/Demo"])
+            .args([
+                "--method",
+                "org.gtk.Actions.Activate",
+                action,
+                &folder,
+                "{}",
+            ])
+            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .stdout(Stdio::null())
+            .status();
+        assert!(done.expect("gdbus is installed").success());
+    }
+
+    /// Whether something has this name.
+    pub(crate) fn sees(&mut self, name: &str) -> bool {
+        self.ask(json!({"do": "sees", "name": name})) == Value::Bool(true)
+    }
+
+    /// Waits until something has this name.
+    #[track_caller]
+    pub(crate) fn wait_for(&mut self, name: &str) {
+        self.wait(&format!("“{name}”"), |desktop| desktop.sees(name));
+    }
+
+    /// All texts on the screen.
+    pub(crate) fn texts(&mut self) -> Vec<String> {
+        self.names("label")
+    }
+
+    /// The names of the rows of all lists.
+    pub(crate) fn rows(&mut self) -> Vec<String> {
+        self.names("list item")
+    }
+
+    /// The titles of the app's windows, the newest first.
+    pub(crate) fn windows(&mut self) -> Vec<String> {
+        strings(self.ask(json!({"do": "windows"})))
+    }
+
+    fn names(&mut self, role: &str) -> Vec<String> {
+        strings(self.ask(json!({"do": "texts", "role": role})))
+    }
+
+    /// Waits until `there` is true.
+    #[track_caller]
+    pub(crate) fn wait(&mut self, what: &str, mut there: impl FnMut(&mut Self) -> bool) {
+        let start = Instant::now();
+        while !there(self) {
+            if start.elapsed() > PATIENCE {
+                let (texts, rows) = (self.texts(), self.rows());
+                panic!("no {what}; on the screen: {texts:#?}; rows: {rows:#?}");
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Waits until the app has ended, and returns whether it was content.
+    pub(crate) fn app_ends(&mut self) -> bool {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.app.0.try_wait().unwrap() {
+                return status.success();
+            }
+            assert!(start.elapsed() < PATIENCE, "the app does not end");
+            thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Whether the app still runs.
+    pub(crate) fn app_runs(&mut self) -> bool {
+        self.app.0.try_wait().unwrap().is_none()
+    }
+
+    /// The processes that work for the app now.
+    pub(crate) fn workers(&self) -> Vec<u32> {
+        let children = format!("/proc/{0}/task/{0}/children", self.app.0.id());
+        let children = std::fs::read_to_string(children).unwrap_or_default();
+        children
+            .split_whitespace()
+            .map(|pid| pid.parse().expect("a number"))
+            // Its guardian stays: it is there for jobs to come.
+            .filter(|pid| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&line).contains("--legwork-worker")
+            })
+            .collect()
+    }
+
+    fn ask(&mut self, question: Value) -> Value {
+        let mut line = String::new();
+        writeln!(self.ask, "{question}").expect("the person listens");
+        self.answers
+            .read_line(&mut line)
+            .expect("the person answers");
+        assert!(
+            !line.is_empty(),
+            "the person is gone: {:?}",
+            self.person.0.try_wait()
+        );
+        serde_json::from_str(&line).expect("an answer")
+    }
+}
+
+fn strings(value: Value) -> Vec<String> {
+    serde_json::from_value(value).unwrap_or_default()
+}
+
+/// Starts a daemon that prints where it is.
+fn first_line(command: &mut Command) -> (Running, String) {
+    let mut daemon = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut line = String::new();
+    BufReader::new(daemon.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    (Running(daemon), line.trim().to_owned())
+}

@@ -1,0 +1,109 @@
+//! A backup with borg, as one command: the passphrase by descriptor, progress out of its JSON, SIGINT first when it is
+//! stopped, and warnings that are no failure. Ctrl+C stops it.
+//!
+//! ```sh
+//! echo secret | cargo run --example borg -- REPOSITORY FOLDER...
+//! ```
+//!
+//! The passphrase is read from standard input. It needs borg; beside legwork it takes serde_json, glib-unix and libc.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use legwork::gio::prelude::*;
+use legwork::process::Signal;
+use legwork::{Command, Error, ErrorKind, Secret, Stop, glib, progress};
+
+legwork::jobs! {
+    static JOBS = []; // no jobs: the helper that ends borg when the app is killed
+}
+
+/// Back to the line's beginning, and what stood there is gone.
+const CLEAR: &str = "\r\x1b[K";
+
+fn main() -> ExitCode {
+    JOBS.run_if_worker();
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let [repository, folders @ ..] = &arguments[..] else {
+        eprintln!("borg REPOSITORY FOLDER...");
+        return ExitCode::from(2);
+    };
+    let mut passphrase = String::new();
+    if let Err(error) = std::io::stdin().read_line(&mut passphrase) {
+        eprintln!("no passphrase: {error}");
+        return ExitCode::FAILURE;
+    }
+    let passphrase = passphrase.trim_end_matches('\n');
+    match glib::MainContext::default().block_on(app(repository, folders, passphrase)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{CLEAR}{}", words(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn app(repository: &OsString, folders: &[OsString], passphrase: &str) -> Result<(), Error> {
+    if !Path::new(repository).join("config").exists() {
+        let init = borg(passphrase).args(["init", "--encryption=repokey"]);
+        init.arg(repository).output().await?;
+    }
+
+    let mut archive = repository.clone();
+    archive.push("::{now:%Y-%m-%dT%H:%M:%S.%f}");
+    let create = borg(passphrase)
+        .args(["--progress", "create"])
+        .arg(archive)
+        .args(folders)
+        .progress(progress::borg())
+        .spawn();
+    create.status().connect_done_notify(|status| {
+        eprint!("{CLEAR}{} bytes: {}", status.done(), status.text());
+    });
+    let cancel = create.cancellable();
+    let ctrl_c = glib_unix::unix_signal_add_local(libc::SIGINT, move || {
+        cancel.cancel();
+        glib::ControlFlow::Continue
+    });
+    let outcome = create.await;
+    ctrl_c.remove();
+    match outcome?.status.code() {
+        Some(0) => eprintln!("{CLEAR}saved"),
+        _ => eprintln!("{CLEAR}saved, with warnings"),
+    }
+
+    let list = borg(passphrase).args(["list", "--short"]).arg(repository);
+    let list = list.output().await?;
+    print!("{}", String::from_utf8_lossy(&list.stdout));
+    Ok(())
+}
+
+/// What all of them have in common.
+fn borg(passphrase: &str) -> Command {
+    Command::new("borg")
+        .arg("--log-json")
+        .secret(Secret::Env("BORG_PASSPHRASE_FD".into()), passphrase)
+        .env_remove("BORG_PASSPHRASE") // this one would come first
+        .env_remove("BORG_PASSCOMMAND")
+        .success_codes([0, 1]) // 1: done, with warnings
+        // At SIGINT it leaves the repository unlocked, and takes its time for it.
+        .stop(
+            Stop::signal(Signal::INT)
+                .grace(Duration::from_secs(30))
+                .then(Stop::default()),
+        )
+}
+
+/// What borg said last, out of its JSON; or how it ended.
+fn words(error: &Error) -> String {
+    let said = error.output_tail().lines().rev().find_map(|line| {
+        let line: serde_json::Value = serde_json::from_str(line).ok()?;
+        (line["type"] == "log_message").then(|| line["message"].as_str().map(str::to_owned))?
+    });
+    match said {
+        Some(said) if error.kind() == ErrorKind::Exit => said,
+        _ => error.to_string(),
+    }
+}

@@ -1,0 +1,3 @@
+fn main() {
+    sums::JOBS.run_worker()
+}

@@ -1,0 +1,43 @@
+//! The command `legwork`: Legwork for a terminal.
+//!
+//! One file or folder per subcommand; this one only tells them apart. The command uses the library as anybody does,
+//! by what is public. It is built with the feature `cli`, which adds nothing to the library, so that an app that
+//! depends on Legwork never builds a parser of arguments:
+//!
+//! ```sh
+//! cargo install legwork --features cli
+//! ```
+//!
+//! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what
+//! goes wrong is a sentence on standard error, with an exit code that each subcommand's `--help` lists.
+
+mod run;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+legwork::jobs! {
+    // It runs no job; but it is its own guardian.
+    static JOBS = [];
+}
+
+/// Work in child processes, without fork.
+#[derive(Parser)]
+#[command(name = "legwork", version)]
+struct Legwork {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Run(run::Arguments),
+}
+
+fn main() -> ExitCode {
+    JOBS.run_if_worker();
+    match Legwork::parse().task {
+        Task::Run(arguments) => run::main(arguments),
+    }
+}

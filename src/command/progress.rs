@@ -1,0 +1,207 @@
+//! From a program's lines to a progress bar.
+
+use std::time::Duration;
+
+/// What one line says of a program's progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Step {
+    /// Steps done, in whatever unit.
+    pub done: u64,
+    /// Steps in all, 0 while not known.
+    pub total: u64,
+    /// What it is at, in words; `None` leaves what was there.
+    pub text: Option<String>,
+}
+
+impl Step {
+    /// So many steps of so many.
+    pub fn new(done: u64, total: u64) -> Self {
+        Step {
+            done,
+            total,
+            text: None,
+        }
+    }
+
+    /// In words.
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+}
+
+/// Reads progress out of the lines that a program writes.
+///
+/// Any `FnMut(&str) -> Option<Step>` is one.
+pub trait LineProgress: 'static {
+    /// Looks at one line, without its end. `None` when it says nothing of progress.
+    fn line(&mut self, line: &str) -> Option<Step>;
+}
+
+impl<F: FnMut(&str) -> Option<Step> + 'static> LineProgress for F {
+    fn line(&mut self, line: &str) -> Option<Step> {
+        self(line)
+    }
+}
+
+/// ffmpeg's `-progress` (give it `-progress pipe:1 -nostats`), in milliseconds of `duration`,
+/// which is how long the result will be. See ffmpeg(1), main options.
+pub fn ffmpeg(duration: Duration) -> impl LineProgress {
+    let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let mut speed = None;
+    move |line: &str| {
+        let (key, value) = line.split_once('=')?;
+        match key {
+            // Negative, or not a number, before the first frame.
+            "out_time_us" => {
+                let done = value.trim().parse::<u64>().ok()? / 1000;
+                let mut step = Step::new(done.min(total), total);
+                step.text = speed.take();
+                Some(step)
+            }
+            "speed" => {
+                let value = value.trim();
+                speed = (value != "N/A").then(|| format!("{value} as fast as it plays"));
+                None
+            }
+            "progress" if value == "end" => Some(Step::new(total, total)),
+            _ => None,
+        }
+    }
+}
+
+/// borg's `--log-json --progress`, which it writes to standard error: archive progress in bytes
+/// (without a total), and the steps of other operations. See borg-internals, "Frontends".
+pub fn borg() -> impl LineProgress {
+    |line: &str| {
+        let line: BorgLine = serde_json::from_str(line).ok()?;
+        let (done, total, text) = match line.kind.as_str() {
+            "archive_progress" => (line.original_size?, 0, line.path),
+            "progress_percent" => (line.current?, line.total?, line.message),
+            _ => return None,
+        };
+        let mut step = Step::new(done, total);
+        step.text = text.filter(|text| !text.is_empty());
+        Some(step)
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct BorgLine {
+    #[serde(rename = "type")]
+    kind: String,
+    original_size: Option<u64>,
+    current: Option<u64>,
+    total: Option<u64>,
+    path: Option<String>,
+    message: Option<String>,
+}
+
+/// Cuts bytes into lines at `\n`, at `\r` as programs write it that draw a progress line over and
+/// over, and at both as one.
+#[derive(Debug, Default)]
+pub(super) struct Cutter {
+    rest: Vec<u8>,
+    after_return: bool,
+    cut: bool,
+}
+
+/// The longest line, in bytes (64 KiB): the rest of a longer one is left out.
+pub(super) const LINE_MAX: usize = 64 * 1024;
+
+/// One line as bytes, and whether it was cut.
+pub(super) struct RawLine {
+    pub(super) bytes: Vec<u8>,
+    pub(super) cut: bool,
+}
+
+impl Cutter {
+    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(RawLine)) {
+        for &byte in bytes {
+            let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
+            match byte {
+                b'\n' if after_return => (),
+                b'\n' | b'\r' => line(self.end()),
+                _ if self.rest.len() < LINE_MAX => self.rest.push(byte),
+                _ => self.cut = true,
+            }
+        }
+    }
+
+    /// The last line, if it has no end.
+    pub(super) fn finish(&mut self) -> Option<RawLine> {
+        (!self.rest.is_empty()).then(|| self.end())
+    }
+
+    fn end(&mut self) -> RawLine {
+        RawLine {
+            bytes: std::mem::take(&mut self.rest),
+            cut: std::mem::take(&mut self.cut),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cut(parts: &[&[u8]]) -> Vec<String> {
+        let mut cutter = Cutter::default();
+        let mut lines = Vec::new();
+        for part in parts {
+            cutter.feed(part, |line| lines.push(line.bytes));
+        }
+        lines.extend(cutter.finish().map(|line| line.bytes));
+        lines
+            .into_iter()
+            .map(|line| String::from_utf8(line).unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn lines_end_at_each_kind_of_end_wherever_the_reads_fall() {
+        let want = ["one", "two", "three", "", "four"];
+        let text = b"one\ntwo\r\nthree\r\rfour";
+        for at in 0..text.len() {
+            assert_eq!(cut(&[&text[..at], &text[at..]]), want, "read at {at}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_greatest_length_is_whole_and_one_byte_more_is_cut() {
+        for (length, is_cut) in [(LINE_MAX, false), (LINE_MAX + 1, true)] {
+            let mut lines = Vec::new();
+            let mut cutter = Cutter::default();
+            cutter.feed(&vec![b'x'; length], |line| lines.push(line));
+            cutter.feed(b"\n", |line| lines.push(line));
+            assert_eq!((lines[0].bytes.len(), lines[0].cut), (LINE_MAX, is_cut));
+        }
+    }
+
+    #[test]
+    fn ffmpegs_progress_is_read() {
+        let mut progress = ffmpeg(Duration::from_secs(10));
+        assert_eq!(progress.line("frame=1"), None);
+        assert_eq!(progress.line("out_time_us=N/A"), None);
+        assert_eq!(progress.line("speed=2.5x"), None);
+        let step = progress.line("out_time_us=2500000").unwrap();
+        assert_eq!((step.done, step.total), (2500, 10_000));
+        assert_eq!(step.text.unwrap(), "2.5x as fast as it plays");
+        assert_eq!(progress.line("out_time_us=99000000").unwrap().done, 10_000);
+        assert_eq!(progress.line("progress=end").unwrap().done, 10_000);
+    }
+
+    #[test]
+    fn borgs_progress_is_read() {
+        let mut progress = borg();
+        let line = r#"{"type": "archive_progress", "original_size": 1024, "nfiles": 2, "path": "a \"b\" \u00e4"}"#;
+        let step = progress.line(line).unwrap();
+        assert_eq!((step.done, step.total), (1024, 0));
+        assert_eq!(step.text.unwrap(), "a \"b\" ä");
+        let line = r#"{"type":"progress_percent","current":3,"total":9,"message":"Checking"}"#;
+        let step = progress.line(line).unwrap();
+        assert_eq!((step.done, step.total), (3, 9));
+        assert_eq!(progress.line("no json"), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! Where a program's standard descriptors lead.
+
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+/// Where one of a program's three standard descriptors leads.
+///
+/// | | input | output, error |
+/// |---|---|---|
+/// | [`null`](Self::null) | at its end at once; the default | thrown away |
+/// | [`inherit`](Self::inherit) | the app's own | the app's own; the default |
+/// | [`piped`](Self::piped) | [`CommandHandle::stdin`](super::CommandHandle::stdin) | [`stdout`](super::CommandHandle::stdout), [`stderr`](super::CommandHandle::stderr) |
+/// | [`bytes`](Self::bytes) | these, then its end | - |
+/// | [`fd`](Self::fd) | any descriptor, file, socket | the same |
+/// | [`merged`](Self::merged) | - | error goes where output goes |
+#[derive(Debug)]
+pub struct Stdio(pub(super) Way);
+
+#[derive(Debug)]
+pub(super) enum Way {
+    Null,
+    Inherit,
+    Piped,
+    Bytes(Vec<u8>),
+    Descriptor(OwnedFd),
+    Merged,
+}
+
+impl Stdio {
+    /// `/dev/null`.
+    pub fn null() -> Self {
+        Stdio(Way::Null)
+    }
+
+    /// The app's own. A descriptor that is closed in the app is an error when the program is
+    /// started.
+    pub fn inherit() -> Self {
+        Stdio(Way::Inherit)
+    }
+
+    /// A pipe to the app.
+    pub fn piped() -> Self {
+        Stdio(Way::Piped)
+    }
+
+    /// For standard input: these bytes, however many, and then the end. They are written as the
+    /// program reads; a program that ends without reading all is no error.
+    pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Stdio(Way::Bytes(bytes.into()))
+    }
+
+    /// An open descriptor: a file, a socket, one end of a pipe. The app's own copy is closed when
+    /// the program has started.
+    pub fn fd(fd: impl Into<OwnedFd>) -> Self {
+        Stdio(Way::Descriptor(fd.into()))
+    }
+
+    /// For standard error: to the same place as standard output, in the order in which both were
+    /// written.
+    pub fn merged() -> Self {
+        Stdio(Way::Merged)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    fn from(fd: OwnedFd) -> Self {
+        Stdio::fd(fd)
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Self {
+        Stdio::fd(file)
+    }
+}

@@ -1,0 +1,90 @@
+//! How a program is asked to end.
+
+use std::time::Duration;
+
+use crate::process::Signal;
+
+/// The steps by which a program is asked to end, each with the time that it is given before the
+/// next. After the last comes SIGKILL. Signals go to the program's whole group.
+///
+/// The default is SIGTERM and 2 s.
+///
+/// ```
+/// use std::time::Duration;
+/// use legwork::{Stop, process::Signal};
+///
+/// // ffmpeg ends its file properly when it reads a `q`.
+/// let stop = Stop::stdin(b"q").grace(Duration::from_secs(5)).then(Stop::signal(Signal::TERM));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop(pub(super) Vec<Step>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Step {
+    pub(super) act: Act,
+    pub(super) grace: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    Signal(Signal),
+    Input(Vec<u8>),
+    CloseInput,
+}
+
+/// How long one step is given unless it says otherwise.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Stop {
+    fn step(act: Act) -> Self {
+        Stop(vec![Step { act, grace: GRACE }])
+    }
+
+    /// Sends a signal: `SIGINT` as Ctrl+C does, `SIGTERM`.
+    pub fn signal(signal: Signal) -> Self {
+        Stop::step(Act::Signal(signal))
+    }
+
+    /// Writes these bytes to its standard input, behind what is still to be written there. With
+    /// such a step standard input is a pipe unless the command says otherwise, and stays open while
+    /// the handle is awaited.
+    pub fn stdin(bytes: impl Into<Vec<u8>>) -> Self {
+        Stop::step(Act::Input(bytes.into()))
+    }
+
+    /// Ends its standard input.
+    pub fn close_stdin() -> Self {
+        Stop::step(Act::CloseInput)
+    }
+
+    /// Kills it at once.
+    pub fn kill() -> Self {
+        Stop(Vec::new())
+    }
+
+    /// Whether one of the steps needs standard input.
+    pub(super) fn uses_input(&self) -> bool {
+        let uses = |step: &Step| matches!(step.act, Act::Input(_) | Act::CloseInput);
+        self.0.iter().any(uses)
+    }
+
+    /// The time that the last step is given. The default is 2 s.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        if let Some(last) = self.0.last_mut() {
+            last.grace = grace;
+        }
+        self
+    }
+
+    /// What follows when that did not help.
+    pub fn then(mut self, next: Stop) -> Self {
+        self.0.extend(next.0);
+        self
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Stop::signal(Signal::TERM)
+    }
+}

@@ -1,0 +1,250 @@
+//! What a program writes, as chunks, as lines, as a GIO stream; and its standard input.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use gio::prelude::*;
+
+use super::progress::Cutter;
+use super::supervisor::Supervisor;
+use crate::main_loop::hub::Lane;
+
+/// What a program writes to its standard output or error, read as it comes.
+///
+/// From [`CommandHandle::stdout`](super::CommandHandle::stdout) and
+/// [`stderr`](super::CommandHandle::stderr). While it is there nothing is lost: when it is not
+/// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes.
+///
+/// Neither `Send` nor `Sync`: it belongs to the context of its program.
+pub struct OutputStream {
+    pub(super) supervisor: Rc<Supervisor>,
+    pub(super) lane: Lane,
+    given_away: bool,
+}
+
+impl OutputStream {
+    pub(super) fn new(supervisor: Rc<Supervisor>, lane: Lane) -> Self {
+        OutputStream {
+            supervisor,
+            lane,
+            given_away: false,
+        }
+    }
+
+    /// The next bytes, at least one; `None` at the end. The end is that of the pipe, or when the
+    /// program has ended and its pipe was given up, see [`Command::drain`](super::Command::drain).
+    pub async fn chunk(&mut self) -> Option<Vec<u8>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let taken = {
+            let mut slot = self.supervisor.road(self.lane);
+            let Some(road) = slot.as_mut() else {
+                return Poll::Ready(None);
+            };
+            match road.take() {
+                Some(bytes) => bytes,
+                None if road.fd.is_none() => return Poll::Ready(None),
+                None => {
+                    let old = road.waker.replace(cx.waker().clone());
+                    drop(slot);
+                    // May run the app's code: with nothing borrowed.
+                    drop(old);
+                    return Poll::Pending;
+                }
+            }
+        };
+        self.supervisor.resume_road(self.lane);
+        Poll::Ready(Some(taken))
+    }
+
+    /// The same, line by line.
+    pub fn lines(self) -> Lines {
+        Lines {
+            stream: self,
+            cutter: Cutter::default(),
+            ready: VecDeque::new(),
+            at_end: false,
+        }
+    }
+
+    /// The same as a GIO stream, which reads the pipe itself from now on. To be asked for before
+    /// the program's output was read ahead, that is before the main loop runs again: `None` when
+    /// something was. The program's outcome does not wait for this pipe's end.
+    pub fn into_gio(mut self) -> Option<gio::InputStream> {
+        let ahead = self.supervisor.road(self.lane).as_mut()?.has_bytes();
+        if ahead {
+            return None;
+        }
+        let fd = self.supervisor.take_road_fd(self.lane)?;
+        self.given_away = true;
+        Some(gio_unix::InputStream::take_fd(fd).upcast())
+    }
+}
+
+impl Drop for OutputStream {
+    fn drop(&mut self) {
+        if self.given_away {
+            return;
+        }
+        let left = self.supervisor.road(self.lane).as_mut().and_then(|road| {
+            road.abandoned = true;
+            road.take()
+        });
+        drop(left);
+        self.supervisor.resume_road(self.lane);
+    }
+}
+
+impl Stream for OutputStream {
+    type Item = Vec<u8>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        self.poll_chunk(cx)
+    }
+}
+
+impl std::fmt::Debug for OutputStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OutputStream").finish_non_exhaustive()
+    }
+}
+
+/// One line that a program wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Line {
+    /// Its text, without its end. What is no UTF-8 is replaced by U+FFFD.
+    pub text: String,
+    /// Something was replaced.
+    pub replaced: bool,
+    /// It was longer than 64 KiB, and its rest was left out.
+    pub cut: bool,
+}
+
+/// A program's output line by line; lines end at `\n`, `\r` or `\r\n`. A last line without an end
+/// is a line too.
+#[derive(Debug)]
+pub struct Lines {
+    stream: OutputStream,
+    cutter: Cutter,
+    ready: VecDeque<Line>,
+    at_end: bool,
+}
+
+impl Lines {
+    /// The next line; `None` at the end.
+    pub async fn recv(&mut self) -> Option<Line> {
+        poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+fn line(raw: super::progress::RawLine) -> Line {
+    match String::from_utf8(raw.bytes) {
+        Ok(text) => Line {
+            text,
+            replaced: false,
+            cut: raw.cut,
+        },
+        Err(error) => Line {
+            text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            replaced: true,
+            cut: raw.cut,
+        },
+    }
+}
+
+impl Stream for Lines {
+    type Item = Line;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Line>> {
+        let this = &mut *self;
+        loop {
+            if let Some(line) = this.ready.pop_front() {
+                return Poll::Ready(Some(line));
+            }
+            if this.at_end {
+                return Poll::Ready(None);
+            }
+            match std::task::ready!(this.stream.poll_chunk(cx)) {
+                Some(bytes) => this
+                    .cutter
+                    .feed(&bytes, |raw| this.ready.push_back(line(raw))),
+                None => {
+                    this.at_end = true;
+                    this.ready.extend(this.cutter.finish().map(line));
+                }
+            }
+        }
+    }
+}
+
+/// A program's standard input. From [`CommandHandle::stdin`](super::CommandHandle::stdin).
+///
+/// Dropping it ends the program's input, once all is written. Neither `Send` nor `Sync`.
+pub struct Input {
+    pub(super) supervisor: Rc<Supervisor>,
+}
+
+/// How much may wait to be written before [`Input::write`] waits.
+const WAITING_MAX: usize = 64 * 1024;
+
+impl Input {
+    /// Writes all of `bytes`, behind what was written before; waits while more than 64 KiB have
+    /// not been read by the program.
+    ///
+    /// # Errors
+    ///
+    /// `BrokenPipe` when the program has closed its input or has ended.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.supervisor.append_input(bytes, false);
+        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
+            Some(left) if left <= WAITING_MAX => Poll::Ready(Ok(())),
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        })
+        .await
+    }
+
+    /// Waits until all is in the pipe.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
+            Some(0) => Poll::Ready(Ok(())),
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+        })
+        .await
+    }
+
+    /// The same as a GIO stream; `None` when the program has closed its input, or something still
+    /// waits to be written.
+    pub fn into_gio(self) -> Option<gio::OutputStream> {
+        if self.supervisor.input_left(None)? > 0 {
+            return None;
+        }
+        let fd = self.supervisor.take_input_fd()?;
+        Some(gio_unix::OutputStream::take_fd(fd).upcast())
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        self.supervisor.append_input(&[], true);
+    }
+}
+
+impl std::fmt::Debug for Input {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Input").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,845 @@
+//! One program, from its birth to its one outcome.
+//!
+//! Fed by the hub: what the program writes, room for what it reads, its exit, and an alarm.
+//! Nothing is borrowed while the app's code runs.
+
+use std::cell::{RefCell, RefMut};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::PoisonError;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+
+use super::handle::Output;
+use super::progress::Step as ProgressStep;
+use super::road::Road;
+use super::stop::{Act, Stop};
+use crate::job::error::{Error, ErrorKind};
+use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
+use crate::main_loop::mailbox::Outlet;
+use crate::model::{State, Status};
+use crate::process::{Exit, ExitStatus, Process, SharedProcess, Signal, WaitError};
+use crate::spawn::Target;
+use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::frame::{ExecRefusal, Kind};
+
+/// How much is still read after the end, at most, from a pipe that somebody else holds open.
+const LAST_READ: usize = 1024 * 1024;
+
+/// Which exits are a success.
+pub(super) type Success = Rc<dyn Fn(ExitStatus) -> bool>;
+
+/// What does not change while the program runs.
+pub(super) struct Rules {
+    pub(super) label: String,
+    pub(super) stop: Stop,
+    pub(super) success: Success,
+    pub(super) deadline: Option<Duration>,
+    pub(super) stall: Option<Duration>,
+    pub(super) drain: Duration,
+}
+
+/// What is still to be written to standard input.
+pub(super) struct InputRoad {
+    pub(super) fd: OwnedFd,
+    pub(super) bytes: Vec<u8>,
+    pub(super) written: usize,
+    /// Close it when all is written.
+    pub(super) last: bool,
+    pub(super) watched: bool,
+    pub(super) waker: Option<Waker>,
+}
+
+pub(super) struct Supervisor {
+    hub: Rc<Hub>,
+    key: u32,
+    process: SharedProcess,
+    pid: u32,
+    rules: Rules,
+    status: Status,
+    outcome: Outlet<Result<Output, Error>>,
+    roads: [RefCell<Option<Road>>; 2],
+    input: RefCell<Option<InputRoad>>,
+    helper: RefCell<Option<Helper>>,
+    life: RefCell<Life>,
+    due: RefCell<Due>,
+    at_end: RefCell<Vec<Box<dyn FnOnce()>>>,
+    app: u32,
+}
+
+/// The exec helper, until it has become the program.
+pub(super) struct Helper {
+    pub(super) control: Control,
+    /// It has done its part and is about to execute.
+    pub(super) ready: bool,
+    /// Keeps open what it executes.
+    pub(super) _target: Target,
+}
+
+/// How long an exec helper may take.
+const HELPER_WITHIN: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Life {
+    /// Why the program was not executed.
+    not_started: Option<String>,
+    stop: Option<Stopping>,
+    end: Option<Result<Exit, WaitError>>,
+    exit_wakers: Vec<Waker>,
+    incomplete: bool,
+    context_gone: bool,
+    ended: bool,
+}
+
+struct Stopping {
+    reason: Reason,
+    next: usize,
+}
+
+#[derive(Clone, Copy)]
+enum Reason {
+    Asked,
+    Deadline(Duration),
+    Stalled(Duration),
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    helper: Option<Instant>,
+    deadline: Option<Instant>,
+    stall: Option<Instant>,
+    /// The next step of the stop.
+    step: Option<Instant>,
+    /// Nothing is read after this.
+    drained: Option<Instant>,
+}
+
+impl Due {
+    fn first(&self) -> Option<Instant> {
+        [
+            self.helper,
+            self.deadline,
+            self.stall,
+            self.step,
+            self.drained,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+}
+
+pub(super) struct Parts {
+    pub(super) process: SharedProcess,
+    pub(super) pid: u32,
+    pub(super) rules: Rules,
+    pub(super) status: Status,
+    pub(super) outcome: Outlet<Result<Output, Error>>,
+    pub(super) stdout: Option<Road>,
+    pub(super) stderr: Option<Road>,
+    pub(super) input: Option<InputRoad>,
+    pub(super) helper: Option<Helper>,
+}
+
+impl Supervisor {
+    pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
+        let mut made = None;
+        let bell = parts.outcome.bell();
+        hub.enter(
+            &parts.process.clone(),
+            Box::new(move || bell.hang_up()),
+            |key| {
+                let now = Instant::now();
+                let after = |time: Option<Duration>| time.and_then(|time| now.checked_add(time));
+                let supervisor = Rc::new(Supervisor {
+                    hub: hub.clone(),
+                    key,
+                    process: parts.process,
+                    pid: parts.pid,
+                    due: RefCell::new(Due {
+                        helper: after(parts.helper.as_ref().map(|_| HELPER_WITHIN)),
+                        deadline: after(parts.rules.deadline),
+                        stall: after(parts.rules.stall),
+                        ..Due::default()
+                    }),
+                    rules: parts.rules,
+                    status: parts.status,
+                    outcome: parts.outcome,
+                    roads: [RefCell::new(parts.stdout), RefCell::new(parts.stderr)],
+                    input: RefCell::new(parts.input),
+                    helper: RefCell::new(parts.helper),
+                    life: RefCell::default(),
+                    at_end: RefCell::default(),
+                    app: std::process::id(),
+                });
+                made = Some(supervisor.clone());
+                supervisor
+            },
+        );
+        let supervisor = made.expect("`enter` calls its argument once");
+        supervisor.watch();
+        supervisor.status.set_pid(supervisor.pid);
+        if supervisor.helper.borrow().is_none() {
+            supervisor.status.set_state(State::Running);
+        }
+        supervisor.set_alarm();
+        supervisor
+    }
+
+    fn watch(&self) {
+        for road in &self.roads {
+            if let Some(road) = &*road.borrow()
+                && let Some(fd) = &road.fd
+            {
+                // Without memory for it in the kernel, what the program writes is read at its end.
+                let _ = self.hub.watch(self.key, road.lane, fd.as_fd());
+            }
+        }
+        let helper = match &*self.helper.borrow() {
+            Some(helper) => self
+                .hub
+                .watch(self.key, Lane::Control, helper.control.as_fd()),
+            None => Ok(()),
+        };
+        let watched = self
+            .with_process(|process| self.hub.watch(self.key, Lane::Exit, process.pidfd()))
+            .unwrap_or(Ok(()));
+        if watched.and(helper).is_err() {
+            self.force();
+            self.finish();
+        }
+        self.write_input();
+    }
+
+    fn with_process<T>(&self, act: impl FnOnce(&mut Process) -> T) -> Option<T> {
+        self.process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .map(act)
+    }
+
+    pub(super) fn bell(&self) -> Bell {
+        self.hub.bell(self.key)
+    }
+
+    pub(super) fn at_end(&self, act: Box<dyn FnOnce()>) {
+        if self.life.borrow().ended {
+            act();
+        } else {
+            self.at_end.borrow_mut().push(act);
+        }
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.life.borrow().end.is_none().then_some(self.pid)
+    }
+
+    fn set_alarm(&self) {
+        if !self.life.borrow().ended {
+            let first = self.due.borrow().first();
+            self.hub.set_alarm(self.key, first);
+        }
+    }
+
+    // --- the exec helper ----------------------------------------------------------------------
+
+    /// Hears what the helper says, until its socket's end tells that it has become the program.
+    fn read_helper(&self) {
+        let mut scratch = Scratch::new();
+        loop {
+            let fault = {
+                let mut slot = self.helper.borrow_mut();
+                let Some(helper) = slot.as_mut() else { return };
+                match helper.control.recv(&mut scratch, Wait::No) {
+                    Ok(Received::Empty) => return,
+                    Ok(Received::Closed) => {
+                        let done = slot.take();
+                        drop(slot);
+                        self.helper_gone(done);
+                        return;
+                    }
+                    Ok(Received::Packet(packet)) => match Kind::from_worker(packet.kind) {
+                        Some(Kind::Ready) => {
+                            helper.ready = true;
+                            None
+                        }
+                        Some(Kind::Refused) => {
+                            Some(match postcard::from_bytes::<ExecRefusal>(&packet.payload) {
+                                Ok(refusal) => format!(
+                                    "{}: {}",
+                                    refusal.step,
+                                    std::io::Error::from_raw_os_error(refusal.errno)
+                                ),
+                                Err(_) => "its helper gave up".to_owned(),
+                            })
+                        }
+                        _ => Some("its helper said something that cannot be right".to_owned()),
+                    },
+                    Err(_) => Some("its helper said something that cannot be right".to_owned()),
+                }
+            };
+            if let Some(fault) = fault {
+                self.life.borrow_mut().not_started.get_or_insert(fault);
+            }
+        }
+    }
+
+    fn helper_gone(&self, helper: Option<Helper>) {
+        let Some(helper) = helper else { return };
+        self.hub.unwatch(helper.control.as_fd());
+        self.due.borrow_mut().helper = None;
+        let started = {
+            let mut life = self.life.borrow_mut();
+            if !helper.ready {
+                life.not_started
+                    .get_or_insert_with(|| "its helper ended before it was executed".to_owned());
+            }
+            life.not_started.is_none() && life.stop.is_none()
+        };
+        self.set_alarm();
+        if started {
+            self.status.set_state(State::Running);
+        }
+    }
+
+    // --- stopping -----------------------------------------------------------------------------
+
+    pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        self.with_process(|process| {
+            if process.leads_group() {
+                process.signal_group(signal)
+            } else {
+                process.signal(signal)
+            }
+        })
+        .unwrap_or_else(|| Err(Errno::SRCH.into()))
+    }
+
+    fn force(&self) {
+        // Refused only when nobody is left.
+        let _ = self.signal(Signal::KILL);
+    }
+
+    fn stop(&self, reason: Reason) {
+        if self.app != std::process::id() {
+            return;
+        }
+        {
+            let mut life = self.life.borrow_mut();
+            if life.ended || life.end.is_some() || life.stop.is_some() {
+                return;
+            }
+            life.stop = Some(Stopping { reason, next: 0 });
+        }
+        {
+            let mut due = self.due.borrow_mut();
+            due.deadline = None;
+            due.stall = None;
+        }
+        self.status.set_state(State::Stopping);
+        self.next_step();
+    }
+
+    pub(super) fn cancel_now(&self) {
+        self.stop(Reason::Asked);
+    }
+
+    /// Takes the next step of the stop, or the last.
+    fn next_step(&self) {
+        let at = {
+            let mut life = self.life.borrow_mut();
+            if life.ended {
+                return;
+            }
+            let Some(stop) = &mut life.stop else { return };
+            stop.next += 1;
+            stop.next - 1
+        };
+        let step = self.rules.stop.0.get(at);
+        let again = match step {
+            Some(step) => {
+                match &step.act {
+                    Act::Signal(signal) => {
+                        let _ = self.signal(*signal);
+                        // A stopped program sees no signal but SIGKILL before it goes on.
+                        let _ = self.signal(Signal::CONT);
+                    }
+                    Act::Input(bytes) => self.append_input(bytes, false),
+                    Act::CloseInput => self.append_input(&[], true),
+                }
+                Instant::now().checked_add(step.grace)
+            }
+            None => {
+                self.force();
+                None
+            }
+        };
+        self.due.borrow_mut().step = again;
+        self.set_alarm();
+    }
+
+    // --- standard input -----------------------------------------------------------------------
+
+    /// Puts bytes behind what is still to be written.
+    pub(super) fn append_input(&self, bytes: &[u8], last: bool) {
+        if let Some(input) = &mut *self.input.borrow_mut() {
+            if !input.last {
+                input.bytes.extend_from_slice(bytes);
+            }
+            input.last |= last;
+        }
+        self.write_input();
+    }
+
+    /// Nobody will write to it any more, but perhaps the stop.
+    pub(super) fn end_input(&self) {
+        if !self.rules.stop.uses_input() {
+            self.append_input(&[], true);
+        }
+    }
+
+    /// How much is still to be written; `None` when it is closed.
+    pub(super) fn input_left(&self, waker: Option<&Waker>) -> Option<usize> {
+        let mut slot = self.input.borrow_mut();
+        let input = slot.as_mut()?;
+        let left = input.bytes.len() - input.written;
+        let old = waker.and_then(|waker| input.waker.replace(waker.clone()));
+        drop(slot);
+        // May run the app's code: with nothing borrowed.
+        drop(old);
+        Some(left)
+    }
+
+    fn take_input(&self) -> Option<InputRoad> {
+        let input = self.input.take()?;
+        if input.watched {
+            self.hub.unwatch(input.fd.as_fd());
+        }
+        Some(input)
+    }
+
+    pub(super) fn take_input_fd(&self) -> Option<OwnedFd> {
+        self.take_input().map(|input| input.fd)
+    }
+
+    fn write_input(&self) {
+        let mut waker = None;
+        {
+            let mut slot = self.input.borrow_mut();
+            let Some(input) = slot.as_mut() else { return };
+            let open = loop {
+                let rest = &input.bytes[input.written..];
+                if rest.is_empty() {
+                    break !input.last;
+                }
+                match rustix::io::write(&input.fd, rest) {
+                    Ok(length) => input.written += length,
+                    Err(Errno::INTR) => (),
+                    Err(Errno::AGAIN) => break true,
+                    // It has stopped reading, which is its right.
+                    Err(_) => break false,
+                }
+            };
+            if input.written == input.bytes.len() {
+                input.bytes = Vec::new();
+                input.written = 0;
+                waker = input.waker.take();
+            }
+            let wants_room = open && !input.bytes.is_empty();
+            if wants_room != input.watched {
+                if wants_room {
+                    let watched = self.hub.watch_room(self.key, Lane::Input, input.fd.as_fd());
+                    input.watched = watched.is_ok();
+                } else {
+                    self.hub.unwatch(input.fd.as_fd());
+                    input.watched = false;
+                }
+            }
+            if !open {
+                waker = waker.or(input.waker.take());
+                *slot = None;
+            }
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    // --- what it writes -----------------------------------------------------------------------
+
+    pub(super) fn road(&self, lane: Lane) -> RefMut<'_, Option<Road>> {
+        self.roads[usize::from(lane == Lane::Errors)].borrow_mut()
+    }
+
+    /// The reader has read: what was left alone is watched again.
+    pub(super) fn resume_road(&self, lane: Lane) {
+        if let Some(road) = &mut *self.road(lane)
+            && road.paused
+            && !road.is_full()
+            && let Some(fd) = &road.fd
+        {
+            road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
+        }
+    }
+
+    /// Whether no more will come on a road.
+    pub(super) fn is_at_end(&self, lane: Lane) -> bool {
+        self.road(lane)
+            .as_ref()
+            .is_none_or(|road| road.fd.is_none())
+    }
+
+    pub(super) fn take_road_fd(&self, lane: Lane) -> Option<OwnedFd> {
+        let mut slot = self.road(lane);
+        let road = slot.as_mut()?;
+        let fd = road.fd.take()?;
+        if !road.paused {
+            self.hub.unwatch(fd.as_fd());
+        }
+        Some(fd)
+    }
+
+    /// Reads while there is something to read, at most `most` bytes.
+    fn read_road(&self, lane: Lane, most: usize, slice: Option<&Slice>) {
+        let mut total = 0;
+        while total < most {
+            let (waker, open) = {
+                let mut slot = self.road(lane);
+                let Some(road) = slot.as_mut() else { return };
+                if slice.is_some() && road.is_full() {
+                    self.pause(road);
+                    break;
+                }
+                match road.read() {
+                    None | Some(Err(Errno::AGAIN)) => break,
+                    Some(Ok(length)) if length > 0 => {
+                        total += length;
+                        (road.waker.take(), true)
+                    }
+                    // At its end; EIO is how a terminal says that its last user has gone.
+                    Some(_) => {
+                        let fd = road.end();
+                        if let Some(fd) = fd
+                            && !road.paused
+                        {
+                            self.hub.unwatch(fd.as_fd());
+                        }
+                        (road.waker.take(), false)
+                    }
+                }
+            };
+            self.look_for_progress(lane);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            if !open || slice.is_some_and(Slice::is_over) {
+                break;
+            }
+        }
+        if total > 0
+            && let Some(stall) = self.rules.stall
+        {
+            let mut due = self.due.borrow_mut();
+            if due.stall.is_some() {
+                // The alarm itself is not moved with every read: it looks again when it rings.
+                due.stall = Instant::now().checked_add(stall);
+            }
+        }
+    }
+
+    fn pause(&self, road: &mut Road) {
+        if let Some(fd) = &road.fd
+            && !std::mem::replace(&mut road.paused, true)
+        {
+            self.hub.unwatch(fd.as_fd());
+        }
+    }
+
+    /// Shows the lines that have come to whoever reads progress out of them.
+    fn look_for_progress(&self, lane: Lane) {
+        let taken = self.road(lane).as_mut().and_then(Road::take_lines);
+        let Some((mut parser, lines)) = taken else {
+            return;
+        };
+        let steps = lines
+            .iter()
+            .filter_map(|line| parser.line(&String::from_utf8_lossy(&line.bytes)));
+        // Latest wins; but words stay until there are others.
+        let last = steps.reduce(|before, step| ProgressStep {
+            text: step.text.or(before.text),
+            ..step
+        });
+        if let Some(road) = &mut *self.road(lane) {
+            road.give_back(parser);
+        }
+        if let Some(ProgressStep { done, total, text }) = last {
+            self.status.set_progress(done, total, text);
+        }
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    fn exited(&self) {
+        self.read_helper();
+        let stopping = self.life.borrow().stop.is_some();
+        if stopping {
+            // Whoever was to be stopped is stopped with all of its group, while the number of the
+            // group is certainly its own.
+            self.force();
+        }
+        let end = match self.with_process(Process::try_wait) {
+            Some(Ok(None)) => return,
+            Some(Ok(Some(exit))) => Some(Ok(exit)),
+            Some(Err(error)) => Some(Err(error)),
+            None => None,
+        };
+        let mut wakers = {
+            let mut life = self.life.borrow_mut();
+            life.end = end;
+            std::mem::take(&mut life.exit_wakers)
+        };
+        self.with_process(|process| self.hub.unwatch(process.pidfd()));
+        // Whoever waits for room in it learns that there will be none.
+        wakers.extend(self.take_input().and_then(|input| input.waker));
+        for lane in [Lane::Output, Lane::Errors] {
+            self.read_road(lane, LAST_READ, None);
+        }
+        {
+            let mut due = self.due.borrow_mut();
+            *due = Due {
+                drained: Instant::now().checked_add(self.rules.drain),
+                ..Due::default()
+            };
+        }
+        self.status.set_pid(0);
+        wakers.into_iter().for_each(Waker::wake);
+        self.finish_if_drained();
+        self.set_alarm();
+    }
+
+    fn finish_if_drained(&self) {
+        let done = self.life.borrow().end.is_some()
+            && self.is_at_end(Lane::Output)
+            && self.is_at_end(Lane::Errors);
+        if done {
+            self.finish();
+        }
+    }
+
+    /// How it exited, once it has, also while a grandchild still holds its pipes.
+    pub(super) fn poll_exit(&self, waker: &Waker) -> Poll<Option<Exit>> {
+        let mut life = self.life.borrow_mut();
+        match life.end {
+            Some(end) => Poll::Ready(end.ok()),
+            None if life.ended => Poll::Ready(None),
+            None => {
+                life.exit_wakers.push(waker.clone());
+                Poll::Pending
+            }
+        }
+    }
+
+    fn finish(&self) {
+        let wakers = {
+            let mut life = self.life.borrow_mut();
+            if std::mem::replace(&mut life.ended, true) {
+                return;
+            }
+            std::mem::take(&mut life.exit_wakers)
+        };
+        let mut wakers = wakers;
+        for lane in [Lane::Output, Lane::Errors] {
+            drop(self.take_road_fd(lane));
+            let waker = self.road(lane).as_mut().and_then(|road| road.waker.take());
+            wakers.extend(waker);
+        }
+        wakers.extend(self.take_input().and_then(|input| input.waker));
+        drop(self.helper.take());
+        drop(
+            self.process
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        self.hub.leave(self.key);
+        for act in self.at_end.take() {
+            act();
+        }
+        wakers.into_iter().for_each(Waker::wake);
+        let outcome = self.decide();
+        let (state, text) = match &outcome {
+            Ok(_) => (State::Finished, None),
+            Err(error) if error.is_cancelled() => (State::Cancelled, None),
+            Err(error) => (State::Failed, Some(error.to_string())),
+        };
+        let _ = self.outcome.put(outcome);
+        self.outcome.close();
+        self.status.end(state, text);
+    }
+
+    fn decide(&self) -> Result<Output, Error> {
+        let life = self.life.borrow();
+        let mut collected = [Vec::new(), Vec::new()];
+        let mut tails = [String::new(), String::new()];
+        let mut truncated = false;
+        for (index, road) in self.roads.iter().enumerate() {
+            if let Some(road) = &mut *road.borrow_mut() {
+                tails[index] = road.tail();
+                truncated |= road.collects() && road.dropped;
+                collected[index] = road.collected();
+            }
+        }
+        let [stdout_tail, stderr_tail] = tails;
+        let tail = if stderr_tail.is_empty() {
+            stdout_tail
+        } else {
+            stderr_tail
+        };
+        let label = &self.rules.label;
+        let new = |kind, text: &str| Error::new(kind, label, text);
+        let mut error = match (&life.stop, life.end) {
+            _ if life.context_gone => new(
+                ErrorKind::Cancelled,
+                "its main context went away, and it was stopped",
+            ),
+            (None, _) if life.not_started.is_some() => {
+                let why = life.not_started.as_deref().unwrap_or_default();
+                new(ErrorKind::Start, &format!("it could not be started: {why}"))
+            }
+            (Some(stop), _) => match stop.reason {
+                Reason::Asked => new(ErrorKind::Cancelled, "stopped on request"),
+                Reason::Deadline(after) => new(
+                    ErrorKind::Timeout,
+                    &format!("not finished within its deadline of {after:?}"),
+                ),
+                Reason::Stalled(after) => new(
+                    ErrorKind::Timeout,
+                    &format!("it wrote nothing for {after:?}, and was stopped"),
+                ),
+            },
+            (None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
+                return Ok(self.output(exit, &life, collected, truncated));
+            }
+            (None, Some(Ok(exit))) => {
+                let said = last_line(&tail);
+                let (kind, how) = match exit.status {
+                    ExitStatus::Code(code) => {
+                        (ErrorKind::Exit, format!("it ended with exit code {code}"))
+                    }
+                    ExitStatus::Signal { signal, .. } => {
+                        (ErrorKind::Signal, format!("it was ended by {signal}"))
+                    }
+                };
+                match said {
+                    Some(said) => new(kind, &format!("{how}: {said}")),
+                    None => new(kind, &how),
+                }
+            }
+            (None, Some(Err(error))) => {
+                new(ErrorKind::Exit, "it ended, and how cannot be known").because(error)
+            }
+            (None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
+        };
+        let inner = error.inner_mut();
+        inner.ran = life.not_started.is_none();
+        inner.output_tail = tail;
+        inner.progress = (self.status.done(), self.status.total());
+        if let Some(Ok(exit)) = life.end {
+            inner.status = Some(exit.status);
+            inner.usage = Some(exit.usage);
+        }
+        Err(error)
+    }
+
+    fn output(
+        &self,
+        exit: Exit,
+        life: &Life,
+        [stdout, stderr]: [Vec<u8>; 2],
+        truncated: bool,
+    ) -> Output {
+        Output {
+            status: exit.status,
+            usage: exit.usage,
+            stdout,
+            stderr,
+            incomplete: life.incomplete,
+            truncated,
+        }
+    }
+}
+
+/// The last thing that was said, for an error's words.
+fn last_line(tail: &str) -> Option<&str> {
+    tail.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .map(|line| &line[..line.floor_char_boundary(300)])
+}
+
+impl Entry for Supervisor {
+    fn ready(&self, lane: Lane, _writable: bool, slice: &Slice) {
+        match lane {
+            Lane::Output | Lane::Errors => {
+                self.read_road(lane, usize::MAX, Some(slice));
+                self.finish_if_drained();
+            }
+            Lane::Input => self.write_input(),
+            Lane::Exit => self.exited(),
+            Lane::Control => self.read_helper(),
+            Lane::Prints => (),
+        }
+    }
+
+    fn alarm(&self) {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let (helper, deadline, stall, step, drained) = {
+            let due = self.due.borrow();
+            (
+                is_due(due.helper),
+                is_due(due.deadline),
+                is_due(due.stall),
+                is_due(due.step),
+                is_due(due.drained),
+            )
+        };
+        if helper {
+            self.due.borrow_mut().helper = None;
+            self.life.borrow_mut().not_started =
+                Some(format!("its helper did not do so within {HELPER_WITHIN:?}"));
+            self.force();
+        }
+        if deadline && let Some(after) = self.rules.deadline {
+            self.stop(Reason::Deadline(after));
+        }
+        if stall && let Some(after) = self.rules.stall {
+            self.stop(Reason::Stalled(after));
+        }
+        if step {
+            self.next_step();
+        }
+        if drained {
+            // Somebody else holds the pipes, and may for ever.
+            self.life.borrow_mut().incomplete = true;
+            for lane in [Lane::Output, Lane::Errors] {
+                self.read_road(lane, LAST_READ, None);
+            }
+            self.finish();
+        }
+        self.set_alarm();
+    }
+
+    fn cancel(&self) {
+        self.cancel_now();
+    }
+
+    fn context_gone(&self) {
+        self.life.borrow_mut().context_gone = true;
+        self.finish();
+    }
+}

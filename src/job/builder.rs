@@ -1,0 +1,244 @@
+//! How a job is started: the options, their defaults, and `spawn`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::handle::JobHandle;
+use super::supervisor::Times;
+use super::worker::Worker;
+use crate::worker::Listed;
+
+/// Starts jobs. Implemented for every job in a [`jobs!`](crate::jobs!) table.
+///
+/// ```no_run
+/// use legwork::prelude::*;
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum { folder: String }
+/// # impl legwork::Job for Checksum {
+/// #     type Message = (); type Output = usize; type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<usize, Self::Error> { Ok(1) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Checksum]; }
+///
+/// # async fn example() -> Result<(), legwork::Error> {
+/// let job = Checksum { folder: "/home".into() }.spawn();
+/// let files = job.await?;
+/// # Ok(()) }
+/// ```
+///
+/// A job that is in no table does not compile here:
+///
+/// ```compile_fail,E0599
+/// use legwork::prelude::*;
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Forgotten;
+/// impl legwork::Job for Forgotten {
+///     type Message = (); type Output = (); type Error = std::convert::Infallible;
+///     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// }
+/// Forgotten.spawn();
+/// ```
+///
+/// Nor does a closure, whatever it captures: it cannot be sent.
+///
+/// ```compile_fail,E0599
+/// use legwork::prelude::*;
+/// let mut count = 0;
+/// (move || count += 1).spawn();
+/// ```
+pub trait Spawn: Listed {
+    /// Starts the job with the default options, on the thread's default main context.
+    ///
+    /// Takes a fraction of a millisecond however much memory the app holds. A start that fails is
+    /// an outcome of the handle, not a second kind of error.
+    ///
+    /// To be called on the thread that runs this context: the main thread, or one that has made a
+    /// context of its own its default (`MainContext::with_thread_default`). On any other thread
+    /// the default is the main thread's context, and the start fails with a sentence that says so.
+    fn spawn(self) -> JobHandle<Self> {
+        self.builder().spawn()
+    }
+
+    /// Starts the job with other options.
+    fn builder(self) -> JobBuilder<Self> {
+        JobBuilder {
+            job: self,
+            options: Options::default(),
+        }
+    }
+}
+
+impl<J: Listed> Spawn for J {}
+
+/// How a job is to be started. From [`Spawn::builder`].
+///
+/// | option | default |
+/// |---|---|
+/// | [`worker`](Self::worker) | the app itself |
+/// | [`label`](Self::label) | the job's name |
+/// | [`deadline`](Self::deadline) | none |
+/// | [`grace`](Self::grace) | 2 s |
+/// | [`handshake_deadline`](Self::handshake_deadline) | 10 s |
+/// | [`message_capacity`](Self::message_capacity) | 64 messages |
+/// | [`log_level`](Self::log_level) | what the app's own `log` lets through, else info |
+/// | [`forward_logs`](Self::forward_logs) | yes |
+/// | working directory, environment | the app's, see [`env`](Self::env) |
+/// | standard input | `/dev/null` |
+/// | standard output and error | into the app's log |
+#[derive(Debug)]
+#[must_use = "a builder does nothing until it spawns"]
+pub struct JobBuilder<J> {
+    job: J,
+    options: Options,
+}
+
+#[derive(Debug)]
+pub(super) struct Options {
+    pub(super) worker: Worker,
+    pub(super) label: Option<String>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) handshake: Duration,
+    pub(super) message_capacity: u32,
+    pub(super) log_level: Option<u8>,
+    pub(super) forward_logs: bool,
+    pub(super) wait_for_debugger: bool,
+    pub(super) env: Vec<(OsString, Option<OsString>)>,
+    pub(super) current_dir: Option<PathBuf>,
+    pub(super) cancellables: Vec<gio::Cancellable>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            worker: Worker::default(),
+            label: None,
+            deadline: None,
+            grace: Duration::from_secs(2),
+            handshake: Duration::from_secs(10),
+            message_capacity: 64,
+            log_level: None,
+            forward_logs: true,
+            wait_for_debugger: false,
+            env: Vec::new(),
+            current_dir: None,
+            cancellables: Vec::new(),
+        }
+    }
+}
+
+impl Options {
+    pub(super) fn log_level(&self) -> u8 {
+        #[cfg(feature = "log")]
+        let of_the_app = Some(::log::max_level() as u8).filter(|level| *level > 0);
+        #[cfg(not(feature = "log"))]
+        let of_the_app = None;
+        self.log_level.or(of_the_app).unwrap_or(3)
+    }
+
+    pub(super) fn times(&self) -> Times {
+        // Whoever looks at a worker in a debugger has no clock running.
+        let running = !self.wait_for_debugger;
+        Times {
+            handshake: Some(self.handshake).filter(|_| running),
+            deadline: self.deadline.filter(|_| running),
+            grace: self.grace,
+        }
+    }
+}
+
+impl<J: Listed> JobBuilder<J> {
+    /// The program that runs the job.
+    pub fn worker(mut self, worker: &Worker) -> Self {
+        self.options.worker = worker.clone();
+        self
+    }
+
+    /// What people call this job, in its status, its errors and the log: "Checksums of Pictures".
+    pub fn label(mut self, label: impl Into<String>) -> Self {
+        self.options.label = Some(label.into());
+        self
+    }
+
+    /// Stops the job when it has not ended after this time, counted from the spawn. 0 stops it at
+    /// once; a time beyond the clock's end is none.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// How long a job that was asked to stop may take before it is killed. 0 kills it at once.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options.grace = grace;
+        self
+    }
+
+    /// How long the child may take until the job runs in it. Then it is killed, and the outcome is
+    /// [`ErrorKind::Start`](crate::ErrorKind::Start).
+    pub fn handshake_deadline(mut self, deadline: Duration) -> Self {
+        self.options.handshake = deadline;
+        self
+    }
+
+    /// How many messages may be sent and not yet taken before the job waits, 1 to 65,536; other
+    /// numbers become the nearest of these.
+    pub fn message_capacity(mut self, messages: usize) -> Self {
+        self.options.message_capacity = messages.clamp(1, 65_536) as u32;
+        self
+    }
+
+    /// The most detailed records of the job that are wanted. Errors and warnings always are.
+    pub fn log_level(mut self, level: super::log::Level) -> Self {
+        self.options.log_level = Some((level as u8 + 1).max(2));
+        self
+    }
+
+    /// Whether what the job logs and prints goes into the app's log, that is GLib's structured
+    /// log, in a domain named as the job's label; see [`LogRecord`](crate::LogRecord) for how.
+    /// [`JobHandle::logs`] has it either way.
+    pub fn forward_logs(mut self, forward: bool) -> Self {
+        self.options.forward_logs = forward;
+        self
+    }
+
+    /// Has the worker wait for a debugger before it runs the job; it says its process id in the
+    /// log, and goes on when one has attached itself (`gdb -p PID`, `continue`). No deadline runs,
+    /// then or later. Needs `/proc`, and a system that lets one attach (ptrace(2), "Yama").
+    pub fn wait_for_debugger(mut self) -> Self {
+        self.options.wait_for_debugger = true;
+        self
+    }
+
+    /// Sets a variable of the worker's environment. The rest is the app's, without
+    /// [`ONE_SHOT_VARIABLES`](crate::spawn::ONE_SHOT_VARIABLES). An empty name, `=` in a name, and
+    /// NUL anywhere fail the start.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.options.env.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Leaves a variable out of the worker's environment.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.options.env.push((name.into(), None));
+        self
+    }
+
+    /// The worker's working directory; a relative path counts from the app's. The start fails if
+    /// it cannot be entered.
+    pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.options.current_dir = Some(folder.into());
+        self
+    }
+
+    /// Stops the job when `cancellable` is cancelled, from whichever thread. May be called more
+    /// than once.
+    pub fn cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
+        self.options.cancellables.push(cancellable.clone());
+        self
+    }
+
+    /// Starts the job; see [`Spawn::spawn`].
+    pub fn spawn(self) -> JobHandle<J> {
+        JobHandle::start(self.job, self.options)
+    }
+}

@@ -1,0 +1,56 @@
+//! `gio::Cancellable` stops children, from any thread.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+
+use gio::prelude::*;
+
+use crate::main_loop::hub::Bell;
+
+/// What undoes a [`follow`].
+pub(crate) type Unfollow = Box<dyn FnOnce()>;
+
+/// Rings when `cancellable` is cancelled, and at once if it is already. `tell` is called too, on
+/// the thread that cancels.
+///
+/// A plain signal handler, not `g_cancellable_connect`: that one holds a lock while it calls, and
+/// a handler which then disconnects waits for itself. To be undone when the child has ended, so
+/// that a cancellable that lives as long as the app does not remember every child.
+pub(crate) fn follow(
+    cancellable: &gio::Cancellable,
+    bell: Bell,
+    tell: impl Fn() + Send + Sync + 'static,
+) -> Unfollow {
+    let rings = bell.clone();
+    let handler = cancellable.connect("cancelled", false, move |_| {
+        // First: when the child ends for having been told, it is known why.
+        rings.cancel();
+        tell();
+        None
+    });
+    if cancellable.is_cancelled() {
+        bell.cancel();
+    }
+    let weak = cancellable.downgrade();
+    Box::new(move || {
+        if let Some(cancellable) = weak.upgrade() {
+            cancellable.disconnect(handler);
+        }
+    })
+}
+
+/// Rings when `object` is disposed, on whichever thread that is.
+pub(crate) fn stop_with(object: &impl IsA<glib::Object>, bell: Bell) -> Unfollow {
+    let disposed = Arc::<AtomicBool>::default();
+    let says = disposed.clone();
+    let notify = object.add_weak_ref_notify(move || {
+        says.store(true, SeqCst);
+        bell.cancel();
+    });
+    Box::new(move || {
+        // One that was disposed of and is still held has let go of it by itself.
+        if !disposed.load(SeqCst) {
+            notify.disconnect();
+        }
+    })
+}

@@ -1,0 +1,220 @@
+//! Messages from the job, and requests to it.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use super::supervisor::Supervisor;
+use crate::main_loop::mailbox::Mailbox;
+use crate::wire::attach;
+use crate::wire::page::Page;
+use crate::worker::{Receive, SendError};
+
+/// Counts what the app has taken, and tells the worker: its leave to send more.
+#[derive(Debug)]
+pub(super) struct Taken {
+    page: Arc<Page>,
+    count: AtomicU32,
+    app: u32,
+}
+
+impl Taken {
+    pub(super) fn new(page: Arc<Page>) -> Self {
+        Taken {
+            page,
+            count: AtomicU32::new(0),
+            app: std::process::id(),
+        }
+    }
+
+    pub(super) fn one_more(&self) {
+        let count = self.count.fetch_add(1, AcqRel).wrapping_add(1);
+        self.page.set_taken(count);
+    }
+}
+
+/// A job's messages, as a stream, apart from its handle. From
+/// [`JobHandle::messages`](crate::JobHandle::messages).
+///
+/// Ends when the job has ended and all has been read. The job waits when as many messages as fit
+/// (64 unless the builder said otherwise) have not been taken; dropping the stream lets it run on,
+/// its messages discarded. `Send` when the message is: another thread may read, by any executor.
+///
+/// ```no_run
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Find;
+/// # impl legwork::Job for Find {
+/// #     type Message = String; type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Find]; }
+/// # use legwork::prelude::*;
+/// # async fn example() -> Result<(), legwork::Error> {
+/// let mut job = Find.spawn();
+/// let mut messages = job.messages();
+/// legwork::glib::spawn_future_local(async move {
+///     while let Some(found) = messages.recv().await {
+///         println!("{found}");
+///     }
+/// });
+/// job.await // meanwhile
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Messages<M>(pub(super) Option<Open<M>>);
+
+#[derive(Debug)]
+pub(super) struct Open<M> {
+    pub(super) mailbox: Mailbox<M>,
+    pub(super) taken: Arc<Taken>,
+}
+
+impl<M> Messages<M> {
+    /// The next message; `None` when there will be no more.
+    pub async fn recv(&mut self) -> Option<M> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next message if it is there already.
+    pub fn try_recv(&mut self) -> Option<M> {
+        let open = self.0.as_mut()?;
+        let message = open.mailbox.try_next()?;
+        open.taken.one_more();
+        Some(message)
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        let Some(open) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let next = std::task::ready!(open.mailbox.poll_next(cx));
+        if next.is_some() {
+            open.taken.one_more();
+        }
+        Poll::Ready(next)
+    }
+}
+
+impl<M> Drop for Messages<M> {
+    fn drop(&mut self) {
+        if self
+            .0
+            .as_ref()
+            .is_some_and(|open| open.taken.app != std::process::id())
+        {
+            // A forked copy: what it took, the app would think that it had taken itself.
+            return;
+        }
+        // The worker may be waiting for room among those that nobody will read.
+        while self.try_recv().is_some() {}
+    }
+}
+
+impl<M> Stream for Messages<M> {
+    type Item = M;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
+        self.poll_recv(cx)
+    }
+}
+
+impl<M> Unpin for Messages<M> {}
+
+/// Sends requests to a running job. From [`JobHandle::sender`](crate::JobHandle::sender); clone it
+/// for callbacks.
+///
+/// The job's `recv()` gives `None` when the last sender is gone and the handle has been awaited,
+/// detached or dropped. Neither `Send` nor `Sync`: it belongs to the context of its job. The
+/// project's `examples/call_and_answer.rs` is a whole program.
+///
+/// ```no_run
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Square;
+/// # impl legwork::Job for Square {
+/// #     type Message = u64; type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # impl legwork::Receive for Square { type Request = u64; }
+/// # legwork::jobs! { static JOBS = [Square]; }
+/// # use legwork::prelude::*;
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut job = Square.spawn();
+/// let sender = job.sender();
+/// sender.send(12).await?;
+/// assert_eq!(job.message().await, Some(144));
+/// drop(sender);
+/// job.await?; // the job's `recv()` gives `None`, and it ends
+/// # Ok(()) }
+/// ```
+pub struct Sender<J: Receive> {
+    pub(super) open: Rc<OpenRequests>,
+    pub(super) job: PhantomData<fn(J)>,
+}
+
+/// As long as one of these is there, requests may come.
+pub(super) struct OpenRequests(pub(super) Weak<Supervisor>);
+
+impl Drop for OpenRequests {
+    fn drop(&mut self) {
+        if let Some(supervisor) = self.0.upgrade() {
+            supervisor.end_requests();
+        }
+    }
+}
+
+impl<J: Receive> Clone for Sender<J> {
+    fn clone(&self) -> Self {
+        Sender {
+            open: self.open.clone(),
+            job: PhantomData,
+        }
+    }
+}
+
+impl<J: Receive> std::fmt::Debug for Sender<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sender").finish_non_exhaustive()
+    }
+}
+
+/// A request as it travels.
+pub(super) type Encoded = (Vec<u8>, Vec<Arc<OwnedFd>>);
+
+impl<J: Receive> Sender<J> {
+    /// Sends a request; waits while the job is slower than the app (when the socket, about
+    /// 200 KiB, is full). Of several that wait at once, any may be the first.
+    ///
+    /// # Errors
+    ///
+    /// The job has ended; or the request cannot be encoded, or is longer than a frame may be.
+    pub async fn send(&self, request: J::Request) -> Result<(), SendError> {
+        let encoded = encode(&request)?;
+        poll_fn(|cx| match self.open.0.upgrade() {
+            Some(supervisor) => supervisor.poll_send(&encoded, cx),
+            None => Poll::Ready(Err(SendError::ended())),
+        })
+        .await
+    }
+
+    /// Sends a request if there is room for it now: `Ok(false)` when there is not.
+    ///
+    /// # Errors
+    ///
+    /// As [`send`](Self::send).
+    pub fn try_send(&self, request: J::Request) -> Result<bool, SendError> {
+        let encoded = encode(&request)?;
+        match self.open.0.upgrade() {
+            Some(supervisor) => supervisor.try_send(&encoded),
+            None => Err(SendError::ended()),
+        }
+    }
+}
+
+fn encode<R: serde::Serialize>(request: &R) -> Result<Encoded, SendError> {
+    attach::encode(request).map_err(SendError::other)
+}

@@ -1,0 +1,304 @@
+//! What went wrong, with questions to ask it.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::process::{ExitStatus, Signal, Usage};
+use crate::spawn::{SpawnError, Step};
+
+/// Why a job gave no output. The other half of [its outcome](crate::JobHandle).
+///
+/// `Display` is a sentence for a person: the job's label, and for the job's own error what that
+/// says. `source()` is what caused it: the job's error's own source, or the system's. `Debug` is
+/// the report for a developer, with everything that is known.
+///
+/// `Send` and `Sync`.
+///
+/// ```
+/// fn tell(error: &legwork::Error) -> Option<String> {
+///     if error.is_cancelled() {
+///         return None; // somebody wanted it so
+///     }
+///     if let Some(panic) = error.panic() {
+///         eprintln!("please report this: {} at {:?}", panic.message, panic.location);
+///     }
+///     if error.is_crash() {
+///         eprintln!("{error:?}"); // backtrace, last output, progress, usage
+///     }
+///     Some(error.to_string())
+/// }
+/// ```
+pub struct Error(Box<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) kind: ErrorKind,
+    pub(crate) label: String,
+    pub(crate) text: String,
+    pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub(crate) spawn: Option<SpawnError>,
+    pub(crate) status: Option<ExitStatus>,
+    pub(crate) panic: Option<Panic>,
+    pub(crate) backtrace: Option<String>,
+    pub(crate) output_tail: String,
+    pub(crate) progress: (u64, u64),
+    pub(crate) usage: Option<Usage>,
+    pub(crate) ran: bool,
+}
+
+/// Which kind of end it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The job's own error.
+    Failed,
+    /// The child could not be started, or did not become the right worker. The job has not run.
+    Start,
+    /// The job panicked.
+    Panic,
+    /// A signal ended the child.
+    Signal,
+    /// The child exited without an answer.
+    Exit,
+    /// The deadline passed.
+    Timeout,
+    /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
+    Cancelled,
+    /// The child said something that cannot be right.
+    Protocol,
+}
+
+/// A panic in the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Panic {
+    /// What it said.
+    pub message: String,
+    /// File, line and column.
+    pub location: Option<String>,
+    /// The name of the thread that panicked.
+    pub thread: Option<String>,
+    /// The stack, symbols where the program has them.
+    pub backtrace: String,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, label: &str, text: impl Into<String>) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            label: label.to_owned(),
+            text: text.into(),
+            source: None,
+            spawn: None,
+            status: None,
+            panic: None,
+            backtrace: None,
+            output_tail: String::new(),
+            progress: (0, 0),
+            usage: None,
+            ran: false,
+        }))
+    }
+
+    pub(crate) fn because(
+        mut self,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn start(label: &str, source: SpawnError) -> Self {
+        let mut error = Error::new(ErrorKind::Start, label, source.to_string());
+        error.0.spawn = Some(source);
+        error
+    }
+
+    pub(crate) fn inner_mut(&mut self) -> &mut Inner {
+        &mut self.0
+    }
+
+    /// Which kind of end it was.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.kind == ErrorKind::Cancelled
+    }
+
+    /// Whether its deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::Timeout
+    }
+
+    /// Whether it panicked.
+    pub fn is_panic(&self) -> bool {
+        self.0.kind == ErrorKind::Panic
+    }
+
+    /// Whether the child could not be started.
+    pub fn is_start(&self) -> bool {
+        self.0.kind == ErrorKind::Start
+    }
+
+    /// Whether the worker ended by a fault of its program: a panic, a signal, an exit without an
+    /// answer, or words that cannot be right.
+    pub fn is_crash(&self) -> bool {
+        matches!(
+            self.0.kind,
+            ErrorKind::Panic | ErrorKind::Signal | ErrorKind::Exit | ErrorKind::Protocol
+        )
+    }
+
+    /// The signal that ended the child, whatever the kind: a job that was stopped by force has
+    /// one too.
+    pub fn signal(&self) -> Option<Signal> {
+        self.0.status.and_then(ExitStatus::signal)
+    }
+
+    /// The child's exit code, when it exited by itself.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.0.status.and_then(ExitStatus::code)
+    }
+
+    /// The panic, when there was one.
+    pub fn panic(&self) -> Option<&Panic> {
+        self.0.panic.as_ref()
+    }
+
+    /// Where the program was when it panicked or got a fatal signal.
+    pub fn backtrace(&self) -> Option<&str> {
+        self.0
+            .backtrace
+            .as_deref()
+            .or_else(|| self.0.panic.as_ref().map(|panic| &*panic.backtrace))
+    }
+
+    /// What failed, when the child could not be started by the system.
+    pub fn spawn_error(&self) -> Option<&SpawnError> {
+        self.0.spawn.as_ref()
+    }
+
+    /// The step that failed, when the child could not be started.
+    pub fn step(&self) -> Option<Step> {
+        self.0.spawn.as_ref().map(SpawnError::step)
+    }
+
+    /// The system's error number, when the child could not be started.
+    pub fn errno(&self) -> Option<i32> {
+        self.0.spawn.as_ref().and_then(SpawnError::errno)
+    }
+
+    /// The last of what the child printed, at most 8 KiB; what is not UTF-8 in it is replaced.
+    pub fn output_tail(&self) -> &str {
+        &self.0.output_tail
+    }
+
+    /// How far it was: steps done, and steps in all (0 when not known).
+    pub fn progress(&self) -> (u64, u64) {
+        self.0.progress
+    }
+
+    /// What the child used, when it is known.
+    pub fn usage(&self) -> Option<&Usage> {
+        self.0.usage.as_ref()
+    }
+
+    /// The processor time that the child used, when it is known.
+    pub fn processor_time(&self) -> Option<Duration> {
+        self.usage()
+            .map(|usage| usage.user_time + usage.system_time)
+    }
+
+    /// Whether the job had begun to run: if not, nothing of it has happened.
+    pub fn has_run(&self) -> bool {
+        self.0.ran
+    }
+
+    /// The label of the job.
+    pub fn label(&self) -> &str {
+        &self.0.label
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.label, self.0.text)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{self}")?;
+        writeln!(f, "kind: {:?}", self.0.kind)?;
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            writeln!(f, "caused by: {cause}")?;
+            source = cause.source();
+        }
+        if let Some(status) = self.0.status {
+            writeln!(f, "the process ended with {status}")?;
+        }
+        let (done, total) = self.0.progress;
+        if done > 0 || total > 0 {
+            writeln!(f, "progress: {done} of {total}")?;
+        }
+        if let Some(usage) = &self.0.usage {
+            writeln!(f, "{usage:?}")?;
+        }
+        if !self.0.output_tail.is_empty() {
+            writeln!(f, "last output:\n{}", self.0.output_tail)?;
+        }
+        if let Some(backtrace) = self.backtrace() {
+            writeln!(f, "backtrace:\n{backtrace}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn std::error::Error + 'static))
+            // Its own words are ours already: what follows is what it was caused by.
+            .or_else(|| self.0.spawn.as_ref().and_then(std::error::Error::source))
+    }
+}
+
+/// The job's own error as it arrived: text, and the text of its causes.
+#[derive(Debug)]
+pub(crate) struct Rendered {
+    text: String,
+    cause: Option<Box<Rendered>>,
+}
+
+impl Rendered {
+    pub(crate) fn from_chain(chain: Vec<String>) -> Option<Rendered> {
+        chain.into_iter().rev().fold(None, |cause, text| {
+            Some(Rendered {
+                text,
+                cause: cause.map(Box::new),
+            })
+        })
+    }
+}
+
+impl fmt::Display for Rendered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Rendered {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
+
+const _: fn() = || {
+    fn both<T: Send + Sync>() {}
+    both::<Error>();
+};

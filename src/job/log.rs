@@ -1,0 +1,333 @@
+//! What a job logs and prints, on its way into the app's log.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_core::Stream;
+use glib::{GString, LogField, LogLevel, gstr};
+
+use crate::wire::frame::LogEntry;
+use crate::wire::text::{RECORD_MAX, TARGET_MAX, cut};
+
+/// How many records wait for a [`Logs`] that is not read, before the oldest are dropped.
+pub(super) const LOGS_MAX: usize = 4096;
+
+/// The target of what a job prints rather than logs.
+pub(super) const PRINTS: &str = "stdout/stderr";
+
+/// How important a record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Something failed.
+    Error,
+    /// Something is not as it should be.
+    Warn,
+    /// Worth knowing; also all that is printed.
+    Info,
+    /// For the job's developer.
+    Debug,
+    /// For the job's developer, with a microscope.
+    Trace,
+}
+
+/// One thing that a job logged, or one line that it printed.
+///
+/// In GLib's structured log, where all of them go unless
+/// [`forward_logs`](crate::JobBuilder::forward_logs) says otherwise, a record has the job's label
+/// for its domain, and these levels: error is critical, warn is warning, info is info, debug and
+/// trace are debug. (So `G_DEBUG=fatal-criticals` ends the app at a job's `error!`.) Its fields
+/// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `CODE_FILE` and `CODE_LINE`
+/// where they are known, and `LEGWORK_DROPPED` where records are missing before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogRecord {
+    /// How important it is.
+    pub level: Level,
+    /// The module that logged it; `stdout/stderr` for what was printed.
+    pub target: String,
+    /// What it says. At most 8 KiB, longer is cut and ends in `…`.
+    pub text: String,
+    /// Source file and line, where they are known.
+    pub place: Option<(String, u32)>,
+    /// How many records were dropped before this one, because the app was slower than the job.
+    pub dropped: u64,
+}
+
+impl LogRecord {
+    pub(super) fn from_entry(entry: LogEntry, dropped: u64) -> Self {
+        LogRecord {
+            level: match entry.level {
+                0 | 1 => Level::Error,
+                2 => Level::Warn,
+                3 => Level::Info,
+                4 => Level::Debug,
+                _ => Level::Trace,
+            },
+            // The worker cuts them too, if it is the one it should be.
+            target: cut(entry.target, TARGET_MAX),
+            text: cut(entry.text, RECORD_MAX),
+            place: entry.file.map(|file| cut(file, TARGET_MAX)).zip(entry.line),
+            dropped,
+        }
+    }
+
+    pub(super) fn printed(line: String) -> Self {
+        LogRecord {
+            level: Level::Info,
+            target: PRINTS.to_owned(),
+            text: line,
+            place: None,
+            dropped: 0,
+        }
+    }
+
+    /// Writes the record into GLib's structured log, in the domain of the job's name.
+    pub(super) fn to_glib(&self, job: &str, pid: u32) {
+        let level = match self.level {
+            Level::Error => LogLevel::Critical,
+            Level::Warn => LogLevel::Warning,
+            Level::Info => LogLevel::Info,
+            Level::Debug | Level::Trace => LogLevel::Debug,
+        };
+        let fields = [
+            (gstr!("PRIORITY"), Some(level.priority().to_owned())),
+            (gstr!("GLIB_DOMAIN"), Some(job.to_owned())),
+            (gstr!("MESSAGE"), Some(self.text.clone())),
+            (gstr!("LEGWORK_JOB"), Some(job.to_owned())),
+            (gstr!("LEGWORK_PID"), Some(pid.to_string())),
+            (gstr!("LEGWORK_TARGET"), Some(self.target.clone())),
+            (
+                gstr!("CODE_FILE"),
+                self.place.as_ref().map(|(file, _)| file.clone()),
+            ),
+            (
+                gstr!("CODE_LINE"),
+                self.place.as_ref().map(|(_, line)| line.to_string()),
+            ),
+            (
+                gstr!("LEGWORK_DROPPED"),
+                Some(self.dropped).filter(|n| *n > 0).map(|n| n.to_string()),
+            ),
+        ]
+        .map(|(key, value)| (key, value.map(|value| for_glib(&value))));
+        let fields: Vec<LogField<'_>> = fields
+            .iter()
+            .filter_map(|(key, value)| Some((key, value.as_ref()?)))
+            .map(|(key, value)| LogField::new(key, value.as_bytes()))
+            .collect();
+        glib::log_structured_array(level, &fields);
+    }
+}
+
+/// A text as GLib's writers take it.
+///
+/// A field has a length, and its writer for terminals and files reads on to the next NUL all the
+/// same; and that one escapes control characters at a cost that grows with the square of their
+/// number. So the text has a NUL behind its end (a `GString` has), and `?` in place of those.
+fn for_glib(text: &str) -> GString {
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    GString::from_string_unchecked(text.replace(control, "?"))
+}
+
+/// A job's records, as a stream. From [`JobHandle::logs`](crate::JobHandle::logs).
+///
+/// At most 4096 records wait; then the oldest are dropped, and the next one that is read says how
+/// many. Ends when the job has ended and all has been read. `Send` and `Sync`.
+#[derive(Debug)]
+pub struct Logs(pub(super) Arc<Ring>);
+
+#[derive(Debug, Default)]
+pub(super) struct Ring(Mutex<RingState>);
+
+#[derive(Debug, Default)]
+struct RingState {
+    records: VecDeque<LogRecord>,
+    dropped: u64,
+    ended: bool,
+    waker: Option<Waker>,
+}
+
+impl Ring {
+    fn lock(&self) -> MutexGuard<'_, RingState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, mut record: LogRecord) {
+        let waker = {
+            let mut state = self.lock();
+            if state.records.len() >= LOGS_MAX
+                && let Some(lost) = state.records.pop_front()
+            {
+                state.dropped = state.dropped.saturating_add(lost.dropped).saturating_add(1);
+            }
+            if state.records.is_empty() {
+                record.dropped = record
+                    .dropped
+                    .saturating_add(std::mem::take(&mut state.dropped));
+            }
+            state.records.push_back(record);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn end(&self) {
+        let waker = {
+            let mut state = self.lock();
+            state.ended = true;
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Logs {
+    /// The next record; `None` when the job has ended and all has been read.
+    pub async fn recv(&mut self) -> Option<LogRecord> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// The next record if it is there already.
+    pub fn try_recv(&mut self) -> Option<LogRecord> {
+        Logs::take(&mut self.0.lock())
+    }
+
+    fn take(state: &mut RingState) -> Option<LogRecord> {
+        let mut record = state.records.pop_front()?;
+        let dropped = std::mem::take(&mut state.dropped);
+        record.dropped = record.dropped.saturating_add(dropped);
+        Some(record)
+    }
+}
+
+impl Stream for Logs {
+    type Item = LogRecord;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+        let mut state = self.0.lock();
+        if let Some(record) = Logs::take(&mut state) {
+            return Poll::Ready(Some(record));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        let old = state.waker.replace(cx.waker().clone());
+        // Dropping a waker may run the app's code: not under the lock.
+        drop(state);
+        drop(old);
+        Poll::Pending
+    }
+}
+
+/// What the child prints, cut into lines.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    rest: Vec<u8>,
+    tail: VecDeque<u8>,
+    /// The rest of an overlong line is left out.
+    skip: bool,
+}
+
+const LINE_MAX: usize = 8 * 1024;
+const TAIL_MAX: usize = 8 * 1024;
+
+impl Lines {
+    /// Takes in what was read, hands out the lines that are whole.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
+        self.tail.extend(bytes);
+        let surplus = self.tail.len().saturating_sub(TAIL_MAX);
+        self.tail.drain(..surplus);
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            let whole = part.ends_with(b"\n");
+            if !self.skip {
+                let room = LINE_MAX - self.rest.len();
+                let text = part.strip_suffix(b"\n").unwrap_or(part);
+                self.rest.extend_from_slice(&text[..text.len().min(room)]);
+                if text.len() > room {
+                    self.rest.extend_from_slice("…".as_bytes());
+                    self.skip = true;
+                }
+            }
+            if whole || self.skip {
+                if !self.rest.is_empty() || !self.skip {
+                    line(String::from_utf8_lossy(&self.rest).into_owned());
+                }
+                self.rest.clear();
+            }
+            if whole {
+                self.skip = false;
+            }
+        }
+    }
+
+    /// The last line, if it has no end.
+    pub(super) fn finish(&mut self, mut line: impl FnMut(String)) {
+        if !self.rest.is_empty() {
+            line(String::from_utf8_lossy(&self.rest).into_owned());
+            self.rest.clear();
+        }
+    }
+
+    pub(super) fn tail(&self) -> String {
+        let bytes: Vec<u8> = self.tail.iter().copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(parts: &[&[u8]]) -> Vec<String> {
+        let mut lines = Lines::default();
+        let mut out = Vec::new();
+        for part in parts {
+            lines.feed(part, |line| out.push(line));
+        }
+        lines.finish(|line| out.push(line));
+        out
+    }
+
+    #[test]
+    fn lines_are_whole_however_they_arrive() {
+        assert_eq!(
+            lines(&[b"on", b"e\ntw", b"o\n\nthree"]),
+            ["one", "two", "", "three"]
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_cut_once_and_the_next_is_whole() {
+        let long = vec![b'x'; LINE_MAX + 1];
+        let out = lines(&[&long, &long, b"\nnext\n"]);
+        assert_eq!(out.len(), 2);
+        assert!(out[0].ends_with("x…"));
+        assert_eq!(out[0].len(), LINE_MAX + "…".len());
+        assert_eq!(out[1], "next");
+        let exact = [vec![b'x'; LINE_MAX], b"\n".to_vec()].concat();
+        assert_eq!(lines(&[&exact])[0].len(), LINE_MAX);
+    }
+
+    #[test]
+    fn what_is_not_read_is_dropped_oldest_first_and_counted() {
+        let ring = Arc::<Ring>::default();
+        let mut logs = Logs(ring.clone());
+        for n in 0..LOGS_MAX + 3 {
+            ring.push(LogRecord::printed(n.to_string()));
+        }
+        let first = logs.try_recv().unwrap();
+        assert_eq!((first.text.as_str(), first.dropped), ("3", 3));
+        let mut rest = 0;
+        while let Some(record) = logs.try_recv() {
+            assert_eq!(record.dropped, 0);
+            rest += 1;
+        }
+        assert_eq!(rest, LOGS_MAX - 1);
+    }
+}

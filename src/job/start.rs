@@ -1,0 +1,145 @@
+//! From a value and its options to a running child. Everything that can be checked is checked
+//! before the child exists; both of the app's first frames wait in the socket when it is born, so
+//! that it starts without a question.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
+
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::builder::Options;
+use super::error::{Error, ErrorKind};
+use super::guarded;
+use super::supervisor::{Parts, Sink, Supervisor};
+use crate::main_loop::hub::Hub;
+use crate::model::Status;
+use crate::spawn::{Group, Plan};
+use crate::wire::attach;
+use crate::wire::control::{Control, Wait};
+use crate::wire::frame::{CONTROL_FD, Hello, Kind, PROTOCOL, Role};
+use crate::wire::page::Page;
+use crate::worker::{Job, Listed, main_checks_for_worker};
+
+/// A start on a thread that could not hear of its end.
+pub(crate) const NOT_OUR_CONTEXT: &str = "another thread runs this one's main context. Start it \
+     there, or give this thread a context of its own";
+
+/// Starts a child for `job`.
+pub(super) fn start<J: Listed>(
+    job: J,
+    options: &Options,
+    status: &Status,
+    sink: impl FnOnce(&Arc<Page>) -> Box<dyn Sink>,
+) -> Result<std::rc::Rc<Supervisor>, Error> {
+    let label = status.label();
+    let fail = |what: &str| {
+        let text = format!("it could not be started: {what}");
+        Error::new(ErrorKind::Start, &label, text)
+    };
+    let system =
+        |what: &str, error: std::io::Error| fail(&format!("{what}: {error}")).because(error);
+
+    if options.worker.path().is_none() && !main_checks_for_worker() {
+        return Err(fail(
+            "this app is to run its jobs itself, and its main has not called \
+             run_if_worker(). Call it first thing in main, or name a worker program",
+        ));
+    }
+    if glib::MainContext::ref_thread_default().acquire().is_err() {
+        return Err(fail(NOT_OUR_CONTEXT));
+    }
+    let (input, descriptors) = encode(job).map_err(|why| fail(&why))?;
+
+    let (control, theirs) =
+        Control::pair().map_err(|error| system("no control socket could be made", error))?;
+    let (page, memory) =
+        Page::create().map_err(|error| system("no shared page could be made", error))?;
+    let (prints, printing) = pipe_with(PipeFlags::CLOEXEC)
+        .map_err(|error| system("no pipe could be made", error.into()))?;
+    // Of our end alone: the child's is another open file.
+    rustix::io::ioctl_fionbio(&prints, true)
+        .map_err(|error| system("the pipe could not be set up", error.into()))?;
+
+    let hello = Hello {
+        protocol: PROTOCOL,
+        role: Role::Worker as u8,
+        log_level: options.log_level(),
+        wait_for_debugger: options.wait_for_debugger,
+        capacity: options.message_capacity,
+        job: J::INDEX,
+        build: J::table().build_id(),
+        name: J::NAME.to_owned(),
+    };
+    let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+    control
+        .send(Kind::Hello, &hello.encode(), &[memory.as_fd()], Wait::No)
+        .and_then(|()| control.send(Kind::Input, &input, &borrowed, Wait::No))
+        .map_err(|error| system("the job could not be put on its way", error))?;
+
+    let printing = Arc::new(printing);
+    let program = options.worker.to_program();
+    let mut plan = Plan::new(program)
+        .arg("--legwork-worker")
+        .arg(J::NAME)
+        .group(Group::Lead)
+        .share(1, printing.clone())
+        .share(2, printing)
+        .fd(CONTROL_FD, theirs);
+    for (name, value) in &options.env {
+        plan = match value {
+            Some(value) => plan.env(name, value),
+            None => plan.env_remove(name),
+        };
+    }
+    if let Some(folder) = &options.current_dir {
+        plan = plan.current_dir(folder);
+    }
+    let hub = Hub::of_thread_default()
+        .map_err(|error| system("no epoll descriptor could be made", error))?;
+    let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
+
+    let pid = process.pid();
+    let process = Arc::new(Mutex::new(Some(process)));
+    guarded::watch_over(&options.worker, &process);
+    status.set_pid(pid);
+    let page = Arc::new(page);
+    Ok(Supervisor::begin(
+        &hub,
+        Parts {
+            worker: options.worker.clone(),
+            program: match options.worker.path() {
+                Some(path) => path.display().to_string(),
+                None => "this app".to_owned(),
+            },
+            label,
+            control,
+            process,
+            pid,
+            prints,
+            sink: sink(&page),
+            page,
+            times: options.times(),
+            status: status.clone(),
+            forward_logs: options.forward_logs,
+        },
+    ))
+}
+
+type Input = (Vec<u8>, Vec<Arc<OwnedFd>>);
+
+fn encode<J: Job>(job: J) -> Result<Input, String> {
+    let (bytes, descriptors) = attach::encode(&job).map_err(|error| error.to_string())?;
+    drop(job);
+    if cfg!(debug_assertions) {
+        // Some of serde's attributes encode what can never be decoded. A worker would say so
+        // too, but here the developer is still looking.
+        let copies = descriptors
+            .iter()
+            .map(|fd| fd.try_clone())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| error.to_string())?;
+        attach::decode::<J>(&bytes, copies)
+            .map_err(|error| format!("it can be encoded and then not decoded again: {error}"))?;
+    }
+    Ok((bytes, descriptors))
+}

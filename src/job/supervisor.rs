@@ -1,0 +1,825 @@
+//! One child, from its birth to its one outcome.
+//!
+//! The supervisor is a state machine fed by the hub: frames, what the child prints, its exit, and
+//! an alarm. It knows nothing of the job's types; what concerns them goes to a [`Sink`]. Nothing
+//! of it is borrowed while the app's code runs (a sink, a property's notification, a waker), so
+//! that code may do anything with the handle, also drop it.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::channel::Encoded;
+use super::error::Error;
+use super::guarded;
+use super::log::{Lines, LogRecord, Ring};
+use super::outcome::{Answer, Facts, StopReason};
+use super::worker::Worker;
+use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
+use crate::main_loop::{count_frame, mailbox};
+use crate::model::{State, Status};
+use crate::process::{Process, SharedProcess};
+use crate::wire::control::{Control, Fault, Received, RecvError, Scratch, Unclaimed, Wait};
+use crate::wire::frame::{
+    CAUSES_MAX, CrashReport, Failure, Kind, LOG_RECORDS_MAX, LogBatch, PanicReport, Progress,
+    Refusal,
+};
+use crate::wire::page::Page;
+use crate::wire::text::{RECORD_MAX, cut};
+use crate::worker::SendError;
+
+/// How many frames of one child are handled in a row before the others have their turn.
+const BURST: usize = 64;
+/// How much of what it prints is read in a row before the others have their turn (64 KiB).
+const PRINTS_BURST: usize = 64 * 1024;
+/// How much of it is read by one call: not more, as each line may go into the app's log.
+const PRINTS_READ: usize = 1024;
+/// How long a child may take to end once it has answered, or has closed its control socket.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+thread_local! {
+    /// One per thread, not per child: nothing stays in it between two calls.
+    static SCRATCH: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+}
+
+/// What is done when the app has been told of a job's end.
+pub(super) type Told = Box<dyn FnOnce(State, Option<String>)>;
+
+/// Where the typed part of a job's life goes.
+pub(super) trait Sink {
+    /// A message. An error ends the job with a protocol fault.
+    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault>;
+    /// What ends the waiting for messages and outcome from another thread.
+    fn bells(&self) -> [Arc<mailbox::Bell>; 2];
+    /// The one outcome. Nothing comes after it. `told` is called with how it ended once everything
+    /// before it has been delivered: at once, unless a callback that is running is yet to return.
+    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, told: Told);
+}
+
+/// The times that a child is given.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Times {
+    pub(super) handshake: Option<Duration>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) grace: Duration,
+}
+
+/// See the module.
+pub(super) struct Supervisor {
+    hub: Rc<Hub>,
+    key: u32,
+    worker: Worker,
+    program: String,
+    label: String,
+    control: Control,
+    process: SharedProcess,
+    pid: u32,
+    page: Arc<Page>,
+    times: Times,
+    status: Status,
+    sink: Box<dyn Sink>,
+    forward_logs: bool,
+    /// Another thread has told the job that it is to stop.
+    told: Arc<AtomicBool>,
+    ring: Arc<OnceLock<Arc<Ring>>>,
+    facts: RefCell<Facts>,
+    prints: RefCell<Option<(OwnedFd, Lines)>>,
+    /// Futures that wait for room in the control socket.
+    waiting: Waiting,
+    /// That no more requests come has yet to be said.
+    owes_end_of_requests: Cell<bool>,
+    phase: Cell<Phase>,
+    /// What it has said and printed before its end and is still to be read.
+    left: Cell<Option<Left>>,
+    due: RefCell<Due>,
+    at_end: RefCell<Vec<Box<dyn FnOnce()>>>,
+    /// The app. A process that somebody forked from it has copies of all this, and shares the
+    /// socket and the page: it must not touch them.
+    app: u32,
+}
+
+type Waiting = Arc<Mutex<Vec<Waker>>>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Started; its hello has not come.
+    Starting,
+    Running,
+    /// Its control socket is closed; only its exit is waited for.
+    Hushed,
+    Ended,
+}
+
+/// How many bytes were in the socket and in the pipe when the child ended. Others may hold the same
+/// ends and go on; what they say is not the child's.
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    frames: usize,
+    prints: usize,
+}
+
+/// When something has to happen by itself.
+#[derive(Debug, Default)]
+struct Due {
+    handshake: Option<Instant>,
+    deadline: Option<Instant>,
+    /// Ask no longer.
+    force: Option<Instant>,
+    /// It has said its last word.
+    end: Option<Instant>,
+}
+
+impl Due {
+    fn first(&self) -> Option<Instant> {
+        [self.handshake, self.deadline, self.force, self.end]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+}
+
+/// What a running child consists of, handed over by `start`.
+pub(super) struct Parts {
+    pub(super) worker: Worker,
+    pub(super) program: String,
+    pub(super) label: String,
+    pub(super) control: Control,
+    pub(super) process: SharedProcess,
+    pub(super) pid: u32,
+    pub(super) prints: OwnedFd,
+    pub(super) page: Arc<Page>,
+    pub(super) times: Times,
+    pub(super) status: Status,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) forward_logs: bool,
+}
+
+impl Supervisor {
+    /// Takes over a child that has just been started.
+    pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
+        let mut made = None;
+        let (ring, waiting) = (Arc::<OnceLock<Arc<Ring>>>::default(), Waiting::default());
+        let hang_up = {
+            let (ring, waiting) = (ring.clone(), waiting.clone());
+            let bells = parts.sink.bells();
+            Box::new(move || {
+                bells.iter().for_each(|bell| bell.hang_up());
+                if let Some(ring) = ring.get() {
+                    ring.end();
+                }
+                wake_all(&waiting);
+            })
+        };
+        hub.enter(&parts.process.clone(), hang_up, |key| {
+            let now = Instant::now();
+            let supervisor = Rc::new(Supervisor {
+                hub: hub.clone(),
+                key,
+                worker: parts.worker,
+                program: parts.program,
+                label: parts.label,
+                control: parts.control,
+                process: parts.process,
+                pid: parts.pid,
+                page: parts.page,
+                due: RefCell::new(Due {
+                    handshake: parts.times.handshake.and_then(|t| now.checked_add(t)),
+                    deadline: parts.times.deadline.and_then(|t| now.checked_add(t)),
+                    ..Due::default()
+                }),
+                times: parts.times,
+                status: parts.status,
+                sink: parts.sink,
+                forward_logs: parts.forward_logs,
+                told: Arc::default(),
+                ring,
+                facts: RefCell::default(),
+                prints: RefCell::new(Some((parts.prints, Lines::default()))),
+                waiting,
+                owes_end_of_requests: Cell::new(false),
+                phase: Cell::new(Phase::Starting),
+                left: Cell::new(None),
+                at_end: RefCell::default(),
+                app: std::process::id(),
+            });
+            made = Some(supervisor.clone());
+            supervisor
+        });
+        let supervisor = made.expect("`enter` calls its argument once");
+        supervisor.watch();
+        supervisor.set_alarm();
+        supervisor
+    }
+
+    /// Puts the child's three descriptors behind the hub's.
+    fn watch(&self) {
+        let watched = (|| {
+            self.hub
+                .watch(self.key, Lane::Control, self.control.as_fd())?;
+            if let Some((prints, _)) = &*self.prints.borrow() {
+                self.hub.watch(self.key, Lane::Prints, prints.as_fd())?;
+            }
+            self.with_process(|process| self.hub.watch(self.key, Lane::Exit, process.pidfd()))
+                .unwrap_or(Ok(()))
+        })();
+        if let Err(error) = watched {
+            // The kernel has no memory for it, and there will be no events.
+            self.facts.borrow_mut().fault =
+                Some(Fault(format!("the worker cannot be watched: {error}")));
+            self.finish();
+        }
+    }
+
+    fn with_process<T>(&self, act: impl FnOnce(&mut Process) -> T) -> Option<T> {
+        self.process
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .as_mut()
+            .map(act)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.phase.get() == Phase::Ended
+    }
+
+    /// The child's process id, while it lives.
+    pub(super) fn pid(&self) -> Option<u32> {
+        (!self.has_ended()).then_some(self.pid)
+    }
+
+    /// Tells the end to whoever waits on this thread, if it was another that saw the context go.
+    pub(super) fn bury(&self) {
+        self.hub.bury();
+    }
+
+    /// What tells the job at once that it is to stop, from any thread, also when the context does
+    /// not run.
+    pub(super) fn teller(&self) -> impl Fn() + Send + Sync + 'static {
+        let (page, told, app) = (self.page.clone(), self.told.clone(), self.app);
+        move || {
+            if app == std::process::id() {
+                told.store(true, SeqCst);
+                page.cancel();
+            }
+        }
+    }
+
+    /// What asks for its end from elsewhere.
+    pub(super) fn bell(&self) -> Bell {
+        self.hub.bell(self.key)
+    }
+
+    /// Has `act` called when the child has ended.
+    pub(super) fn at_end(&self, act: Box<dyn FnOnce()>) {
+        if self.has_ended() {
+            act();
+        } else {
+            self.at_end.borrow_mut().push(act);
+        }
+    }
+
+    // --- stopping -----------------------------------------------------------------------------
+
+    /// Asks the child to stop, and has it forced when its grace is over. The first reason counts.
+    pub(super) fn stop(&self, reason: StopReason) {
+        if self.has_ended() || self.app != std::process::id() {
+            return;
+        }
+        {
+            let mut facts = self.facts.borrow_mut();
+            if facts.stop.is_some() {
+                return;
+            }
+            facts.stop = Some(reason);
+        }
+        self.page.cancel();
+        // Wakes a job that waits for requests. When the socket is full it does not wait.
+        let _ = self.control.send(Kind::Cancel, &[], &[], Wait::No);
+        {
+            let mut due = self.due.borrow_mut();
+            due.deadline = None;
+            due.force = Instant::now().checked_add(self.times.grace);
+        }
+        self.set_alarm();
+        self.status.set_state(State::Stopping);
+    }
+
+    /// SIGKILL, for the child and its group.
+    fn force(&self) {
+        // Refused only when nobody is left.
+        self.with_process(|process| drop(process.kill()));
+    }
+
+    fn set_alarm(&self) {
+        if !self.has_ended() {
+            let first = self.due.borrow().first();
+            self.hub.set_alarm(self.key, first);
+        }
+    }
+
+    // --- requests -----------------------------------------------------------------------------
+
+    pub(super) fn try_send(&self, request: &Encoded) -> Result<bool, SendError> {
+        if matches!(self.phase.get(), Phase::Hushed | Phase::Ended) {
+            return Err(SendError::ended());
+        }
+        let borrowed: Vec<_> = request.1.iter().map(|fd| fd.as_fd()).collect();
+        match self
+            .control
+            .send(Kind::Request, &request.0, &borrowed, Wait::No)
+        {
+            Ok(()) => Ok(true),
+            Err(error) => match error.kind() {
+                std::io::ErrorKind::WouldBlock => Ok(false),
+                std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset => {
+                    Err(SendError::ended())
+                }
+                _ => Err(SendError::other(error)),
+            },
+        }
+    }
+
+    pub(super) fn poll_send(
+        &self,
+        request: &Encoded,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        match self.try_send(request) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                let waker = cx.waker().clone();
+                let mut waiting = lock(&self.waiting);
+                if !waiting.iter().any(|other| other.will_wake(&waker)) {
+                    waiting.push(waker);
+                }
+                drop(waiting);
+                self.watch_for_room();
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// No more requests will come.
+    pub(super) fn end_requests(&self) {
+        if matches!(self.phase.get(), Phase::Hushed | Phase::Ended)
+            || self.app != std::process::id()
+        {
+            return;
+        }
+        let sent = self.control.send(Kind::EndOfRequests, &[], &[], Wait::No);
+        let full = sent.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        self.owes_end_of_requests.set(full);
+        if full {
+            self.watch_for_room();
+        }
+    }
+
+    fn watch_for_room(&self) {
+        self.hub
+            .watch_writable(self.key, Lane::Control, self.control.as_fd(), true);
+    }
+
+    fn room(&self) {
+        self.hub
+            .watch_writable(self.key, Lane::Control, self.control.as_fd(), false);
+        if self.owes_end_of_requests.get() {
+            self.end_requests();
+        }
+        wake_all(&self.waiting);
+    }
+
+    // --- logs ---------------------------------------------------------------------------------
+
+    /// The records from now on, for somebody who reads them.
+    pub(super) fn ring(&self) -> Arc<Ring> {
+        self.ring.get_or_init(Arc::default).clone()
+    }
+
+    fn log(&self, record: LogRecord) {
+        if self.forward_logs {
+            record.to_glib(&self.label, self.pid);
+        }
+        if let Some(ring) = self.ring.get() {
+            ring.push(record);
+        }
+    }
+
+    fn log_batch(&self, batch: LogBatch) {
+        let mut dropped = batch.dropped;
+        if batch.records.is_empty() && dropped > 0 {
+            let mut record = LogRecord::printed(format!("{dropped} log records were dropped"));
+            record.level = super::log::Level::Warn;
+            record.dropped = dropped;
+            return self.log(record);
+        }
+        for entry in batch.records {
+            self.log(LogRecord::from_entry(entry, std::mem::take(&mut dropped)));
+        }
+    }
+
+    /// Reads what the child has printed, at most `most` bytes; false when there is no more of it.
+    fn read_prints(&self, most: usize, slice: &Slice) -> bool {
+        let mut total = 0;
+        while total < most {
+            let mut buffer = [0; PRINTS_READ];
+            let buffer = &mut buffer[..PRINTS_READ.min(most - total)];
+            let mut lines = Vec::new();
+            let open = {
+                let mut prints = self.prints.borrow_mut();
+                let Some((fd, cutter)) = prints.as_mut() else {
+                    return false;
+                };
+                match rustix::io::read(&*fd, &mut *buffer) {
+                    Ok(0) => false,
+                    Ok(length) => {
+                        total += length;
+                        self.count_down(|left| &mut left.prints, length);
+                        cutter.feed(&buffer[..length], |line| lines.push(line));
+                        true
+                    }
+                    Err(rustix::io::Errno::INTR) => true,
+                    Err(rustix::io::Errno::AGAIN) => {
+                        // Whatever was there at the end is not any more.
+                        self.count_down(|left| &mut left.prints, usize::MAX);
+                        return true;
+                    }
+                    Err(_) => false,
+                }
+            };
+            for line in lines {
+                self.log(LogRecord::printed(line));
+            }
+            if !open {
+                return false;
+            }
+            if slice.is_over() {
+                break;
+            }
+        }
+        true
+    }
+
+    fn count_down(&self, of: impl Fn(&mut Left) -> &mut usize, by: usize) {
+        if let Some(mut left) = self.left.get() {
+            let bytes = of(&mut left);
+            *bytes = bytes.saturating_sub(by);
+            self.left.set(Some(left));
+        }
+    }
+
+    /// Closes the pipe, and hands out the line that has no end.
+    fn close_prints(&self) {
+        let Some((fd, mut lines)) = self.prints.take() else {
+            return;
+        };
+        self.hub.unwatch(fd.as_fd());
+        let mut last = None;
+        lines.finish(|line| last = Some(line));
+        self.facts.borrow_mut().output_tail = lines.tail();
+        if let Some(line) = last {
+            self.log(LogRecord::printed(line));
+        }
+    }
+
+    // --- frames -------------------------------------------------------------------------------
+
+    /// Handles some frames; false when there are no more for now.
+    fn read_frames(&self, slice: &Slice) -> bool {
+        let mut scratch = SCRATCH.take().unwrap_or_else(Scratch::new);
+        let mut more = true;
+        for _ in 0..BURST {
+            let hushed = matches!(self.phase.get(), Phase::Hushed | Phase::Ended);
+            let ended = self.left.get().is_some_and(|left| left.frames == 0);
+            more = !hushed && !ended && self.read_frame(&mut scratch);
+            if !more || slice.is_over() {
+                break;
+            }
+        }
+        SCRATCH.set(Some(scratch));
+        more
+    }
+
+    /// Handles one frame; false when there was none, or when there will be no other.
+    fn read_frame(&self, scratch: &mut Scratch) -> bool {
+        let handled = match self.control.recv(scratch, Wait::No) {
+            Ok(Received::Packet(packet)) => {
+                count_frame();
+                self.count_down(|left| &mut left.frames, packet.length);
+                match Kind::from_worker(packet.kind) {
+                    Some(kind) => self.frame(kind, &packet.payload, packet.descriptors),
+                    None => Err(Fault(format!("a frame of unknown kind {}", packet.kind))),
+                }
+            }
+            Ok(Received::Empty) => return false,
+            Ok(Received::Closed) => {
+                self.hush();
+                return false;
+            }
+            Err(RecvError::Fault(fault)) => Err(fault),
+            Err(RecvError::Io(error)) => Err(Fault(format!("receiving failed: {error}"))),
+        };
+        handled.is_ok() || {
+            let mut facts = self.facts.borrow_mut();
+            facts.fault = facts.fault.take().or(handled.err());
+            drop(facts);
+            self.force();
+            self.hush();
+            false
+        }
+    }
+
+    fn frame(&self, kind: Kind, payload: &[u8], descriptors: Unclaimed) -> Result<(), Fault> {
+        fn parsed<'a, T: serde::Deserialize<'a>>(what: &str, bytes: &'a [u8]) -> Result<T, Fault> {
+            match postcard::take_from_bytes(bytes) {
+                Ok((value, [])) => Ok(value),
+                Ok(_) => Err(Fault(format!("{what} has bytes behind its end"))),
+                Err(error) => Err(Fault(format!("{what} cannot be read: {error}"))),
+            }
+        }
+        if !descriptors.is_empty() && !matches!(kind, Kind::Message | Kind::Done) {
+            return Err(Fault(format!("{kind:?} came with descriptors")));
+        }
+        if !self.is_its_turn(kind)? {
+            return Ok(());
+        }
+        match kind {
+            Kind::Ready | Kind::Panicked if !payload.is_empty() => {
+                return Err(Fault(format!("{kind:?} has bytes behind its end")));
+            }
+            Kind::Ready => self.running(),
+            Kind::Refused => {
+                let refusal: Refusal = parsed("the refusal", payload)?;
+                self.facts.borrow_mut().refusal = Some(refusal);
+                self.expect_end();
+            }
+            Kind::Message => self.sink.message(payload, descriptors.claim())?,
+            Kind::Progress => {
+                let Progress { done, total, text } = parsed("progress", payload)?;
+                self.facts.borrow_mut().progress = (done, total);
+                let text = text.map(|text| cut(text, RECORD_MAX));
+                self.status.set_progress(done, total, text);
+            }
+            Kind::Log => {
+                let batch: LogBatch = parsed("a batch of log records", payload)?;
+                if batch.records.len() > LOG_RECORDS_MAX {
+                    return Err(Fault("too many log records at once".to_owned()));
+                }
+                self.log_batch(batch);
+            }
+            Kind::Panic => {
+                let report: PanicReport = parsed("the report of a panic", payload)?;
+                self.facts.borrow_mut().panic = Some(report);
+            }
+            Kind::Crash => {
+                let report = CrashReport::decode(payload)
+                    .ok_or_else(|| Fault("the report of a crash cannot be read".to_owned()))?;
+                self.facts.borrow_mut().crash = Some(report);
+            }
+            Kind::CrashFrames => {
+                let text = String::from_utf8_lossy(payload).into_owned();
+                self.facts.borrow_mut().crash_frames = Some(text);
+            }
+            Kind::Done => self.answered(Answer::Done(payload.to_vec(), descriptors)),
+            Kind::Failed => {
+                let failure: Failure = parsed("the job's error", payload)?;
+                match failure.chain.len() {
+                    0 => return Err(Fault("the job's error says nothing".to_owned())),
+                    1..=CAUSES_MAX => self.answered(Answer::Failed(failure)),
+                    _ => return Err(Fault("the job's error has too many causes".to_owned())),
+                }
+            }
+            Kind::Panicked => self.answered(Answer::Panicked),
+            Kind::Hello
+            | Kind::Input
+            | Kind::Request
+            | Kind::Cancel
+            | Kind::EndOfRequests
+            | Kind::Guard => return Err(Fault(format!("{kind:?} is for the app to say"))),
+        }
+        Ok(())
+    }
+
+    /// Whether a frame of this kind may come now, and is still wanted.
+    fn is_its_turn(&self, kind: Kind) -> Result<bool, Fault> {
+        // What may be said at any time: a program has more threads than the job's.
+        let aside = matches!(
+            kind,
+            Kind::Log | Kind::Panic | Kind::Crash | Kind::CrashFrames
+        );
+        let starting = self.phase.get() == Phase::Starting;
+        let facts = self.facts.borrow();
+        match kind {
+            _ if facts.refusal.is_some() && !aside => {
+                Err(Fault(format!("{kind:?} came after the refusal")))
+            }
+            // The worker's watcher may have been about to say how far the job was.
+            Kind::Progress if facts.answer.is_some() => Ok(false),
+            _ if facts.answer.is_some() && !aside => {
+                Err(Fault(format!("{kind:?} came after the answer")))
+            }
+            // It takes nothing from the answer.
+            Kind::Panic | Kind::Crash | Kind::CrashFrames => Ok(facts.answer.is_none()),
+            Kind::Log => Ok(true),
+            Kind::Ready if !starting => Err(Fault("a second handshake".to_owned())),
+            Kind::Refused if !starting => Err(Fault("a refusal after the handshake".to_owned())),
+            Kind::Ready | Kind::Refused => Ok(true),
+            _ if starting => Err(Fault(format!("{kind:?} came before the handshake"))),
+            _ => Ok(true),
+        }
+    }
+
+    fn running(&self) {
+        self.phase.set(Phase::Running);
+        self.facts.borrow_mut().ready = true;
+        self.due.borrow_mut().handshake = None;
+        self.set_alarm();
+        guarded::check(&self.worker);
+        if self.facts.borrow().stop.is_none() {
+            self.status.set_state(State::Running);
+        }
+    }
+
+    fn answered(&self, answer: Answer) {
+        self.facts.borrow_mut().answer = Some(answer);
+        self.expect_end();
+    }
+
+    /// The child has said its last word: soon it must be gone.
+    fn expect_end(&self) {
+        {
+            let mut due = self.due.borrow_mut();
+            due.handshake = None;
+            due.deadline = None;
+            due.end = Some(Instant::now() + END_WITHIN);
+        }
+        self.set_alarm();
+    }
+
+    /// The control socket is not looked at any more.
+    fn hush(&self) {
+        if matches!(self.phase.get(), Phase::Hushed | Phase::Ended) {
+            return;
+        }
+        self.phase.set(Phase::Hushed);
+        self.hub.unwatch(self.control.as_fd());
+        self.expect_end();
+        wake_all(&self.waiting);
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    fn exited(&self, slice: &Slice) {
+        // The group first, while its leader is not reaped and its number is its own.
+        self.force();
+        let end = self.with_process(Process::try_wait);
+        match end {
+            // Not its end yet.
+            Some(Ok(None)) => return,
+            Some(Ok(Some(exit))) => self.facts.borrow_mut().end = Some(Ok(exit)),
+            Some(Err(error)) => self.facts.borrow_mut().end = Some(Err(error)),
+            None => (),
+        }
+        self.with_process(|process| self.hub.unwatch(process.pidfd()));
+        let waiting = |fd: std::os::fd::BorrowedFd<'_>| {
+            rustix::io::ioctl_fionread(fd).map_or(0, |bytes| bytes as usize)
+        };
+        self.left.set(Some(Left {
+            frames: waiting(self.control.as_fd()),
+            prints: (self.prints.borrow().as_ref()).map_or(0, |(fd, _)| waiting(fd.as_fd())),
+        }));
+        self.drain(slice);
+    }
+
+    /// Reads on after the end. What the child said and printed just before is there already, so
+    /// nothing is waited for; but it may be more than one slice.
+    fn drain(&self, slice: &Slice) {
+        let more = self.read_frames(slice);
+        let prints = self.left.get().map_or(0, |left| left.prints);
+        let more_prints = prints > 0 && self.read_prints(prints, slice);
+        let prints = self.left.get().map_or(0, |left| left.prints);
+        if !more && (!more_prints || prints == 0) {
+            self.finish();
+        }
+    }
+
+    fn finish(&self) {
+        let phase = self.phase.replace(Phase::Ended);
+        if phase == Phase::Ended {
+            return;
+        }
+        self.close_prints();
+        if phase != Phase::Hushed {
+            self.hub.unwatch(self.control.as_fd());
+        }
+        // Dropped here, a child that is still there is killed and reaped.
+        drop(
+            self.process
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        self.hub.leave(self.key);
+        for act in self.at_end.take() {
+            act();
+        }
+        wake_all(&self.waiting);
+        let mut facts = self.facts.take();
+        if self.told.load(SeqCst) {
+            // It may have been quicker to end than the bell was to ring here.
+            facts.stop.get_or_insert(StopReason::Cancelled);
+        }
+        let (status, ring) = (self.status.clone(), self.ring.clone());
+        let told = move |state, error| {
+            if let Some(ring) = ring.get() {
+                ring.end();
+            }
+            status.end(state, error);
+        };
+        self.sink
+            .end(facts.outcome(&self.label, &self.program), Box::new(told));
+    }
+}
+
+fn wake_all(waiting: &Mutex<Vec<Waker>>) {
+    let waiting = std::mem::take(&mut *lock(waiting));
+    waiting.into_iter().for_each(Waker::wake);
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Entry for Supervisor {
+    fn ready(&self, lane: Lane, writable: bool, slice: &Slice) {
+        match lane {
+            Lane::Control if writable => self.room(),
+            _ => (),
+        }
+        match lane {
+            _ if self.has_ended() => (),
+            _ if self.left.get().is_some() => self.drain(slice),
+            Lane::Control => drop(self.read_frames(slice)),
+            Lane::Prints => {
+                if !self.read_prints(PRINTS_BURST, slice) {
+                    self.close_prints();
+                }
+            }
+            Lane::Exit => self.exited(slice),
+            // A program's: see `command`.
+            Lane::Input | Lane::Output | Lane::Errors => (),
+        }
+    }
+
+    fn alarm(&self) {
+        let now = Instant::now();
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let due = {
+            let due = self.due.borrow();
+            (
+                is_due(due.handshake),
+                is_due(due.deadline),
+                is_due(due.force),
+                is_due(due.end),
+            )
+        };
+        if due.0 {
+            self.due.borrow_mut().handshake = None;
+            self.facts.borrow_mut().silent_for = self.times.handshake;
+            self.force();
+            self.expect_end();
+        }
+        if due.1
+            && let Some(deadline) = self.times.deadline
+        {
+            self.stop(StopReason::Deadline(deadline));
+        }
+        if due.2 {
+            self.due.borrow_mut().force = None;
+            self.force();
+            self.expect_end();
+        }
+        if due.3 {
+            self.due.borrow_mut().end = None;
+            if self.phase.get() == Phase::Hushed && self.left.get().is_none() {
+                self.facts.borrow_mut().lived_on();
+            }
+            // Cannot be refused: its exit will be told by the pidfd.
+            self.force();
+        }
+        self.set_alarm();
+    }
+
+    fn cancel(&self) {
+        self.stop(StopReason::Cancelled);
+    }
+
+    fn context_gone(&self) {
+        self.facts.borrow_mut().context_gone = true;
+        self.finish();
+    }
+}

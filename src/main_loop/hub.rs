@@ -1,0 +1,505 @@
+//! One epoll descriptor and one source for all the children of a context.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
+use std::time::Instant;
+
+use glib::{ControlFlow, MainContext, Source};
+use rustix::event::epoll::{self, Event, EventData, EventFlags};
+
+use super::{PRIORITY, SLICE, WAKEUPS, WORKERS, source};
+use crate::process::SharedProcess;
+
+/// How many events are looked at in one iteration at most.
+const EVENTS: usize = 64;
+
+/// Which of an entry's descriptors is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Lane {
+    /// The control socket.
+    Control = 0,
+    /// The pidfd.
+    Exit = 1,
+    /// What a worker prints.
+    Prints = 2,
+    /// A program's standard input.
+    Input = 3,
+    /// A program's standard output, or its terminal.
+    Output = 4,
+    /// A program's standard error.
+    Errors = 5,
+}
+
+/// Whoever has descriptors in a hub. Called from the context's dispatch, with nothing borrowed. What
+/// it calls may run a nested main loop, and then it is called again meanwhile.
+pub(crate) trait Entry {
+    /// A descriptor is ready (again: epoll is level-triggered).
+    fn ready(&self, lane: Lane, writable: bool, slice: &Slice);
+    /// The time that was set by [`Hub::set_alarm`] has come.
+    fn alarm(&self);
+    /// Somebody [asked for its end](Bell::cancel).
+    fn cancel(&self);
+    /// The context is gone and its children are killed: there will be no other call.
+    fn context_gone(&self);
+}
+
+/// The part of this iteration that is still ours.
+#[derive(Debug)]
+pub(crate) struct Slice(Instant);
+
+impl Slice {
+    pub(crate) fn is_over(&self) -> bool {
+        Instant::now() >= self.0
+    }
+}
+
+/// See the module.
+pub(crate) struct Hub {
+    id: u64,
+    epoll: OwnedFd,
+    source: Source,
+    children: Arc<Children>,
+    entries: RefCell<HashMap<u32, Rc<dyn Entry>>>,
+    next_key: Cell<u32>,
+    /// How many starts are under way that will, or will not, enter a child.
+    expecting: Cell<u32>,
+    alarms: RefCell<BTreeSet<(Instant, u32)>>,
+    /// The first of the alarms, as the source knows it.
+    clock: Cell<Option<Instant>>,
+    events: RefCell<Vec<Event>>,
+    turn: Cell<usize>,
+}
+
+/// What must be killed when the context goes away, on whichever thread that happens.
+#[derive(Default)]
+struct Children {
+    processes: Mutex<HashMap<u32, (SharedProcess, HangUp)>>,
+    context_gone: AtomicBool,
+    /// Those whose end was asked for on another thread.
+    cancelled: Mutex<Vec<u32>>,
+    rung: AtomicBool,
+}
+
+/// Asks for the end of one entry, from any thread.
+///
+/// Keeps neither the hub nor its context alive.
+#[derive(Clone)]
+pub(crate) struct Bell {
+    hub: u64,
+    key: u32,
+    thread: ThreadId,
+    source: Source,
+    children: Arc<Children>,
+}
+
+impl Bell {
+    /// On the hub's own thread at once, otherwise in its next iteration.
+    pub(crate) fn cancel(&self) {
+        if self.thread == thread::current().id() {
+            if let Some(hub) = Hub::by_id(self.hub) {
+                hub.cancel(self.key);
+            }
+        } else if !self.source.is_destroyed() {
+            lock(&self.children.cancelled).push(self.key);
+            self.children.rung.store(true, Release);
+            source::call(&self.source);
+        }
+    }
+}
+
+thread_local! {
+    static HUBS: Hubs = const { Hubs(RefCell::new(Vec::new())) };
+}
+
+/// The hubs of a thread. They end with it.
+struct Hubs(RefCell<Vec<Rc<Hub>>>);
+
+impl Drop for Hubs {
+    fn drop(&mut self) {
+        for hub in self.0.take() {
+            // Ends the children; the entries hold the hub in turn.
+            hub.source.destroy();
+            drop(hub.forget_entries());
+        }
+    }
+}
+
+/// What ends the waiting of those who wait for a child on another thread than the one that sees
+/// the context go away.
+pub(crate) type HangUp = Box<dyn Fn() + Send + Sync>;
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+impl Hub {
+    /// The hub of this thread's default context, made if there is none. It stays at least as long as
+    /// what is returned.
+    pub(crate) fn of_thread_default() -> io::Result<Expecting> {
+        let hub = Hub::find_or_make()?;
+        hub.expecting.set(hub.expecting.get() + 1);
+        Ok(Expecting(hub))
+    }
+
+    fn find_or_make() -> io::Result<Rc<Hub>> {
+        let context = MainContext::ref_thread_default();
+        let is_ending = |_| io::Error::other("this thread is ending");
+        let hubs = HUBS.try_with(|hubs| hubs.0.borrow().clone());
+        let hubs = hubs.map_err(is_ending)?;
+        hubs.iter().for_each(|hub| hub.bury());
+        let found = hubs
+            .into_iter()
+            .find(|hub| hub.context().as_ref() == Some(&context));
+        if let Some(hub) = found {
+            return Ok(hub);
+        }
+        let id = NEXT_ID.fetch_add(1, Relaxed);
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let children = Arc::<Children>::default();
+        let last_look = LastLook {
+            id,
+            app: std::process::id(),
+            children: children.clone(),
+        };
+        let source = source::new(epoll.as_fd(), c"legwork", PRIORITY, move || {
+            last_look.dispatch()
+        });
+        source.attach(Some(&context));
+        let hub = Rc::new(Hub {
+            id,
+            epoll,
+            source,
+            children,
+            entries: RefCell::default(),
+            next_key: Cell::new(0),
+            expecting: Cell::new(0),
+            alarms: RefCell::default(),
+            clock: Cell::new(None),
+            events: RefCell::default(),
+            turn: Cell::new(0),
+        });
+        let known = HUBS.try_with(|hubs| hubs.0.borrow_mut().push(hub.clone()));
+        known.map_err(is_ending)?;
+        Ok(hub)
+    }
+
+    fn by_id(id: u64) -> Option<Rc<Hub>> {
+        HUBS.try_with(|hubs| hubs.0.borrow().iter().find(|hub| hub.id == id).cloned())
+            .ok()
+            .flatten()
+    }
+
+    /// Takes the hub of that number out of the thread's.
+    fn forget(id: u64) -> Option<Rc<Hub>> {
+        HUBS.try_with(|hubs| {
+            let mut hubs = hubs.0.borrow_mut();
+            let at = hubs.iter().position(|hub| hub.id == id);
+            at.map(|at| hubs.swap_remove(at))
+        })
+        .ok()
+        .flatten()
+    }
+
+    /// The context, while it is there.
+    fn context(&self) -> Option<MainContext> {
+        if self.children.context_gone.load(Acquire) || self.source.is_destroyed() {
+            return None;
+        }
+        self.source.context()
+    }
+
+    /// Takes in a child. The key stands for it until [`leave`](Self::leave). Should the context go
+    /// away on another thread, `hang_up` is called there.
+    pub(crate) fn enter(
+        &self,
+        process: &SharedProcess,
+        hang_up: HangUp,
+        entry: impl FnOnce(u32) -> Rc<dyn Entry>,
+    ) {
+        let key = self.next_key.get();
+        self.next_key.set(key.wrapping_add(1));
+        WORKERS.fetch_add(1, Relaxed);
+        lock(&self.children.processes).insert(key, (process.clone(), hang_up));
+        let entry = entry(key);
+        self.entries.borrow_mut().insert(key, entry);
+    }
+
+    /// Lets go of a child, and of the source with the last one.
+    pub(crate) fn leave(&self, key: u32) {
+        let entry = self.entries.borrow_mut().remove(&key);
+        if entry.is_none() {
+            return;
+        }
+        WORKERS.fetch_sub(1, Relaxed);
+        lock(&self.children.processes).remove(&key);
+        self.set_alarm(key, None);
+        self.rest();
+    }
+
+    /// Lets go of the source when there is no child.
+    fn rest(&self) {
+        if self.entries.borrow().is_empty() && self.expecting.get() == 0 {
+            self.source.destroy();
+            drop(Hub::forget(self.id));
+        }
+    }
+
+    /// Tells the entries that the context has gone away, if it has.
+    pub(crate) fn bury(&self) {
+        if self.children.context_gone.load(Acquire) {
+            drop(Hub::forget(self.id));
+            for entry in self.forget_entries() {
+                entry.context_gone();
+            }
+        }
+    }
+
+    fn forget_entries(&self) -> Vec<Rc<dyn Entry>> {
+        let entries = self.entries.take();
+        WORKERS.fetch_sub(entries.len() as u64, Relaxed);
+        entries.into_values().collect()
+    }
+
+    /// What asks for an entry's end from elsewhere.
+    pub(crate) fn bell(&self, key: u32) -> Bell {
+        Bell {
+            hub: self.id,
+            key,
+            thread: thread::current().id(),
+            source: self.source.clone(),
+            children: self.children.clone(),
+        }
+    }
+
+    fn cancel(&self, key: u32) {
+        let entry = self.entries.borrow().get(&key).cloned();
+        if let Some(entry) = entry {
+            entry.cancel();
+        }
+    }
+
+    /// Watches a descriptor. It must be closed, or taken out, before the entry leaves.
+    pub(crate) fn watch(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.watch_for(key, lane, fd, EventFlags::IN)
+    }
+
+    /// Watches a descriptor for room to write.
+    pub(crate) fn watch_room(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.watch_for(key, lane, fd, EventFlags::OUT)
+    }
+
+    fn watch_for(
+        &self,
+        key: u32,
+        lane: Lane,
+        fd: BorrowedFd<'_>,
+        flags: EventFlags,
+    ) -> io::Result<()> {
+        epoll::add(&self.epoll, fd, data(key, lane), flags)?;
+        Ok(())
+    }
+
+    /// Watches a descriptor for room to write as well, or no longer.
+    pub(crate) fn watch_writable(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>, writable: bool) {
+        let mut flags = EventFlags::IN;
+        flags.set(EventFlags::OUT, writable);
+        // Fails only when the descriptor is no longer watched: then nobody waits for room.
+        let _ = epoll::modify(&self.epoll, fd, data(key, lane), flags);
+    }
+
+    pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
+        let _ = epoll::delete(&self.epoll, fd);
+    }
+
+    /// Sets the time at which the entry wants to be called, in place of the one before.
+    pub(crate) fn set_alarm(&self, key: u32, at: Option<Instant>) {
+        {
+            let mut alarms = self.alarms.borrow_mut();
+            alarms.retain(|(_, other)| *other != key);
+            if let Some(at) = at {
+                alarms.insert((at, key));
+            }
+        }
+        self.set_clock();
+    }
+
+    /// The source has one clock: it is set to the first alarm.
+    fn set_clock(&self) {
+        let first = self.alarms.borrow().first().map(|(at, _)| *at);
+        if self.clock.replace(first) != first && self.context().is_some() {
+            source::set_time(&self.source, first);
+        }
+    }
+
+    /// Calls those whose time has come.
+    fn ring(&self, now: Instant) {
+        if self.clock.get().is_none_or(|first| first > now) {
+            return;
+        }
+        loop {
+            let due = {
+                let mut alarms = self.alarms.borrow_mut();
+                let due = alarms.first().copied().filter(|(at, _)| *at <= now);
+                due.inspect(|due| {
+                    alarms.remove(due);
+                })
+            };
+            let Some((_, key)) = due else { break };
+            let entry = self.entries.borrow().get(&key).cloned();
+            if let Some(entry) = entry {
+                entry.alarm();
+            }
+        }
+        self.set_clock();
+    }
+
+    fn dispatch(&self) {
+        WAKEUPS.fetch_add(1, Relaxed);
+        // Whether or not it has rung: a bell is heard before it has called, too.
+        source::answer(&self.source);
+        if self.children.rung.swap(false, AcqRel) {
+            let cancelled = std::mem::take(&mut *lock(&self.children.cancelled));
+            for key in cancelled {
+                self.cancel(key);
+            }
+        }
+        let now = Instant::now();
+        self.ring(now);
+        let slice = Slice(now + SLICE);
+        // Called again from a nested main loop, it finds no vector and makes another.
+        let mut events = self.events.take();
+        events.clear();
+        events.reserve(EVENTS);
+        // Does not wait: the main loop has done that. Interrupted is an empty look.
+        let _ = epoll::wait(
+            &self.epoll,
+            rustix::buffer::spare_capacity(&mut events),
+            Some(&rustix::event::Timespec::default()),
+        );
+        // Begins at another child each time, so that none is always the last.
+        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
+        let first = turn.checked_rem(events.len()).unwrap_or(0);
+        for event in events[first..].iter().chain(&events[..first]) {
+            let (key, lane) = split(event.data.u64());
+            let entry = self.entries.borrow().get(&key).cloned();
+            if let Some(entry) = entry {
+                let flags = event.flags;
+                entry.ready(lane, flags.contains(EventFlags::OUT), &slice);
+            }
+            if slice.is_over() {
+                // Level-triggered: what was not looked at is ready again.
+                break;
+            }
+        }
+        self.events.replace(events);
+    }
+}
+
+/// The hub of a child that is being started.
+pub(crate) struct Expecting(Rc<Hub>);
+
+impl Deref for Expecting {
+    type Target = Rc<Hub>;
+
+    fn deref(&self) -> &Rc<Hub> {
+        &self.0
+    }
+}
+
+impl Drop for Expecting {
+    fn drop(&mut self) {
+        self.0.expecting.set(self.0.expecting.get() - 1);
+        self.0.rest();
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // Before the descriptor that it polls is closed.
+        self.source.destroy();
+    }
+}
+
+/// What the source's closure owns: it is dropped with the source, also when the context goes away
+/// under the children, on whichever thread that is.
+struct LastLook {
+    id: u64,
+    /// The app. In a process that somebody forked from it, none of this is ours.
+    app: u32,
+    children: Arc<Children>,
+}
+
+impl LastLook {
+    fn dispatch(&self) -> ControlFlow {
+        match Hub::by_id(self.id) {
+            Some(hub) => {
+                hub.dispatch();
+                ControlFlow::Continue
+            }
+            None => {
+                glib::g_critical!(
+                    "legwork",
+                    "a context is run by another thread than the one that started its children; \
+                     they are stopped"
+                );
+                ControlFlow::Break
+            }
+        }
+    }
+}
+
+impl Drop for LastLook {
+    fn drop(&mut self) {
+        if self.app != std::process::id() {
+            return;
+        }
+        self.children.context_gone.store(true, Release);
+        let left = std::mem::take(&mut *lock(&self.children.processes));
+        // Nobody is left who could wait for a grace. All are killed before any is reaped.
+        for (process, _) in left.values() {
+            if let Some(process) = &*lock(process) {
+                let _ = process.kill();
+            }
+        }
+        for (process, _) in left.values() {
+            drop(lock(process).take());
+        }
+        match Hub::by_id(self.id) {
+            Some(hub) => hub.bury(),
+            // On another thread: those who wait find out.
+            None => left.values().for_each(|(_, hang_up)| hang_up()),
+        }
+    }
+}
+
+fn data(key: u32, lane: Lane) -> EventData {
+    EventData::new_u64(u64::from(key) << 8 | lane as u64)
+}
+
+fn split(data: u64) -> (u32, Lane) {
+    let lane = match data as u8 {
+        0 => Lane::Control,
+        1 => Lane::Exit,
+        2 => Lane::Prints,
+        3 => Lane::Input,
+        4 => Lane::Output,
+        _ => Lane::Errors,
+    };
+    ((data >> 8) as u32, lane)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl AsFd for Hub {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

@@ -1,0 +1,167 @@
+//! A `GSource` for one descriptor and one time.
+//!
+//! glib's own source for a descriptor may not recurse: GLib takes its descriptor out of the poll
+//! set before every dispatch and puts it back after, two more writes to the wakeup descriptor each
+//! time, and a callback that runs a nested main loop hears nothing. This one may, so whoever it
+//! calls must bear being called again meanwhile. And it brings its own alarm clock: GLib's
+//! (`g_source_set_ready_time`) wakes the loop whenever it is set, by the loop's own thread too. So
+//! that one is kept for other threads.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+use std::time::Instant;
+
+use glib::translate::{FromGlibPtrFull, IntoGlib, ToGlibPtr};
+use glib::{ControlFlow, Source, ffi};
+
+static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
+    // For the time; GLib sees to the descriptor by itself.
+    prepare: Some(prepare),
+    check: Some(check),
+    dispatch: Some(dispatch),
+    finalize: None,
+    closure_callback: None,
+    closure_marshal: None,
+});
+
+/// What GLib allocates.
+#[repr(C)]
+struct Clocked {
+    source: ffi::GSource,
+    /// In microseconds of `g_get_monotonic_time`; negative is never. Read by whoever runs the
+    /// context.
+    at: AtomicI64,
+}
+
+struct Funcs(ffi::GSourceFuncs);
+// SAFETY: plain function pointers, and one that is never set.
+unsafe impl Sync for Funcs {}
+
+type Handler = Box<dyn Fn() -> ControlFlow + Send>;
+
+/// A source that calls `handler` when `fd` is readable or the [time](set_time) has come. The
+/// handler is dropped when the source is destroyed, on whichever thread that happens.
+///
+/// The descriptor must stay open until then.
+pub(super) fn new(
+    fd: BorrowedFd<'_>,
+    name: &'static std::ffi::CStr,
+    priority: i32,
+    handler: impl Fn() -> ControlFlow + Send + 'static,
+) -> Source {
+    let handler: Box<Handler> = Box::new(Box::new(handler));
+    // SAFETY: the functions are static and are only read (the parameter is not const for
+    // historical reasons); the size is that of what begins with a GSource.
+    let source =
+        unsafe { ffi::g_source_new((&raw const FUNCS.0).cast_mut(), size_of::<Clocked>() as u32) };
+    // SAFETY: the memory is as large as `Clocked`, and zeroed, which is a value of it.
+    unsafe { clock(source) }.store(-1, Relaxed);
+    // SAFETY: the source is new and ours. GLib keeps the handler until it calls `drop_handler`.
+    unsafe {
+        ffi::g_source_set_callback(
+            source,
+            None,
+            Box::into_raw(handler).cast(),
+            Some(drop_handler),
+        );
+    }
+    // SAFETY: as above; the name is copied.
+    unsafe { ffi::g_source_set_name(source, name.as_ptr()) };
+    // SAFETY: as above.
+    unsafe { ffi::g_source_set_priority(source, priority) };
+    // SAFETY: as above.
+    unsafe { ffi::g_source_set_can_recurse(source, ffi::GTRUE) };
+    // SAFETY: as above. The returned tag is needed only to change the condition later.
+    unsafe { ffi::g_source_add_unix_fd(source, fd.as_raw_fd(), ffi::G_IO_IN) };
+    // SAFETY: the one reference that g_source_new gave is handed over.
+    unsafe { Source::from_glib_full(source) }
+}
+
+/// Has the source called at that time, or never, in place of the time before. To be called by the
+/// thread that runs the context: it looks before it sleeps again, and is not woken for it.
+pub(super) fn set_time(source: &Source, at: Option<Instant>) {
+    let time = at.map_or(-1, |at| {
+        // SAFETY: has no precondition.
+        let now = unsafe { ffi::g_get_monotonic_time() };
+        let wait = at.saturating_duration_since(Instant::now()).as_micros() + 1;
+        // Further off than a clock of 64 bits can say is as good as never.
+        i64::try_from(wait).map_or(-1, |wait| now.saturating_add(wait))
+    });
+    // SAFETY: the source is alive, and `new` has made it.
+    unsafe { clock(source.to_glib_none().0) }.store(time, Relaxed);
+}
+
+/// Has the source called as soon as may be. From any thread.
+pub(super) fn call(source: &Source) {
+    // SAFETY: the source is alive.
+    unsafe { ffi::g_source_set_ready_time(source.to_glib_none().0, 0) };
+}
+
+/// Takes back a [`call`]: for the handler, before it looks what the call was for.
+pub(super) fn answer(source: &Source) {
+    // SAFETY: the source is alive. When there was none it costs next to nothing.
+    unsafe { ffi::g_source_set_ready_time(source.to_glib_none().0, -1) };
+}
+
+/// The clock of a source.
+///
+/// # Safety
+///
+/// It is one that [`new`] has made, and lives for `'a`.
+unsafe fn clock<'a>(source: *mut ffi::GSource) -> &'a AtomicI64 {
+    // SAFETY: as the caller says; the rest of the memory is GLib's and is not borrowed.
+    unsafe { &(*source.cast::<Clocked>()).at }
+}
+
+/// How long it is until the source's time, in microseconds; negative when there is none.
+///
+/// # Safety
+///
+/// As [`clock`].
+unsafe fn rest(source: *mut ffi::GSource) -> i64 {
+    // SAFETY: as the caller says.
+    let at = unsafe { clock(source) }.load(Relaxed);
+    if at < 0 {
+        return -1;
+    }
+    // SAFETY: the source belongs to a context, which is being iterated.
+    let now = unsafe { ffi::g_source_get_time(source) };
+    at.saturating_sub(now).max(0)
+}
+
+unsafe extern "C" fn prepare(source: *mut ffi::GSource, timeout: *mut i32) -> ffi::gboolean {
+    // SAFETY: GLib calls this with a source of ours.
+    let rest = unsafe { rest(source) };
+    // The loop sleeps for whole milliseconds, none of them too few.
+    let milliseconds = match rest {
+        ..0 => -1,
+        _ => i32::try_from(rest.saturating_add(999) / 1000).unwrap_or(i32::MAX),
+    };
+    // SAFETY: GLib's, to be filled in.
+    unsafe { *timeout = milliseconds };
+    (rest == 0).into_glib()
+}
+
+unsafe extern "C" fn check(source: *mut ffi::GSource) -> ffi::gboolean {
+    // SAFETY: GLib calls this with a source of ours.
+    let rest = unsafe { rest(source) };
+    (rest == 0).into_glib()
+}
+
+unsafe extern "C" fn dispatch(
+    _: *mut ffi::GSource,
+    _: ffi::GSourceFunc,
+    handler: ffi::gpointer,
+) -> ffi::gboolean {
+    // SAFETY: what `new` has set; GLib holds on to it while it dispatches.
+    let handler = unsafe { &*handler.cast::<Handler>() };
+    // A panic of the app's code cannot unwind through C: it ends the process, as in all of glib's
+    // callbacks.
+    handler().into_glib()
+}
+
+unsafe extern "C" fn drop_handler(handler: ffi::gpointer) {
+    // SAFETY: the box that `new` has leaked; GLib calls this once.
+    drop(unsafe { Box::from_raw(handler.cast::<Handler>()) });
+}

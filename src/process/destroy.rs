@@ -1,0 +1,59 @@
+//! Killing and reaping what nobody holds any more.
+//!
+//! A process that was sent SIGKILL dies within a millisecond, unless it has gigabytes to give back or hangs in a
+//! driver. The caller may be the main thread, so it waits a moment, and leaves a slow death to a thread that
+//! lives just as long.
+
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+    thread,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    process::{Pid, Signal as RawSignal, WaitOptions, kill_process, waitpid},
+};
+
+use super::{
+    pidfd::{self, To, Wait},
+    signal::Signal,
+};
+
+/// How long the caller waits for the end: less than a frame.
+const MOMENT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 5_000_000,
+};
+
+/// Reaps a process that was sent SIGKILL.
+pub(super) fn reap(pidfd: OwnedFd) {
+    let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&MOMENT));
+    if !matches!(pidfd::wait(pidfd.as_fd(), Wait::Poll), Ok(None)) {
+        return;
+    }
+    let slow = Arc::new(pidfd);
+    let handed_over = Arc::clone(&slow);
+    let reaper = thread::Builder::new()
+        .name("legwork-reaper".into())
+        .stack_size(64 * 1024)
+        .spawn(move || {
+            let _ = pidfd::wait(handed_over.as_fd(), Wait::Block);
+        });
+    if reaper.is_err() {
+        let _ = pidfd::wait(slow.as_fd(), Wait::Block);
+    }
+}
+
+/// Kills and reaps a process that has a pidfd and no known number.
+pub(crate) fn by_pidfd(pidfd: OwnedFd) {
+    let _ = pidfd::send(pidfd.as_fd(), Signal::KILL, To::Process);
+    reap(pidfd);
+}
+
+/// Kills and reaps a process that was just born and could get no pidfd.
+pub(crate) fn by_number(pid: Pid) {
+    let _ = kill_process(pid, RawSignal::KILL);
+    while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}
+}

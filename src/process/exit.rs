@@ -1,0 +1,156 @@
+//! How a process ended.
+
+use std::{fmt, io, time::Duration};
+
+use super::signal::Signal;
+
+/// The end of a process: its status, and what it used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exit {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it used until then.
+    pub usage: Usage,
+}
+
+impl Exit {
+    /// Whether it exited with code 0.
+    pub fn success(&self) -> bool {
+        self.status.success()
+    }
+}
+
+/// How a process ended. `Display` gives `exit code 3`, `SIGSEGV` or `SIGSEGV (core dumped)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitStatus {
+    /// It exited by itself, with a code of 0 to 255.
+    Code(i32),
+    /// A signal ended it.
+    Signal {
+        /// Which.
+        signal: Signal,
+        /// Whether a core dump was made, be it a file or for a collector such as `systemd-coredump`.
+        core_dumped: bool,
+    },
+}
+
+impl ExitStatus {
+    /// Whether it exited with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Code(0)
+    }
+
+    /// The exit code, if it exited by itself.
+    pub fn code(self) -> Option<i32> {
+        match self {
+            Self::Code(code) => Some(code),
+            Self::Signal { .. } => None,
+        }
+    }
+
+    /// The signal, if one ended it.
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Code(_) => None,
+            Self::Signal { signal, .. } => Some(signal),
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Signal {
+                signal,
+                core_dumped: false,
+            } => write!(f, "{signal}"),
+            Self::Signal {
+                signal,
+                core_dumped: true,
+            } => write!(f, "{signal} (core dumped)"),
+        }
+    }
+}
+
+/// What a process used, together with those of its own children that it waited for; see getrusage(2).
+///
+/// Peak memory is missing on purpose. A process born by `posix_spawn` shares the app's memory for an instant,
+/// and the kernel then counts the *app's* peak as its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// Processor time in its own code.
+    pub user_time: Duration,
+    /// Processor time in the kernel on its behalf.
+    pub system_time: Duration,
+    /// Page faults served without reading from a disk.
+    pub minor_faults: u64,
+    /// Page faults that had to read.
+    pub major_faults: u64,
+    /// How often it gave the processor away because it had to wait.
+    pub voluntary_switches: u64,
+    /// How often the processor was taken from it.
+    pub involuntary_switches: u64,
+}
+
+/// How a process ended cannot be known, or not from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WaitError(pub(super) Cause);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// The app ignores `SIGCHLD` now.
+    Ignored,
+    /// Another `wait` in the app was quicker.
+    ReapedByAnother,
+    /// The caller is a forked copy of the app.
+    NotTheParent,
+    System(i32),
+}
+
+impl WaitError {
+    /// Whether other code in the app reaped the child, or made the kernel do so by ignoring `SIGCHLD`.
+    pub fn is_reaped_elsewhere(&self) -> bool {
+        matches!(self.0, Cause::Ignored | Cause::ReapedByAnother)
+    }
+
+    /// The system's error number.
+    pub fn errno(&self) -> i32 {
+        match self.0 {
+            Cause::System(errno) => errno,
+            _ => libc::ECHILD,
+        }
+    }
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cause::Ignored => f.write_str(
+                "how the process ended is lost: this program ignores SIGCHLD, so the system threw it away",
+            ),
+            Cause::ReapedByAnother => f.write_str(
+                "how the process ended is lost: other code in this program waited for it \
+                 (a wait for any child, such as waitpid(-1), does that)",
+            ),
+            Cause::NotTheParent => f.write_str(
+                "this is a forked copy of the program that started the process, and cannot wait for it",
+            ),
+            Cause::System(errno) => write!(
+                f,
+                "waiting for the process failed: {}",
+                nix::errno::Errno::from_raw(errno).desc()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for WaitError {}
+
+impl From<WaitError> for io::Error {
+    fn from(error: WaitError) -> Self {
+        io::Error::new(io::Error::from_raw_os_error(error.errno()).kind(), error)
+    }
+}

@@ -1,0 +1,215 @@
+//! One child process.
+
+use std::{
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+};
+
+use rustix::io::Errno;
+
+use super::{
+    destroy,
+    exit::{Cause, Exit, WaitError},
+    pidfd::{self, To, Wait, check_child_signal},
+    signal::Signal,
+};
+
+/// A child process, known by its pidfd. Comes from [`Plan::spawn`](crate::spawn::Plan::spawn).
+///
+/// `Send` and `Sync`: a pidfd belongs to the whole process, so any thread may wait and signal, also after the
+/// thread that started the child is gone.
+///
+/// Dropping it sends `SIGKILL` to a child that has not been reaped yet, and to the group that it leads, and
+/// reaps it. That takes a few milliseconds at most; a child that is slow to die is reaped by a short-lived thread.
+/// In a forked copy of the app, dropping it does nothing.
+#[derive(Debug)]
+pub struct Process {
+    pid: u32,
+    /// `None` only within `drop`.
+    pidfd: Option<OwnedFd>,
+    leads_group: bool,
+    end: Option<Result<Exit, WaitError>>,
+    /// The process that may wait: ours, and not a forked copy of it.
+    parent: u32,
+}
+
+impl Process {
+    pub(crate) fn new(pid: u32, pidfd: OwnedFd, leads_group: bool) -> Self {
+        Self {
+            pid,
+            pidfd: Some(pidfd),
+            leads_group,
+            end: None,
+            parent: std::process::id(),
+        }
+    }
+
+    /// Its number, for people and logs. Once it is reaped, the number can belong to another process.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Its pidfd, readable once it has ended; see pidfd_open(2).
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd
+            .as_ref()
+            .expect("the pidfd is only taken by drop")
+            .as_fd()
+    }
+
+    /// Whether it leads a process group of its own, so that [`signal_group`](Self::signal_group) works.
+    pub fn leads_group(&self) -> bool {
+        self.leads_group
+    }
+
+    /// How it ended, or `None` while it runs. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// Other code reaped it, or ignores `SIGCHLD` since; the answer stays the same ever after.
+    pub fn try_wait(&mut self) -> Result<Option<Exit>, WaitError> {
+        self.wait_as(Wait::Poll)
+    }
+
+    /// Blocks until it has ended. Not for the main thread: a main loop watches [`pidfd`](Self::pidfd).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_wait`](Self::try_wait).
+    pub fn wait(&mut self) -> Result<Exit, WaitError> {
+        let end = self.wait_as(Wait::Block)?;
+        Ok(end.expect("a wait that blocks returns after the end"))
+    }
+
+    fn wait_as(&mut self, how: Wait) -> Result<Option<Exit>, WaitError> {
+        if let Some(end) = self.end {
+            return end.map(Some);
+        }
+        match pidfd::wait(self.pidfd(), how) {
+            Ok(None) => Ok(None),
+            Ok(Some(exit)) => {
+                self.end = Some(Ok(exit));
+                Ok(Some(exit))
+            }
+            Err(Errno::CHILD) if !self.is_parent() => Err(WaitError(Cause::NotTheParent)),
+            Err(Errno::CHILD) => {
+                let cause = match check_child_signal() {
+                    Ok(()) => Cause::ReapedByAnother,
+                    Err(_) => Cause::Ignored,
+                };
+                self.end = Some(Err(WaitError(cause)));
+                Err(WaitError(cause))
+            }
+            Err(errno) => Err(WaitError(Cause::System(errno.raw_os_error()))),
+        }
+    }
+
+    /// Sends a signal to this process alone.
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH` once it has been reaped; it cannot reach a stranger. While it has ended but not been reaped, the
+    /// signal is lost without an error. `EPERM` if it runs as another user since.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        Ok(pidfd::send(self.pidfd(), signal, To::Process)?)
+    }
+
+    /// Sends a signal to every process of the group that this one leads.
+    ///
+    /// From Linux 6.9 on this works by pidfd, and also reaches members that outlive their leader. Before, it
+    /// works by number, and only until the leader has been reaped.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it leads no group ([`Group::Inherit`](crate::spawn::Group::Inherit): the group is the app's
+    /// own). `ESRCH` if no member is left, or the leader has been reaped and the kernel is older than 6.9.
+    pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
+        if !self.leads_group {
+            return Err(Errno::INVAL.into());
+        }
+        match pidfd::send(self.pidfd(), signal, To::Group) {
+            Err(Errno::INVAL) => Ok(self.signal_group_by_number(signal)?),
+            result => Ok(result?),
+        }
+    }
+
+    fn signal_group_by_number(&self, signal: Signal) -> Result<(), Errno> {
+        // While the leader is unreaped, its number is taken, and no other group can have it.
+        if self.end.is_some() || pidfd::wait(self.pidfd(), Wait::Peek).is_err() {
+            return Err(Errno::SRCH);
+        }
+        pidfd::send_group_by_number(self.pid, signal)
+    }
+
+    /// Sends `SIGKILL` to it, and to the group that it leads. A leader may have gone over to another group, so
+    /// it always gets one of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal).
+    pub fn kill(&self) -> io::Result<()> {
+        if self.leads_group {
+            // Refused when nobody is left in it.
+            let _ = self.signal_group(Signal::KILL);
+        }
+        self.signal(Signal::KILL)
+    }
+
+    fn is_parent(&self) -> bool {
+        self.parent == std::process::id()
+    }
+}
+
+impl AsFd for Process {
+    /// The pidfd.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pidfd()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.end.is_some() || !self.is_parent() {
+            return;
+        }
+        let _ = self.kill();
+        if let Some(pidfd) = self.pidfd.take() {
+            destroy::reap(pidfd);
+        }
+    }
+}
+
+const _: () = {
+    const fn send_and_sync<T: Send + Sync>() {}
+    send_and_sync::<Process>();
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spawn::{Plan, Program};
+
+    // Newer kernels signal the group by pidfd, so that the public way does not come here.
+    #[test]
+    fn a_group_is_signalled_by_number_only_until_its_leader_is_reaped() {
+        let mut child = Plan::new(Program::name("sleep"))
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        child.signal_group_by_number(Signal::TERM).unwrap();
+        // Also when it has ended: unreaped, it keeps its number.
+        while pidfd::wait(child.pidfd(), Wait::Peek) == Ok(None) {
+            std::thread::yield_now();
+        }
+        assert_eq!(child.signal_group_by_number(Signal::TERM), Ok(()));
+        assert_eq!(child.wait().unwrap().status.signal(), Some(Signal::TERM));
+        assert_eq!(child.signal_group_by_number(Signal::TERM), Err(Errno::SRCH));
+    }
+
+    #[test]
+    fn a_group_whose_leader_was_reaped_by_others_is_not_signalled_by_number() {
+        let child = Plan::new(Program::name("true")).spawn().unwrap();
+        pidfd::wait(child.pidfd(), Wait::Block).unwrap();
+        assert_eq!(child.signal_group_by_number(Signal::TERM), Err(Errno::SRCH));
+    }
+}

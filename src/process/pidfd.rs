@@ -1,0 +1,173 @@
+//! The system calls that need more than their wrappers offer.
+//!
+//! | what | Linux |
+//! |---|---|
+//! | `waitid(P_PIDFD)` | 5.4 |
+//! | `pidfd_send_signal` | 5.1 |
+//! | `pidfd_send_signal` with `PIDFD_SIGNAL_PROCESS_GROUP` | 6.9 |
+
+#![allow(unsafe_code)]
+
+use std::{
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, BorrowedFd},
+    ptr,
+    time::Duration,
+};
+
+use rustix::io::Errno;
+
+use super::{
+    exit::{Exit, ExitStatus, Usage},
+    signal::Signal,
+};
+
+/// From the kernel's `include/uapi/linux/pidfd.h`.
+const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// Whether to wait, and what to leave behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until it ends; reaps it.
+    Block,
+    /// Only looks; reaps it if it has ended.
+    Poll,
+    /// Only looks, and leaves it to be reaped.
+    Peek,
+}
+
+/// `waitid(P_PIDFD, pidfd, &info, WEXITED | …, &usage)`; see waitid(2).
+///
+/// The raw call, as the C library's drops the usage.
+pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Errno> {
+    let options = libc::WEXITED
+        | match how {
+            Wait::Block => 0,
+            Wait::Poll => libc::WNOHANG,
+            Wait::Peek => libc::WNOHANG | libc::WNOWAIT,
+        };
+    // SAFETY: plain numbers and unions of them, for which zero is a value.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    loop {
+        // SAFETY: the descriptor is open, and both pointers are to room for what the kernel writes there.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_waitid,
+                libc::P_PIDFD,
+                pidfd.as_raw_fd(),
+                &raw mut info,
+                options,
+                usage.as_mut_ptr(),
+            )
+        };
+        match result {
+            0 => break,
+            _ => match last_errno() {
+                Errno::INTR => (),
+                errno => return Err(errno),
+            },
+        }
+    }
+    // SAFETY: the kernel filled it in or left the zeroes, which are a value as well.
+    let usage = unsafe { usage.assume_init() };
+    // SAFETY: `waitid` fills in the fields of a SIGCHLD, or leaves zeroes.
+    let status = unsafe { info.si_status() };
+    let status = match info.si_code {
+        // `WNOHANG`, and it runs.
+        0 => return Ok(None),
+        libc::CLD_EXITED => ExitStatus::Code(status),
+        code => ExitStatus::Signal {
+            signal: Signal::reported(status),
+            core_dumped: code == libc::CLD_DUMPED,
+        },
+    };
+    Ok(Some(Exit {
+        status,
+        usage: read(&usage),
+    }))
+}
+
+fn read(usage: &libc::rusage) -> Usage {
+    let duration = |time: libc::timeval| {
+        Duration::from_secs(time.tv_sec.unsigned_abs())
+            + Duration::from_micros(time.tv_usec.unsigned_abs())
+    };
+    Usage {
+        user_time: duration(usage.ru_utime),
+        system_time: duration(usage.ru_stime),
+        minor_faults: usage.ru_minflt.unsigned_abs(),
+        major_faults: usage.ru_majflt.unsigned_abs(),
+        voluntary_switches: usage.ru_nvcsw.unsigned_abs(),
+        involuntary_switches: usage.ru_nivcsw.unsigned_abs(),
+    }
+}
+
+/// Whom a signal is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    Process,
+    /// The group that the process leads or led. `EINVAL` before Linux 6.9.
+    Group,
+}
+
+/// `pidfd_send_signal(pidfd, signal, NULL, flags)`; see pidfd_send_signal(2).
+pub(super) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), Errno> {
+    let flags = match to {
+        To::Process => 0,
+        To::Group => PIDFD_SIGNAL_PROCESS_GROUP,
+    };
+    // SAFETY: the descriptor is open; without a siginfo the kernel fills one in as for kill(2).
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal.as_raw(),
+            ptr::null::<libc::siginfo_t>(),
+            flags,
+        )
+    };
+    match result {
+        0 => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// `kill(-pid, signal)`; see kill(2). The caller knows that the group still is the one it means.
+pub(super) fn send_group_by_number(leader: u32, signal: Signal) -> Result<(), Errno> {
+    // SAFETY: plain numbers. A leader's number is above 1, so this is one group and not every process.
+    let result = unsafe { libc::kill(-leader.cast_signed(), signal.as_raw()) };
+    match result {
+        0 => Ok(()),
+        _ => Err(last_errno()),
+    }
+}
+
+/// Whether the kernel keeps how a child ends until we ask.
+///
+/// `SIGCHLD` ignored on purpose, or `SA_NOCLDWAIT`, makes it throw that away; see sigaction(2).
+pub(crate) fn check_child_signal() -> Result<(), &'static str> {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: asks only, and the pointer is to room for the answer.
+    let result = unsafe { libc::sigaction(libc::SIGCHLD, ptr::null(), now.as_mut_ptr()) };
+    debug_assert_eq!(result, 0, "the disposition of a valid signal can be asked");
+    // SAFETY: filled in, or zeroes, which are a value.
+    let now = unsafe { now.assume_init() };
+    if now.sa_sigaction == libc::SIG_IGN {
+        return Err(
+            "this program ignores SIGCHLD, so the system would throw away how the child ends; \
+             set it to its default",
+        );
+    }
+    if now.sa_flags & libc::SA_NOCLDWAIT != 0 {
+        return Err(
+            "this program handles SIGCHLD with SA_NOCLDWAIT, so the system would throw away how the \
+             child ends; leave out this flag",
+        );
+    }
+    Ok(())
+}
+
+fn last_errno() -> Errno {
+    Errno::from_raw_os_error(nix::errno::Errno::last_raw())
+}

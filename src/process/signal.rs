@@ -1,0 +1,77 @@
+//! Signals by number and name.
+
+use std::{borrow::Cow, fmt};
+
+/// A signal, 1 to 64; see signal(7).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Signal(i32);
+
+impl Signal {
+    /// `SIGHUP`: the terminal or session is gone.
+    pub const HUP: Self = Self(libc::SIGHUP);
+    /// `SIGINT`: interrupted, as by Ctrl+C.
+    pub const INT: Self = Self(libc::SIGINT);
+    /// `SIGQUIT`: quit with a core file.
+    pub const QUIT: Self = Self(libc::SIGQUIT);
+    /// `SIGABRT`: abort(3).
+    pub const ABRT: Self = Self(libc::SIGABRT);
+    /// `SIGKILL`: cannot be caught.
+    pub const KILL: Self = Self(libc::SIGKILL);
+    /// `SIGSEGV`: an address that is not there.
+    pub const SEGV: Self = Self(libc::SIGSEGV);
+    /// `SIGPIPE`: nobody reads any more.
+    pub const PIPE: Self = Self(libc::SIGPIPE);
+    /// `SIGTERM`: a request to end.
+    pub const TERM: Self = Self(libc::SIGTERM);
+    /// `SIGCONT`: go on after a stop.
+    pub const CONT: Self = Self(libc::SIGCONT);
+    /// `SIGSTOP`: cannot be caught.
+    pub const STOP: Self = Self(libc::SIGSTOP);
+    /// `SIGUSR1`: means what the program says.
+    pub const USR1: Self = Self(libc::SIGUSR1);
+    /// `SIGUSR2`: means what the program says.
+    pub const USR2: Self = Self(libc::SIGUSR2);
+
+    /// The signal of a number, if there is one.
+    pub const fn from_raw(number: i32) -> Option<Self> {
+        match number {
+            1..=64 => Some(Self(number)),
+            _ => None,
+        }
+    }
+
+    /// What the kernel reported; it reports nothing else.
+    pub(super) const fn reported(number: i32) -> Self {
+        Self(number)
+    }
+
+    /// The number.
+    pub const fn as_raw(self) -> i32 {
+        self.0
+    }
+
+    /// The name as in signal(7): `SIGSEGV`, `SIGRTMIN+2`.
+    pub fn name(self) -> Cow<'static, str> {
+        if let Ok(named) = nix::sys::signal::Signal::try_from(self.0) {
+            return named.as_str().into();
+        }
+        match self.0 - libc::SIGRTMIN() {
+            0 => "SIGRTMIN".into(),
+            above @ 1.. => format!("SIGRTMIN+{above}").into(),
+            // 32 and 33, which the C library keeps for itself.
+            _ => format!("signal {}", self.0).into(),
+        }
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}

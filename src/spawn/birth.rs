@@ -1,0 +1,372 @@
+//! The one place where a process is born: `posix_spawn`, with everything said beforehand.
+//!
+//! glibc 2.39 has `pidfd_spawn`, which returns the pidfd with the child, free of every race; it is looked up at
+//! run time. Before that there are `posix_spawn` and `pidfd_open`, in which the number is safe to use because an
+//! unreaped child keeps it; only code that reaps foreign children could take it away in between.
+//!
+//! | what | since |
+//! |---|---|
+//! | `pidfd_open`, waiting by pidfd | Linux 5.3, 5.4 |
+//! | `posix_spawn_file_actions_addchdir_np`, `addfchdir_np` | glibc 2.29 |
+//! | `posix_spawn_file_actions_addclosefrom_np` | glibc 2.34 |
+//! | `pidfd_spawn`, `pidfd_getpid` | glibc 2.39 |
+//!
+//! The C library's setters return an error number and leave `errno` alone; every one is checked.
+
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int, c_short, c_void},
+    mem::MaybeUninit,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    ptr,
+    sync::OnceLock,
+};
+
+use libc::{pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, getpid, pidfd_open},
+};
+
+use super::{
+    environment::Strings,
+    map::Action,
+    plan::{Group, Place},
+};
+use crate::process::destroy;
+
+/// All that `posix_spawn` is told.
+pub(super) struct Order<'a> {
+    pub(super) program: &'a CStr,
+    pub(super) arguments: &'a [CString],
+    pub(super) environment: &'a Strings,
+    pub(super) directory: Option<&'a Place>,
+    pub(super) actions: &'a [Action],
+    pub(super) terminal: Option<&'a CStr>,
+    pub(super) group: Group,
+}
+
+/// A child that is running its program.
+pub(super) struct Born {
+    pub(super) pid: u32,
+    pub(super) pidfd: OwnedFd,
+}
+
+/// Where it went wrong, as far as this module can see.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// A setter of the C library refused or was short of memory.
+    Setter { call: &'static str, errno: i32 },
+    /// `posix_spawn` itself: the new process, its actions, or the execution.
+    Spawn { errno: i32 },
+    /// No pidfd was to be had for a child, which has been killed for it.
+    Pidfd { errno: i32 },
+}
+
+/// Holds a place in the app's descriptor table for the pidfd, and gives it up just before it is needed.
+///
+/// So a table without room is found out while there is no child yet, rather than after one has begun to work.
+#[derive(Debug)]
+pub(super) struct Room {
+    _place: OwnedFd,
+}
+
+impl Room {
+    pub(super) fn hold() -> Result<Self, Errno> {
+        // By a pidfd, so that a kernel or a sandbox that has none is found out, too.
+        let _place = pidfd_open(getpid(), PidfdFlags::empty())?;
+        Ok(Self { _place })
+    }
+}
+
+/// Carries out the order.
+pub(super) fn give(order: &Order<'_>, room: Room) -> Result<Born, Fault> {
+    let actions = FileActions::new(order)?;
+    let attributes = Attributes::new(order.group)?;
+    let arguments = pointers(order.arguments.iter().map(|argument| &**argument));
+    let environment = pointers(order.environment.iter());
+    let call = Call {
+        program: order.program.as_ptr(),
+        actions: &raw const actions.0,
+        attributes: &raw const attributes.0,
+        arguments: arguments.as_ptr(),
+        environment: environment.as_ptr(),
+    };
+    match PidfdSpawn::find() {
+        Some(with_pidfd) => with_pidfd.spawn(&call, room),
+        None => call.spawn(room),
+    }
+}
+
+/// The pointers stay valid as long as what [`give`] keeps on its stack.
+struct Call {
+    program: *const c_char,
+    actions: *const posix_spawn_file_actions_t,
+    attributes: *const posix_spawnattr_t,
+    arguments: *const *mut c_char,
+    environment: *const *mut c_char,
+}
+
+impl Call {
+    fn spawn(&self, room: Room) -> Result<Born, Fault> {
+        let mut pid: pid_t = 0;
+        // SAFETY: the program is a C string; actions and attributes were initialised and live; both lists are
+        // arrays of C strings that end with a null pointer, and the C library does not write to them (they are
+        // `char *const[]` for history's sake). All of them outlive the call, in which the child borrows this
+        // process' memory, as it returns only after the child has executed its program or is gone.
+        let errno = unsafe {
+            libc::posix_spawn(
+                &raw mut pid,
+                self.program,
+                self.actions,
+                self.attributes,
+                self.arguments,
+                self.environment,
+            )
+        };
+        if errno != 0 {
+            return Err(Fault::Spawn { errno });
+        }
+        drop(room);
+        let child = Pid::from_raw(pid).expect("posix_spawn returns a process id above zero");
+        match pidfd_open(child, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Born {
+                pid: pid.cast_unsigned(),
+                pidfd,
+            }),
+            Err(errno) => {
+                destroy::by_number(child);
+                Err(Fault::Pidfd {
+                    errno: errno.raw_os_error(),
+                })
+            }
+        }
+    }
+}
+
+type PidfdSpawnFn = unsafe extern "C" fn(
+    *mut c_int,
+    *const c_char,
+    *const posix_spawn_file_actions_t,
+    *const posix_spawnattr_t,
+    *const *mut c_char,
+    *const *mut c_char,
+) -> c_int;
+type PidfdGetpidFn = unsafe extern "C" fn(c_int) -> pid_t;
+
+/// The pair of functions of glibc 2.39.
+#[derive(Clone, Copy)]
+struct PidfdSpawn {
+    spawn: PidfdSpawnFn,
+    getpid: PidfdGetpidFn,
+}
+
+impl PidfdSpawn {
+    fn find() -> Option<Self> {
+        static FOUND: OnceLock<Option<PidfdSpawn>> = OnceLock::new();
+        *FOUND.get_or_init(|| {
+            let spawn = symbol(c"pidfd_spawn")?;
+            let getpid = symbol(c"pidfd_getpid")?;
+            Some(Self {
+                // SAFETY: a C library that has `pidfd_spawn` has it with this signature, see its <spawn.h>.
+                spawn: unsafe { std::mem::transmute::<*mut c_void, PidfdSpawnFn>(spawn) },
+                // SAFETY: likewise `pidfd_getpid`, see its <sys/pidfd.h>.
+                getpid: unsafe { std::mem::transmute::<*mut c_void, PidfdGetpidFn>(getpid) },
+            })
+        })
+    }
+
+    fn spawn(self, call: &Call, room: Room) -> Result<Born, Fault> {
+        let mut raw: c_int = -1;
+        // SAFETY: as in `Call::spawn`, of which this is the sibling.
+        let errno = unsafe {
+            (self.spawn)(
+                &raw mut raw,
+                call.program,
+                call.actions,
+                call.attributes,
+                call.arguments,
+                call.environment,
+            )
+        };
+        match errno {
+            0 => (),
+            // A kernel or a sandbox without what it needs, or room for one descriptor only: the other way
+            // does with that, as nothing but the pidfd is ever opened.
+            libc::ENOSYS | libc::EMFILE => return call.spawn(room),
+            _ => return Err(Fault::Spawn { errno }),
+        }
+        drop(room);
+        // SAFETY: on success the number is a new descriptor, owned by nobody else, close-on-exec.
+        let pidfd = unsafe { OwnedFd::from_raw_fd(raw) };
+        // SAFETY: takes a plain number and reads what `/proc` says about it.
+        let pid = unsafe { (self.getpid)(pidfd.as_raw_fd()) };
+        match u32::try_from(pid) {
+            Ok(pid) => Ok(Born { pid, pidfd }),
+            Err(_) => {
+                let errno = nix::errno::Errno::last_raw();
+                destroy::by_pidfd(pidfd);
+                Err(Fault::Pidfd { errno })
+            }
+        }
+    }
+}
+
+fn symbol(name: &CStr) -> Option<*mut c_void> {
+    // SAFETY: the name is a C string; looking a symbol up has no side effect.
+    let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
+    (!address.is_null()).then_some(address)
+}
+
+/// An array of C strings, ended by a null pointer.
+fn pointers<'a>(strings: impl Iterator<Item = &'a CStr>) -> Vec<*mut c_char> {
+    strings
+        .map(|string| string.as_ptr().cast_mut())
+        .chain([ptr::null_mut()])
+        .collect()
+}
+
+fn check(call: &'static str, errno: c_int) -> Result<(), Fault> {
+    match errno {
+        0 => Ok(()),
+        errno => Err(Fault::Setter { call, errno }),
+    }
+}
+
+struct FileActions(posix_spawn_file_actions_t);
+
+impl FileActions {
+    fn new(order: &Order<'_>) -> Result<Self, Fault> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: the pointer is to room for one such object.
+        let errno = unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) };
+        check("posix_spawn_file_actions_init", errno)?;
+        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself, so it may move.
+        let mut actions = Self(unsafe { raw.assume_init() });
+        // First, while the directory's descriptor is still under its number.
+        if let Some(directory) = order.directory {
+            actions.enter(directory)?;
+        }
+        for action in order.actions {
+            actions.add(*action)?;
+        }
+        // Opened by the leader of a new session, a terminal becomes the one that controls it.
+        if let Some(terminal) = order.terminal {
+            actions.open(0, terminal, libc::O_RDWR)?;
+            actions.add(Action::Duplicate { from: 0, to: 1 })?;
+            actions.add(Action::Duplicate { from: 0, to: 2 })?;
+        }
+        Ok(actions)
+    }
+
+    fn enter(&mut self, directory: &Place) -> Result<(), Fault> {
+        match directory {
+            Place::Open { fd, .. } => {
+                // SAFETY: initialised actions and a plain number.
+                let errno = unsafe {
+                    libc::posix_spawn_file_actions_addfchdir_np(&raw mut self.0, fd.as_raw_fd())
+                };
+                check("posix_spawn_file_actions_addfchdir_np", errno)
+            }
+            Place::Named { raw, .. } => {
+                // SAFETY: initialised actions and a C string, of which a copy is made.
+                let errno = unsafe {
+                    libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, raw.as_ptr())
+                };
+                check("posix_spawn_file_actions_addchdir_np", errno)
+            }
+        }
+    }
+
+    fn add(&mut self, action: Action) -> Result<(), Fault> {
+        let actions = &raw mut self.0;
+        match action {
+            Action::Duplicate { from, to } => {
+                // SAFETY: initialised actions and plain numbers.
+                let errno = unsafe { libc::posix_spawn_file_actions_adddup2(actions, from, to) };
+                check("posix_spawn_file_actions_adddup2", errno)
+            }
+            Action::Close(number) => {
+                // SAFETY: initialised actions and a plain number.
+                let errno = unsafe { libc::posix_spawn_file_actions_addclose(actions, number) };
+                check("posix_spawn_file_actions_addclose", errno)
+            }
+            Action::CloseFrom(number) => {
+                // SAFETY: initialised actions and a plain number.
+                let errno =
+                    unsafe { libc::posix_spawn_file_actions_addclosefrom_np(actions, number) };
+                check("posix_spawn_file_actions_addclosefrom_np", errno)
+            }
+            Action::OpenNull(number) => self.open(number, c"/dev/null", libc::O_RDWR),
+        }
+    }
+
+    fn open(&mut self, number: c_int, path: &CStr, flags: c_int) -> Result<(), Fault> {
+        // SAFETY: initialised actions, and a C string of which a copy is made.
+        let errno = unsafe {
+            libc::posix_spawn_file_actions_addopen(&raw mut self.0, number, path.as_ptr(), flags, 0)
+        };
+        check("posix_spawn_file_actions_addopen", errno)
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised, and used no more.
+        unsafe { libc::posix_spawn_file_actions_destroy(&raw mut self.0) };
+    }
+}
+
+struct Attributes(posix_spawnattr_t);
+
+impl Attributes {
+    fn new(group: Group) -> Result<Self, Fault> {
+        let mut raw = MaybeUninit::uninit();
+        // SAFETY: the pointer is to room for one such object.
+        let errno = unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) };
+        check("posix_spawnattr_init", errno)?;
+        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself, so it may move.
+        let mut attributes = Self(unsafe { raw.assume_init() });
+        attributes.signals()?;
+        attributes.flags(group)?;
+        Ok(attributes)
+    }
+
+    /// Every disposition default, and an empty mask.
+    fn signals(&mut self) -> Result<(), Fault> {
+        // Not by sigfillset, which leaves out 32 and 33: glibc ignores in the child what is left out of them.
+        // SAFETY: a signal set is a plain array of bits, of which any combination is a value.
+        let every: libc::sigset_t =
+            unsafe { std::mem::transmute([u8::MAX; size_of::<libc::sigset_t>()]) };
+        // SAFETY: as above.
+        let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+        // SAFETY: initialised attributes and a signal set, of which a copy is made.
+        let errno =
+            unsafe { libc::posix_spawnattr_setsigdefault(&raw mut self.0, &raw const every) };
+        check("posix_spawnattr_setsigdefault", errno)?;
+        // SAFETY: as above.
+        let errno = unsafe { libc::posix_spawnattr_setsigmask(&raw mut self.0, &raw const none) };
+        check("posix_spawnattr_setsigmask", errno)
+    }
+
+    fn flags(&mut self, group: Group) -> Result<(), Fault> {
+        let own_group = match group {
+            Group::Inherit => 0,
+            // The attribute's group is 0 from its initialisation: the child's own number.
+            Group::Lead => libc::POSIX_SPAWN_SETPGROUP,
+            Group::Session => c_int::from(libc::POSIX_SPAWN_SETSID as c_short),
+        };
+        let flags = libc::POSIX_SPAWN_SETSIGDEF | libc::POSIX_SPAWN_SETSIGMASK | own_group;
+        // SAFETY: initialised attributes and a plain number.
+        let errno = unsafe { libc::posix_spawnattr_setflags(&raw mut self.0, flags as c_short) };
+        check("posix_spawnattr_setflags", errno)
+    }
+}
+
+impl Drop for Attributes {
+    fn drop(&mut self) {
+        // SAFETY: initialised, and used no more.
+        unsafe { libc::posix_spawnattr_destroy(&raw mut self.0) };
+    }
+}

@@ -1,0 +1,137 @@
+//! The child's environment: the app's variables, without those that only mean something to the app itself.
+
+use std::{
+    collections::BTreeMap,
+    ffi::{CStr, OsStr, OsString},
+    os::unix::ffi::OsStrExt,
+};
+
+use super::error::{SpawnError, Step};
+use super::inherited;
+
+/// Variables that a child never gets from the app by inheritance, only by [`Plan::env`](super::Plan::env).
+///
+/// Each names a descriptor that the child does not have, or a token that may be used once and by the app.
+pub const ONE_SHOT_VARIABLES: &[&str] = &[
+    // wl_display_connect(3): a connected descriptor.
+    "WAYLAND_SOCKET",
+    // sd_listen_fds(3): descriptors from 3 on, meant for one process.
+    "LISTEN_FDS",
+    "LISTEN_FDNAMES",
+    "LISTEN_PID",
+    "LISTEN_PIDFDID",
+    // sd_notify(3): a child would speak in the name of the app's service.
+    "NOTIFY_SOCKET",
+    "FDSTORE",
+    // sd_watchdog_enabled(3).
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+    // D-Bus specification, "Starting services": the app was activated, the child was not.
+    "DBUS_STARTER_ADDRESS",
+    "DBUS_STARTER_BUS_TYPE",
+    // Startup notification and xdg-activation: one window's right to take the focus.
+    "DESKTOP_STARTUP_ID",
+    "XDG_ACTIVATION_TOKEN",
+    // GDesktopAppInfo: which launcher started the app.
+    "GIO_LAUNCHED_DESKTOP_FILE",
+    "GIO_LAUNCHED_DESKTOP_FILE_PID",
+];
+
+/// What the plan says about the environment.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    cleared: bool,
+    /// `None`: the variable is removed.
+    changes: BTreeMap<OsString, Option<OsString>>,
+}
+
+impl Environment {
+    pub(super) fn set(&mut self, name: OsString, value: OsString) {
+        self.changes.insert(name, Some(value));
+    }
+
+    pub(super) fn remove(&mut self, name: OsString) {
+        self.changes.insert(name, None);
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.cleared = true;
+        self.changes.clear();
+    }
+
+    /// The strings `NAME=value` for the child, built from the app's variables as they are now.
+    pub(super) fn strings(&self) -> Result<Strings, SpawnError> {
+        let mut strings = Strings::default();
+        if !self.cleared {
+            inherited::each(|variable| {
+                let name = name_of(variable.to_bytes());
+                if !is_one_shot(name) && !self.changes.contains_key(name) {
+                    strings.push(&[variable.to_bytes()]);
+                }
+            });
+        }
+        for (name, value) in &self.changes {
+            let Some(value) = value else { continue };
+            check(name, value)?;
+            strings.push(&[name.as_bytes(), b"=", value.as_bytes()]);
+        }
+        Ok(strings)
+    }
+}
+
+/// C strings in one block of memory: dozens are made while the app's thread waits for its child.
+#[derive(Debug, Default)]
+pub(super) struct Strings {
+    block: Vec<u8>,
+    starts: Vec<usize>,
+}
+
+impl Strings {
+    /// Adds one, made of parts that hold no NUL.
+    fn push(&mut self, parts: &[&[u8]]) {
+        self.starts.push(self.block.len());
+        for part in parts {
+            self.block.extend_from_slice(part);
+        }
+        self.block.push(0);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &CStr> {
+        self.starts.iter().map(|start| {
+            CStr::from_bytes_until_nul(&self.block[*start..]).expect("`push` ends each with NUL")
+        })
+    }
+}
+
+/// What stands before the first `=` that is not the first character, as in getenv(3).
+fn name_of(variable: &[u8]) -> &OsStr {
+    let end = variable.iter().skip(1).position(|byte| *byte == b'=');
+    OsStr::from_bytes(end.map_or(variable, |end| &variable[..=end]))
+}
+
+fn is_one_shot(name: &OsStr) -> bool {
+    ONE_SHOT_VARIABLES
+        .iter()
+        .any(|one_shot| name.as_bytes() == one_shot.as_bytes())
+}
+
+fn check(name: &OsStr, value: &OsStr) -> Result<(), SpawnError> {
+    let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
+    let why = if name.is_empty() {
+        "has an empty name"
+    } else if name.as_bytes().contains(&b'=') {
+        "has a '=' in its name"
+    } else if has_nul(name) || has_nul(value) {
+        "holds a NUL byte"
+    } else {
+        return Ok(());
+    };
+    Err(SpawnError::refused(
+        Step::Environment,
+        format!("the environment variable {name:?} {why}"),
+    ))
+}

@@ -1,0 +1,185 @@
+//! Memory mapped into the address space, and the unsafe calls for it.
+//!
+//! Sealed memory is mapped `MAP_PRIVATE`, which shares its pages all the same as long as nobody
+//! writes: before Linux 6.7 a write-sealed file cannot be mapped `MAP_SHARED`, not even to be read.
+
+#![allow(unsafe_code)]
+
+use std::ffi::c_void;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::ptr::{NonNull, null_mut};
+
+use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
+
+use super::memory::{self, Sealed};
+
+/// How much is mapped or unmapped by one call. For as long as it runs (a millisecond or two), no
+/// other thread can map or unmap anything.
+const STEP: usize = 8 << 20;
+
+/// A range of addresses that belongs to this value alone: nothing else unmaps it or maps over it.
+struct Pages {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+// SAFETY: it is a range of addresses, the same one on every thread, with no tie to the one that
+// mapped it. What may be done with the bytes there is for the types below to say.
+unsafe impl Send for Pages {}
+// SAFETY: as above; nothing can be changed by way of a shared reference.
+unsafe impl Sync for Pages {}
+
+impl Pages {
+    fn map(memory: &impl AsFd, len: usize, access: ProtFlags, flags: MapFlags) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self {
+                start: NonNull::dangling(),
+                len,
+            });
+        }
+        // SAFETY: the kernel chooses the place, so no other mapping is touched.
+        let start = unsafe { mmap(null_mut(), len, access, flags, memory, 0) }?;
+        let start = NonNull::new(start.cast()).expect("without MAP_FIXED nothing is mapped at 0");
+        Ok(Self { start, len })
+    }
+
+    /// Unmaps the last `len` bytes.
+    fn cut(&mut self, len: usize) {
+        self.len -= len;
+        // SAFETY: still inside of the mapping, or at its end.
+        let end = unsafe { self.start.add(self.len) };
+        // SAFETY: the range is this value's own, and `&mut` says that nobody borrows from it.
+        // It cannot fail: no mapping is split by it.
+        let _ = unsafe { munmap(end.as_ptr().cast::<c_void>(), len) };
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            self.cut(self.len);
+        }
+    }
+}
+
+/// Sealed memory, mapped to be read. Unmapped on drop, by the dropping thread.
+pub(super) struct Mapping(Pages);
+
+impl Mapping {
+    pub(super) fn of_sealed(memory: &Sealed) -> io::Result<Self> {
+        Pages::map(
+            &memory.descriptor(),
+            memory.len(),
+            ProtFlags::READ,
+            MapFlags::PRIVATE,
+        )
+        .map(Self)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` bytes are mapped here to be read, for as long as `self` lives. `Sealed`
+        // says that the file keeps its length, has all of its pages and never changes; a private
+        // mapping without write access does not change either. `Sealed` has a length of `isize`.
+        unsafe { std::slice::from_raw_parts(self.0.start.as_ptr(), self.0.len) }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// Unmaps it in steps, so that other threads can map between them.
+    pub(super) fn unmap_in_steps(mut self) {
+        while self.0.len > STEP {
+            // From the end, where a step leaves one mapping. The first is shorter: page sizes
+            // divide STEP, so all that follow begin on a page.
+            let step = match self.0.len % STEP {
+                0 => STEP,
+                rest => rest,
+            };
+            self.0.cut(step);
+        }
+    }
+}
+
+/// Memory that only this process knows, mapped to be filled.
+pub(super) struct Fill {
+    pages: Pages,
+    /// Never lent out: whoever has it could make the file shorter under the mapping.
+    memory: OwnedFd,
+}
+
+impl Fill {
+    /// Takes `len` bytes of new memory, all of it now. They are 0.
+    ///
+    /// What the machine never has is refused here: while it is being taken, others would die of it.
+    pub(super) fn new(len: usize) -> io::Result<Self> {
+        if len as u64 > machine_memory() {
+            return Err(io::ErrorKind::OutOfMemory.into());
+        }
+        let memory = memory::create()?;
+        ftruncate(&memory, len as u64)?;
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let pages = Pages::map(&memory, len, access, MapFlags::SHARED)?;
+        let fill = Self { pages, memory };
+        fill.keep_from_forks();
+        for start in (0..len).step_by(STEP) {
+            fill.take(start, STEP.min(len - start))?;
+        }
+        Ok(fill)
+    }
+
+    /// A process that somebody forks from this one, for a moment or for good, would have the memory
+    /// mapped too, and it could not be sealed.
+    fn keep_from_forks(&self) {
+        let Pages { start, len } = self.pages;
+        if len > 0 {
+            // SAFETY: the whole mapping, whose bytes stay what they are.
+            let _ = unsafe { madvise(start.as_ptr().cast(), len, Advice::LinuxDontFork) };
+        }
+    }
+
+    /// Takes the pages of a part. A page that is first allocated and then mapped, many at a time,
+    /// costs two thirds of one that comes by a page fault.
+    fn take(&self, start: usize, len: usize) -> io::Result<()> {
+        fallocate(
+            &self.memory,
+            FallocateFlags::empty(),
+            start as u64,
+            len as u64,
+        )?;
+        assert!(start <= self.pages.len && len <= self.pages.len - start);
+        // SAFETY: inside of the mapping, as was just checked.
+        let place = unsafe { self.pages.start.add(start) };
+        // SAFETY: mapped, and no byte is changed. It may fail (before Linux 5.14 it does): then
+        // the pages are mapped one by one as they are written to.
+        let _ = unsafe { madvise(place.as_ptr().cast(), len, Advice::LinuxPopulateWrite) };
+        Ok(())
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        // SAFETY: `len` bytes, an `isize`, are mapped here for as long as `self` lives. The file is
+        // as long and stays so: its only descriptor is in `self`.
+        unsafe { std::slice::from_raw_parts(self.pages.start.as_ptr(), self.pages.len) }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as above, and mapped to be written to; `&mut self` says that nobody borrows them.
+        unsafe { std::slice::from_raw_parts_mut(self.pages.start.as_ptr(), self.pages.len) }
+    }
+
+    /// Unmaps it: nothing can be sealed that is mapped to be written to.
+    pub(super) fn into_memory(self) -> OwnedFd {
+        self.memory
+    }
+}
+
+/// All memory of the machine and its swap space, in bytes; less than an `isize` holds.
+fn machine_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    let units = info.totalram.saturating_add(info.totalswap) as u64;
+    units
+        .saturating_mul(info.mem_unit.into())
+        .min(isize::MAX as u64)
+}

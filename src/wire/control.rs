@@ -1,0 +1,548 @@
+//! The control socket: whole frames over a `SOCK_SEQPACKET` pair.
+//!
+//! A packet is two bytes of header (kind, flags) and a payload of at most [`INLINE_MAX`] bytes. A
+//! longer payload is written into a sealed memfd, and the packet carries its length and the
+//! descriptor instead: no packet is ever partly sent, so a sender that dies at any byte leaves
+//! nothing half said, and no lock is needed between the threads that send.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
+use rustix::io::{Errno, ioctl_fionread};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
+    recvmsg, sendmsg, shutdown, socketpair,
+};
+
+use super::aside;
+use super::frame::Kind;
+
+/// The longest payload that travels in the packet itself, in bytes.
+pub(crate) const INLINE_MAX: usize = 64 * 1024;
+
+/// The longest payload of one frame, in bytes (64 MiB). More than this belongs into a
+/// [`Buffer`](crate::Buffer), which is mapped and not copied.
+pub(crate) const FRAME_MAX: usize = 64 * 1024 * 1024;
+
+/// The most descriptors that travel with one frame. The kernel's own limit is 253 (`SCM_MAX_FD`,
+/// unix(7)); one is kept for the memory of a long payload.
+pub(crate) const DESCRIPTORS_MAX: usize = 252;
+
+const HEADER: usize = 2;
+const FLAG_SPILLED: u8 = 1;
+
+/// Room for a packet of the greatest length, kept by whoever reads many.
+pub(crate) struct Scratch(Box<[u8]>);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        // One byte more than allowed: a packet that is too long is seen, not cut silently.
+        Scratch(vec![0; HEADER + INLINE_MAX + 1].into_boxed_slice())
+    }
+}
+
+/// One end of a control socket.
+#[derive(Debug)]
+pub(crate) struct Control {
+    /// There until it is dropped.
+    socket: Option<OwnedFd>,
+    /// A process that somebody forks from this one has a copy, which is not its own.
+    process: u32,
+}
+
+/// A frame that arrived.
+#[derive(Debug)]
+pub(crate) struct Packet<'a> {
+    pub(crate) kind: u8,
+    /// How many bytes it took in the socket.
+    pub(crate) length: usize,
+    pub(crate) payload: Payload<'a>,
+    pub(crate) descriptors: Unclaimed,
+}
+
+/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed aside.
+#[derive(Debug, Default)]
+pub(crate) struct Unclaimed(Vec<OwnedFd>);
+
+impl Unclaimed {
+    pub(crate) fn claim(mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl std::ops::Deref for Unclaimed {
+    type Target = [OwnedFd];
+    fn deref(&self) -> &[OwnedFd] {
+        &self.0
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        aside::close(std::mem::take(&mut self.0));
+    }
+}
+
+/// The bytes of a frame: where they arrived, or read from the memory that was sent.
+#[derive(Debug)]
+pub(crate) enum Payload<'a> {
+    Inline(&'a [u8]),
+    Spilled(Vec<u8>),
+}
+
+impl std::ops::Deref for Payload<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        match self {
+            Payload::Inline(bytes) => bytes,
+            Payload::Spilled(bytes) => bytes,
+        }
+    }
+}
+
+/// What a look at the socket found.
+#[derive(Debug)]
+pub(crate) enum Received<'a> {
+    Packet(Packet<'a>),
+    /// Nothing there now.
+    Empty,
+    /// The other side has closed its end, and all it sent has been read.
+    Closed,
+}
+
+/// A frame that cannot be right. It ends the job that it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault(pub(crate) String);
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Why nothing could be received.
+#[derive(Debug)]
+pub(crate) enum RecvError {
+    /// The peer's fault.
+    Fault(Fault),
+    /// The system's.
+    Io(io::Error),
+}
+
+/// Whether a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wait {
+    Yes,
+    No,
+}
+
+impl Control {
+    /// A connected pair: ours, and the one for the child. Both are close-on-exec from birth.
+    pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
+        let (ours, theirs) = socketpair(
+            AddressFamily::UNIX,
+            SocketType::SEQPACKET,
+            SocketFlags::CLOEXEC,
+            None,
+        )?;
+        Ok((Control::from_fd(ours), theirs))
+    }
+
+    pub(crate) fn from_fd(fd: OwnedFd) -> Self {
+        Control {
+            socket: Some(fd),
+            process: std::process::id(),
+        }
+    }
+
+    /// Sends one frame, whole. With [`Wait::No`] a full socket is [`io::ErrorKind::WouldBlock`],
+    /// and nothing was sent.
+    pub(crate) fn send(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        wait: Wait,
+    ) -> io::Result<()> {
+        if payload.len() > FRAME_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "a value of {} bytes is more than the {FRAME_MAX} bytes that fit in one \
+                     frame; large data goes in a Buffer",
+                    payload.len()
+                ),
+            ));
+        }
+        if descriptors.len() > DESCRIPTORS_MAX {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} descriptors are more than the {DESCRIPTORS_MAX} that travel with one frame",
+                    descriptors.len()
+                ),
+            ));
+        }
+        if payload.len() <= INLINE_MAX {
+            return self.send_packet([kind as u8, 0], payload, descriptors, wait);
+        }
+        let memory = spill(payload)?;
+        let mut all = Vec::with_capacity(descriptors.len() + 1);
+        all.extend_from_slice(descriptors);
+        all.push(memory.as_fd());
+        let length = (payload.len() as u64).to_le_bytes();
+        self.send_packet([kind as u8, FLAG_SPILLED], &length, &all, wait)
+    }
+
+    fn send_packet(
+        &self,
+        header: [u8; HEADER],
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        wait: Wait,
+    ) -> io::Result<()> {
+        let parts = [IoSlice::new(&header), IoSlice::new(payload)];
+        let mut flags = SendFlags::NOSIGNAL;
+        if wait == Wait::No {
+            flags |= SendFlags::DONTWAIT;
+        }
+        let mut few = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
+        let mut many;
+        let space: &mut [MaybeUninit<u8>] = if descriptors.len() <= 4 {
+            &mut few
+        } else {
+            let size = SendAncillaryMessage::ScmRights(descriptors).size();
+            many = vec![MaybeUninit::uninit(); size + 16];
+            &mut many
+        };
+        let mut ancillary = SendAncillaryBuffer::new(space);
+        if !descriptors.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(descriptors))
+        {
+            return Err(Errno::NOBUFS.into());
+        }
+        loop {
+            match sendmsg(self, &parts, &mut ancillary, flags) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => continue,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    /// Reads one frame, with what came beside it. Everything received is close-on-exec.
+    pub(crate) fn recv<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        wait: Wait,
+    ) -> Result<Received<'a>, RecvError> {
+        let mut flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
+        if wait == Wait::No {
+            flags |= RecvFlags::DONTWAIT;
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let message = loop {
+            let mut parts = [IoSliceMut::new(&mut scratch.0)];
+            match recvmsg(self, &mut parts, &mut ancillary, flags) {
+                Ok(message) => break message,
+                // The peer closed its end before it had read all of ours. The kernel says so once,
+                // and first: what the peer has sent is still there to be read.
+                Err(Errno::INTR | Errno::CONNRESET) => continue,
+                Err(Errno::AGAIN) => return Ok(Received::Empty),
+                Err(errno) => return Err(RecvError::Io(errno.into())),
+            }
+        };
+        let mut descriptors = Unclaimed::default();
+        for part in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = part {
+                descriptors.0.extend(received);
+            }
+        }
+        if message.flags.contains(ReturnFlags::CTRUNC) {
+            return Err(RecvError::Io(io::Error::other(
+                "a descriptor was sent, and this process has none left to receive it with",
+            )));
+        }
+        if message.bytes == 0 && descriptors.is_empty() {
+            // An empty packet looks like the end, but for this.
+            return if self.has_hung_up() {
+                Ok(Received::Closed)
+            } else {
+                Err(fault("an empty packet".to_owned()))
+            };
+        }
+        let bytes = scratch
+            .0
+            .get(..message.bytes)
+            .filter(|bytes| bytes.len() <= HEADER + INLINE_MAX)
+            .ok_or_else(|| fault(format!("a packet of {} bytes is too long", message.bytes)))?;
+        let Some((&[kind, flags], rest)) = bytes.split_first_chunk::<HEADER>() else {
+            return Err(fault("a packet is shorter than its header".to_owned()));
+        };
+        let payload = match flags {
+            0 => Payload::Inline(rest),
+            FLAG_SPILLED if !Kind::may_be_long(kind) => {
+                return Err(fault(format!("a frame of kind {kind} is too long")));
+            }
+            FLAG_SPILLED => {
+                let payload = Payload::Spilled(unspill(rest, descriptors.last())?);
+                drop(descriptors.0.pop());
+                payload
+            }
+            other => return Err(fault(format!("a packet has unknown flags {other:#x}"))),
+        };
+        Ok(Received::Packet(Packet {
+            kind,
+            length: message.bytes,
+            payload,
+            descriptors,
+        }))
+    }
+}
+
+impl Control {
+    /// Whether the other side has closed its end.
+    pub(crate) fn has_hung_up(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::RDHUP)];
+        !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+    }
+}
+
+impl AsFd for Control {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket
+            .as_ref()
+            .expect("there until it is dropped")
+            .as_fd()
+    }
+}
+
+impl Drop for Control {
+    /// Frames that nobody has read may carry the last descriptor of a large buffer, whose memory is
+    /// given back by whoever closes the socket: 120 ms for a GiB. Or one that lingers.
+    fn drop(&mut self) {
+        if let Some(socket) = self.socket.take()
+            && self.process == std::process::id()
+            && ioctl_fionread(&socket).is_ok_and(|unread| unread > 0)
+        {
+            // The other side is to see the end now.
+            let _ = shutdown(&socket, Shutdown::Both);
+            aside::close(vec![socket]);
+        }
+    }
+}
+
+fn fault(what: String) -> RecvError {
+    RecvError::Fault(Fault(what))
+}
+
+fn spill(payload: &[u8]) -> io::Result<OwnedFd> {
+    let memory = memfd_create(
+        "legwork-frame",
+        MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+    )?;
+    let mut rest = payload;
+    while !rest.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(&memory, rest))?;
+        rest = &rest[written..];
+    }
+    fcntl_add_seals(
+        &memory,
+        SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE | SealFlags::SEAL,
+    )?;
+    Ok(memory)
+}
+
+/// Copies a long payload out of the memory that came with it. It is read, not mapped, so the
+/// sender's seals matter only for the promise that what was checked is what is read.
+fn unspill(length: &[u8], memory: Option<&OwnedFd>) -> Result<Vec<u8>, RecvError> {
+    let length = <[u8; 8]>::try_from(length)
+        .map(u64::from_le_bytes)
+        .map_err(|_| fault("a long frame does not say its length".to_owned()))?;
+    let Some(memory) = memory else {
+        return Err(fault("a long frame came without its memory".to_owned()));
+    };
+    let length = usize::try_from(length)
+        .ok()
+        .filter(|&length| length <= FRAME_MAX)
+        .ok_or_else(|| {
+            fault(format!(
+                "a frame claims {length} bytes; {FRAME_MAX} is the most"
+            ))
+        })?;
+    let seals = fcntl_get_seals(memory)
+        .map_err(|_| fault("the memory of a long frame cannot be sealed".to_owned()))?;
+    if !seals.contains(SealFlags::SHRINK | SealFlags::WRITE) {
+        return Err(fault("the memory of a long frame is not sealed".to_owned()));
+    }
+    let stat = fstat(memory).map_err(|e| RecvError::Io(e.into()))?;
+    if usize::try_from(stat.st_size).ok() != Some(length) {
+        return Err(fault(format!(
+            "a frame claims {length} bytes, and its memory holds {}",
+            stat.st_size
+        )));
+    }
+    // In the unit of st_blocks, inode(7). What costs the sender nothing would cost us all of it.
+    if (stat.st_blocks.unsigned_abs() as usize).saturating_mul(512) < length {
+        return Err(fault("the memory of a long frame has holes".to_owned()));
+    }
+    let mut bytes = vec![0; length];
+    let mut done = 0;
+    while done < length {
+        let read = rustix::io::retry_on_intr(|| {
+            rustix::io::pread(memory, &mut bytes[done..], done as u64)
+        })
+        .map_err(|e| RecvError::Io(e.into()))?;
+        if read == 0 {
+            return Err(fault("the memory of a long frame ended early".to_owned()));
+        }
+        done += read;
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether this process has a thread of this name.
+    fn has_thread(name: &str) -> bool {
+        let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+        let names = threads.map(|thread| std::fs::read_to_string(thread.path().join("comm")));
+        names.flatten().any(|comm| comm.trim_end() == name)
+    }
+
+    #[test]
+    fn what_nobody_has_read_is_closed_by_somebody_who_can_wait() {
+        use rustix::net::sockopt::set_socket_linger;
+        use std::io::{Read, Write};
+        use std::net::{TcpListener, TcpStream};
+        use std::time::{Duration, Instant};
+
+        // A connection whose closing waits for its reader.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut lingers = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut reader, _) = listener.accept().unwrap();
+        set_socket_linger(&lingers, Some(Duration::from_secs(60))).unwrap();
+        lingers.set_nonblocking(true).unwrap();
+        while lingers.write(&[0; 4096]).is_ok() {}
+        lingers.set_nonblocking(false).unwrap();
+
+        let start = Instant::now();
+        let (a, b) = ends();
+        a.send(Kind::Message, b"unread", &[lingers.as_fd()], Wait::Yes)
+            .unwrap();
+        drop((a, lingers));
+        // Closed here, it would come back in a minute, and to no such thread.
+        drop(b);
+        while !has_thread("legwork-close") {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        reader.read_to_end(&mut Vec::new()).unwrap();
+    }
+
+    fn ends() -> (Control, Control) {
+        let (ours, theirs) = Control::pair().unwrap();
+        (ours, Control::from_fd(theirs))
+    }
+
+    fn round(payload: &[u8]) -> Vec<u8> {
+        let (a, b) = ends();
+        a.send(Kind::Message, payload, &[], Wait::Yes).unwrap();
+        let mut scratch = Scratch::new();
+        let Received::Packet(packet) = b.recv(&mut scratch, Wait::No).unwrap() else {
+            panic!("nothing arrived");
+        };
+        assert_eq!(packet.kind, Kind::Message as u8);
+        assert!(packet.descriptors.is_empty());
+        packet.payload.to_vec()
+    }
+
+    #[test]
+    fn a_payload_arrives_whole_at_every_edge() {
+        for length in [0, 1, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, FRAME_MAX] {
+            let payload: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+            assert!(round(&payload) == payload, "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn one_byte_over_the_limit_is_refused_by_the_sender() {
+        let (a, _b) = ends();
+        let error = a
+            .send(Kind::Message, &vec![0; FRAME_MAX + 1], &[], Wait::Yes)
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn the_most_descriptors_arrive_and_one_more_is_refused() {
+        let (a, b) = ends();
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let many = vec![file.as_fd(); DESCRIPTORS_MAX];
+        a.send(Kind::Message, b"x", &many, Wait::Yes).unwrap();
+        let long = vec![7; INLINE_MAX + 1];
+        a.send(Kind::Message, &long, &many, Wait::Yes).unwrap();
+        let mut scratch = Scratch::new();
+        for _ in 0..2 {
+            let Received::Packet(packet) = b.recv(&mut scratch, Wait::No).unwrap() else {
+                panic!("nothing arrived");
+            };
+            assert_eq!(packet.descriptors.len(), DESCRIPTORS_MAX);
+        }
+        let over = vec![file.as_fd(); DESCRIPTORS_MAX + 1];
+        assert!(a.send(Kind::Message, b"x", &over, Wait::Yes).is_err());
+    }
+
+    #[test]
+    fn what_was_sent_is_read_also_from_a_peer_that_left_ours_unread() {
+        let (a, b) = ends();
+        a.send(Kind::Cancel, &[], &[], Wait::Yes).unwrap();
+        b.send(Kind::Done, b"answer", &[], Wait::Yes).unwrap();
+        drop(b);
+        let mut scratch = Scratch::new();
+        let Received::Packet(packet) = a.recv(&mut scratch, Wait::No).unwrap() else {
+            panic!("the answer is lost");
+        };
+        assert_eq!(&*packet.payload, b"answer");
+        assert!(matches!(
+            a.recv(&mut scratch, Wait::No),
+            Ok(Received::Closed)
+        ));
+    }
+
+    #[test]
+    fn a_full_socket_would_block_and_sends_nothing() {
+        let (a, b) = ends();
+        let payload = [1; 1000];
+        let mut sent = 0;
+        loop {
+            match a.send(Kind::Log, &payload, &[], Wait::No) {
+                Ok(()) => sent += 1,
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    break;
+                }
+            }
+        }
+        drop(a);
+        let mut scratch = Scratch::new();
+        for _ in 0..sent {
+            assert!(matches!(
+                b.recv(&mut scratch, Wait::No),
+                Ok(Received::Packet(_))
+            ));
+        }
+        assert!(matches!(
+            b.recv(&mut scratch, Wait::No),
+            Ok(Received::Closed)
+        ));
+    }
+}

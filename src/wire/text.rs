@@ -1,0 +1,29 @@
+//! Texts are bounded before they travel.
+
+/// The longest text of one log record, and of progress, in bytes.
+pub(crate) const RECORD_MAX: usize = 8 * 1024;
+
+/// The longest target, and the longest file name, of a log record, in bytes.
+pub(crate) const TARGET_MAX: usize = 512;
+
+/// Cuts `text` to at most `max` bytes at a character's edge, and marks the cut with `…`.
+pub(crate) fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        text.truncate(text.floor_char_boundary(max));
+        text.push('…');
+        // What was cut off is given back, too.
+        text.shrink_to_fit();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_never_splits_a_character() {
+        assert_eq!(cut("ääää".to_owned(), 5), "ää…");
+        assert_eq!(cut("ääää".to_owned(), 8), "ääää");
+    }
+}

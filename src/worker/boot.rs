@@ -1,0 +1,281 @@
+//! From `main` to the job, and its end.
+//!
+//! Whether this process is a worker is told by its control socket alone: descriptor 3 is a
+//! `SOCK_SEQPACKET` socket whose other end belongs to this user and in which an app's hello waits.
+//! No argument and no variable can make an app into a worker. In a program that runs with
+//! privileges of its own (set-user-ID, file capabilities) nothing is looked at.
+#![allow(unsafe_code)]
+
+use std::error::Error;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
+
+use super::ctx::{Backend, Cancelled, Ctx};
+use super::job::Job;
+use super::jobs::{Entry, Jobs};
+use super::link::{End, Link};
+use super::{crash, exec, guardian, panic, watch};
+use crate::wire::attach;
+use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::frame::{
+    CAUSES_MAX, CONTROL_FD, Failure, Hello, Kind, MAGIC, PROTOCOL, Refusal, Role,
+};
+use crate::wire::page::Page;
+use crate::wire::text::cut;
+
+/// How long the end of a job waits for the app to read its last log records.
+const LAST_LOGS: Duration = Duration::from_secs(2);
+
+/// How many bytes the job's error and its causes may have in all, and the text of a refusal: what
+/// is longer is cut.
+const FAILURE_MAX: usize = 56 * 1024;
+
+static CHECKED: AtomicBool = AtomicBool::new(false);
+
+/// Whether this program's `main` has called [`Jobs::run_if_worker`]: only then can it be its own
+/// worker.
+pub(crate) fn main_checks_for_worker() -> bool {
+    CHECKED.load(Acquire)
+}
+
+impl Jobs {
+    /// Runs the job that this process was started for, and ends the process; in a process that is
+    /// no worker, returns at once (after one system call).
+    ///
+    /// To be called first thing in `main`, before GTK is touched and before any thread is
+    /// started: all that stands before it runs in every worker too.
+    ///
+    /// A process is a worker if an app's hello waits at its descriptor 3, whatever its arguments
+    /// and its environment say. The process ends by `_exit`: destructors of `main`'s variables and
+    /// `atexit` handlers do not run. A set-user-ID program never is one.
+    pub fn run_if_worker(&'static self) {
+        CHECKED.store(true, Release);
+        if let Some(control) = control_socket() {
+            self.serve(control);
+        }
+    }
+
+    /// The whole `main` of a lean worker program. Says so and exits with status 2 when the
+    /// process was not started by an app.
+    ///
+    /// ```no_run
+    /// # mod jobs {
+    /// #     legwork::jobs! { pub static JOBS = []; }
+    /// # }
+    /// fn main() {
+    ///     jobs::JOBS.run_worker()
+    /// }
+    /// ```
+    pub fn run_worker(&'static self) -> ! {
+        self.run_if_worker();
+        let _ = writeln!(
+            std::io::stderr(),
+            "This program is a worker: the app starts it when it has a job for it."
+        );
+        std::process::exit(2)
+    }
+
+    fn serve(&'static self, control: Control) -> ! {
+        // SAFETY: PR_SET_NAME copies a string that lives long enough. A child started from
+        // /proc/self/exe is called `exe` until it is renamed.
+        unsafe { libc::prctl(libc::PR_SET_NAME, c"legwork-worker".as_ptr()) };
+        let mut scratch = Scratch::new();
+        let (hello, memory) = match control.recv(&mut scratch, Wait::Yes) {
+            Ok(Received::Packet(packet)) if packet.kind == Kind::Hello as u8 => {
+                let Some(hello) = Hello::decode(&packet.payload) else {
+                    leave(1)
+                };
+                (hello, packet.descriptors.claim().pop())
+            }
+            _ => leave(1),
+        };
+        if hello.protocol != PROTOCOL {
+            refuse(&control, &Refusal::Protocol(PROTOCOL));
+        }
+        if hello.role == Role::Guardian as u8 {
+            guardian::run(control, scratch);
+        }
+        if hello.role == Role::Exec as u8 {
+            exec::run(control, scratch);
+        }
+        let build = self.build_id();
+        if hello.build != build {
+            refuse(&control, &Refusal::Build(build));
+        }
+        let Some(entry) = self.entry(hello.job, &hello.name) else {
+            refuse(&control, &Refusal::UnknownJob)
+        };
+        let setup = (|| {
+            let memory = memory.ok_or("the shared page is missing")?;
+            let page = Page::map(memory)?;
+            let wake = rustix::event::eventfd(
+                0,
+                rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
+            )?;
+            Ok::<_, Box<dyn Error>>((page, wake))
+        })();
+        let (page, wake) = match setup {
+            Ok(setup) => setup,
+            Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
+        };
+        let link = Link::establish(control, page, wake, hello.capacity);
+        if let Err(error) = watch::start(link) {
+            refuse(&link.control, &Refusal::Setup(error.to_string()));
+        }
+        if hello.wait_for_debugger {
+            wait_for_debugger();
+        }
+        panic::install();
+        crash::install();
+        #[cfg(feature = "log")]
+        super::log::install(link, hello.log_level);
+        #[cfg(feature = "tracing")]
+        super::tracing::install(link, hello.log_level);
+        let (input, descriptors) = match link.control.recv(&mut scratch, Wait::Yes) {
+            Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
+                (packet.payload.to_vec(), packet.descriptors.claim())
+            }
+            _ => leave(1),
+        };
+        drop(scratch);
+        run(link, entry, &input, descriptors)
+    }
+}
+
+/// Runs the job and ends the process.
+fn run(link: &'static Link, entry: &Entry, input: &[u8], descriptors: Vec<OwnedFd>) -> ! {
+    let end = (entry.run)(link, input, descriptors);
+    let _ = std::io::stdout().flush();
+    link.flush_progress(Wait::Yes);
+    link.flush_logs_within(LAST_LOGS);
+    let borrowed: Vec<BorrowedFd<'_>> = end.descriptors.iter().map(|fd| fd.as_fd()).collect();
+    link.send(end.kind, &end.payload, &borrowed);
+    leave(match end.kind {
+        Kind::Done => 0,
+        Kind::Panicked => 101,
+        _ => 1,
+    })
+}
+
+/// One job, decoded, run, and its end encoded.
+pub(super) fn run_job<J: Job>(link: &'static Link, input: &[u8], descriptors: Vec<OwnedFd>) -> End {
+    let job: J = match attach::decode(input, descriptors) {
+        Ok(job) => job,
+        Err(error) => refuse(&link.control, &Refusal::Input(error.to_string())),
+    };
+    link.send(Kind::Ready, &[], &[]);
+    let cx = Ctx::new(Backend::Link(link));
+    match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
+        Ok(Ok(output)) => match attach::encode(&output) {
+            Ok((payload, descriptors)) => End {
+                kind: Kind::Done,
+                payload,
+                descriptors,
+            },
+            Err(error) => failed(&error),
+        },
+        Ok(Err(error)) => failed(&*error.into()),
+        // What it said has been told by the panic hook.
+        Err(_) => End {
+            kind: Kind::Panicked,
+            payload: Vec::new(),
+            descriptors: Vec::new(),
+        },
+    }
+}
+
+fn failed(error: &(dyn Error + 'static)) -> End {
+    let mut failure = Failure {
+        chain: Vec::new(),
+        cancelled: false,
+    };
+    let mut room = FAILURE_MAX;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if failure.chain.len() < CAUSES_MAX && room > 0 {
+            let text = cut(error.to_string(), room);
+            room = room.saturating_sub(text.len());
+            failure.chain.push(text);
+        }
+        failure.cancelled |= error.is::<Cancelled>();
+        next = error.source();
+    }
+    End {
+        kind: Kind::Failed,
+        payload: postcard::to_allocvec(&failure).unwrap_or_default(),
+        descriptors: Vec::new(),
+    }
+}
+
+fn refuse(control: &Control, refusal: &Refusal) -> ! {
+    let refusal = match refusal {
+        Refusal::Input(why) => &Refusal::Input(cut(why.clone(), FAILURE_MAX)),
+        Refusal::Setup(why) => &Refusal::Setup(cut(why.clone(), FAILURE_MAX)),
+        other => other,
+    };
+    let bytes = postcard::to_allocvec(refusal).unwrap_or_default();
+    let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
+    leave(1)
+}
+
+/// Ends the process without the destructors of C and C++ libraries, which would run while the
+/// job's other threads still do.
+pub(super) fn leave(status: i32) -> ! {
+    // SAFETY: ends the process; has no precondition.
+    unsafe { libc::_exit(status) }
+}
+
+/// The control socket, if this process was started with one.
+fn control_socket() -> Option<Control> {
+    // SAFETY: only borrowed, for calls that fail with EBADF when nothing is open there.
+    let fd = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
+    if sockopt::socket_domain(fd).ok()? != AddressFamily::UNIX
+        || sockopt::socket_type(fd).ok()? != SocketType::SEQPACKET
+        || sockopt::socket_peercred(fd).ok()?.uid != rustix::process::geteuid()
+        || secure()
+    {
+        return None;
+    }
+    let mut start = [0; MAGIC.len() + 2];
+    let (_, length) =
+        rustix::net::recv(fd, &mut start, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+    if length < start.len() || start[0] != Kind::Hello as u8 || start[2..] != MAGIC {
+        return None;
+    }
+    // SAFETY: the descriptor is open, and at the start of `main` nobody else owns it: it is the
+    // one that the app handed to this process as its control socket.
+    let fd = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
+    // What the job starts in turn is not to hold the app's socket.
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(Control::from_fd(fd))
+}
+
+/// Sleeps until a debugger has attached itself.
+fn wait_for_debugger() {
+    eprintln!(
+        "worker {pid} waits for a debugger: gdb -p {pid}",
+        pid = std::process::id()
+    );
+    let traced = || {
+        std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix("TracerPid:"))
+                .is_some_and(|pid| pid.trim() != "0")
+        })
+    };
+    while !traced() {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Whether this program runs with privileges that its user has not (getauxval(3), `AT_SECURE`).
+fn secure() -> bool {
+    // SAFETY: reads a number that the kernel gave the process; has no precondition.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}

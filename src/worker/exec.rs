@@ -1,0 +1,130 @@
+//! The exec helper: what `posix_spawn` cannot do for an external program, done after birth.
+//!
+//! It is the worker program in another role. It changes itself as the order says (umask, nice
+//! value, limits, no new privileges), says that it is about to execute, and executes the program
+//! in its own place. The control socket is close-on-exec: its end tells the app that the program
+//! runs. A step that fails is named; after the last word nothing but the program follows.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::sys::resource::{Resource, setrlimit};
+use rustix::io::Errno;
+
+use super::boot::leave;
+use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, Kind};
+
+/// What shells answer when a program cannot be executed. Nobody sees it: the refusal is first.
+const NOT_EXECUTED: i32 = 126;
+
+pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
+    let order: ExecOrder = match control.recv(&mut scratch, Wait::Yes) {
+        Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
+            match postcard::from_bytes(&packet.payload) {
+                Ok(order) => order,
+                Err(_) => refuse(&control, "reading the order", libc::EPROTO),
+            }
+        }
+        _ => leave(NOT_EXECUTED),
+    };
+    let control = match make_way(control, order.moved) {
+        Ok(control) => control,
+        Err((control, errno)) => refuse(&control, "handing on descriptor 3", errno.raw_os_error()),
+    };
+    if let Err((step, errno)) = change(&order) {
+        refuse(&control, &step, errno);
+    }
+    // The standard library ignores it in every program that it starts; a program expects it as
+    // it was.
+    // SAFETY: SIG_DFL is always a valid action.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if control.send(Kind::Ready, &[], &[], Wait::Yes).is_err() {
+        leave(NOT_EXECUTED);
+    }
+    let mut arguments: Vec<_> = order.arguments.iter().map(|arg| arg.as_ptr()).collect();
+    arguments.push(std::ptr::null());
+    unsafe extern "C" {
+        static environ: *const *const libc::c_char;
+    }
+    // SAFETY: no other thread is there that could change it.
+    let environment = unsafe { environ };
+    // SAFETY: a path and two lists of C strings that live until the call, each with its end.
+    unsafe { libc::execve(order.path.as_ptr(), arguments.as_ptr(), environment) };
+    let errno = nix::errno::Errno::last_raw();
+    refuse(&control, "executing the program", errno)
+}
+
+/// Leaves the control socket's number to the descriptor that is to be there.
+fn make_way(control: Control, moved: Option<i32>) -> Result<Control, (Control, Errno)> {
+    let Some(moved) = moved else {
+        return Ok(control);
+    };
+    let aside = match rustix::io::fcntl_dupfd_cloexec(control.as_fd(), moved + 1) {
+        Ok(aside) => aside,
+        Err(errno) => return Err((control, errno)),
+    };
+    debug_assert_eq!(control.as_fd().as_raw_fd(), CONTROL_FD);
+    // SAFETY: both numbers are open: the app has put `moved` there for this. The control socket's
+    // number is given up with its owner.
+    let duplicated = unsafe { libc::dup2(moved, CONTROL_FD) };
+    std::mem::forget(control);
+    let control = Control::from_fd(aside);
+    if duplicated < 0 {
+        return Err((
+            control,
+            Errno::from_raw_os_error(nix::errno::Errno::last_raw()),
+        ));
+    }
+    // SAFETY: open, and owned by nobody here.
+    unsafe { libc::close(moved) };
+    Ok(control)
+}
+
+fn change(order: &ExecOrder) -> Result<(), (String, i32)> {
+    for (resource, soft, hard) in &order.limits {
+        let limit = |limit: &Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
+        let (name, known) = RESOURCES
+            .iter()
+            .find(|(_, known)| *known as u32 == *resource)
+            .ok_or_else(|| (format!("setting limit {resource}"), libc::EINVAL))?;
+        setrlimit(*known, limit(soft), limit(hard))
+            .map_err(|errno| (format!("setting the limit {name}"), errno as i32))?;
+    }
+    if let Some(by) = order.nice {
+        rustix::process::nice(by)
+            .map_err(|errno| ("setting the nice value".to_owned(), errno.raw_os_error()))?;
+    }
+    if let Some(mask) = order.umask {
+        rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
+    }
+    if order.no_new_privileges {
+        rustix::thread::set_no_new_privs(true)
+            .map_err(|errno| ("giving up new privileges".to_owned(), errno.raw_os_error()))?;
+    }
+    Ok(())
+}
+
+/// The limits by the names that ulimit(1) and getrlimit(2) give them.
+pub(crate) const RESOURCES: [(&str, Resource); 10] = [
+    ("as", Resource::RLIMIT_AS),
+    ("core", Resource::RLIMIT_CORE),
+    ("cpu", Resource::RLIMIT_CPU),
+    ("data", Resource::RLIMIT_DATA),
+    ("fsize", Resource::RLIMIT_FSIZE),
+    ("memlock", Resource::RLIMIT_MEMLOCK),
+    ("nofile", Resource::RLIMIT_NOFILE),
+    ("nproc", Resource::RLIMIT_NPROC),
+    ("rss", Resource::RLIMIT_RSS),
+    ("stack", Resource::RLIMIT_STACK),
+];
+
+fn refuse(control: &Control, step: &str, errno: i32) -> ! {
+    let refusal = ExecRefusal {
+        step: step.to_owned(),
+        errno,
+    };
+    let bytes = postcard::to_allocvec(&refusal).unwrap_or_default();
+    let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
+    leave(NOT_EXECUTED)
+}

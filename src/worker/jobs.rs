@@ -1,0 +1,176 @@
+//! The table of a program's jobs.
+//!
+//! Both sides link the same table: the app to know a job's place in it, the worker to find the
+//! code by that place. A table in `main` needs no code that runs before `main` and no section that
+//! a linker may drop.
+
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+use super::ctx::Ctx;
+use super::job::Job;
+use super::link::{End, Link};
+use crate::wire::frame::{NAME_MAX, PROTOCOL};
+use crate::wire::schema;
+
+/// The jobs that a program can run, made by [`jobs!`](crate::jobs!).
+#[derive(Debug)]
+pub struct Jobs {
+    package: &'static str,
+    version: &'static str,
+    entries: &'static [Entry],
+    build: OnceLock<u64>,
+}
+
+/// One line of the table.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Entry {
+    name: &'static str,
+    schema: fn(&mut schema::Fingerprint),
+    pub(super) run: fn(&'static Link, &[u8], Vec<OwnedFd>) -> End,
+}
+
+impl Entry {
+    #[doc(hidden)]
+    pub const fn of<J: Job>(name: &'static str) -> Entry {
+        assert!(name.len() <= NAME_MAX, "the job's name is too long");
+        Entry {
+            name,
+            schema: |fingerprint| {
+                fingerprint.add::<J>();
+                fingerprint.add::<J::Message>();
+                fingerprint.add::<J::Output>();
+            },
+            run: super::boot::run_job::<J>,
+        }
+    }
+}
+
+impl Jobs {
+    #[doc(hidden)]
+    pub const fn new(
+        package: &'static str,
+        version: &'static str,
+        entries: &'static [Entry],
+    ) -> Jobs {
+        Jobs {
+            package,
+            version,
+            entries,
+            build: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn entry(&self, index: u32, name: &str) -> Option<&'static Entry> {
+        let entry = self.entries.get(usize::try_from(index).ok()?)?;
+        (entry.name == name).then_some(entry)
+    }
+
+    /// What both sides must agree on: the protocol, the package and its version, and the name and
+    /// the shape of every job, message and output, in their order.
+    pub(crate) fn build_id(&self) -> u64 {
+        *self.build.get_or_init(|| self.fingerprint())
+    }
+
+    fn fingerprint(&self) -> u64 {
+        let mut fingerprint = schema::Fingerprint::new();
+        fingerprint.number(u64::from(PROTOCOL));
+        fingerprint.text(env!("CARGO_PKG_VERSION"));
+        fingerprint.text(self.package);
+        fingerprint.text(self.version);
+        for entry in self.entries {
+            fingerprint.text(entry.name);
+            (entry.schema)(&mut fingerprint);
+        }
+        fingerprint.finish()
+    }
+}
+
+/// A job that stands in a table. Implemented by [`jobs!`](crate::jobs!) only: a job that is not
+/// listed cannot be spawned.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` stands in no table of jobs",
+    note = "list it: `legwork::jobs! {{ pub static JOBS = [..., {Self}]; }}`"
+)]
+pub trait Listed: Job {
+    #[doc(hidden)]
+    const INDEX: u32;
+    #[doc(hidden)]
+    const NAME: &'static str;
+    #[doc(hidden)]
+    fn table() -> &'static Jobs;
+}
+
+/// Lists the jobs that a program can run, in a static of type [`Jobs`].
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # macro_rules! job { ($name:ident) => {
+/// #     #[derive(Serialize, Deserialize)] struct $name;
+/// #     impl legwork::Job for $name {
+/// #         type Message = (); type Output = (); type Error = std::convert::Infallible;
+/// #         fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// #     }
+/// # } }
+/// # job!(Checksum);
+/// # job!(Thumbnail);
+/// legwork::jobs! {
+///     /// What this app does in its workers.
+///     pub static JOBS = [Checksum, Thumbnail];
+/// }
+///
+/// fn main() {
+///     JOBS.run_if_worker(); // returns at once in the app
+/// }
+/// ```
+///
+/// The macro must stand in the crate that defines the jobs. When app and worker are two programs,
+/// put the jobs into a library that both link.
+///
+/// It takes names, not paths: bring the jobs of other modules in by `use`, and by `use … as …`
+/// where two have the same name. The name is the job's in errors and logs. Each job stands in one
+/// table, and a program has one table.
+#[macro_export]
+macro_rules! jobs {
+    ($(#[$attribute:meta])* $visible:vis static $table:ident = [$($job:ident),* $(,)?];) => {
+        $(#[$attribute])*
+        $visible static $table: $crate::Jobs = $crate::Jobs::new(
+            ::core::env!("CARGO_PKG_NAME"),
+            ::core::env!("CARGO_PKG_VERSION"),
+            &[$($crate::worker::jobs::Entry::of::<$job>(::core::stringify!($job))),*],
+        );
+        $crate::jobs!(@list $table, 0; $($job,)*);
+    };
+    (@list $table:ident, $index:expr; $job:ident, $($rest:ident,)*) => {
+        impl $crate::Listed for $job {
+            const INDEX: u32 = $index;
+            const NAME: &'static str = ::core::stringify!($job);
+            fn table() -> &'static $crate::Jobs {
+                &$table
+            }
+        }
+        $crate::jobs!(@list $table, $index + 1; $($rest,)*);
+    };
+    (@list $table:ident, $index:expr;) => {};
+}
+
+/// Keeps the promise of the docs: a context may be shared by the job's threads.
+const fn shared<T: Send + Sync>() {}
+const _: () = {
+    const fn of<J: Job>() {
+        shared::<Ctx<J>>();
+    }
+    let _ = of::<NoJob>;
+};
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct NoJob;
+impl Job for NoJob {
+    type Message = ();
+    type Output = ();
+    type Error = std::convert::Infallible;
+    fn run(self, _: &Ctx<Self>) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! Records of the `log` crate, made in a worker, go to the app.
+
+use log::{LevelFilter, Log, Metadata, Record};
+
+use super::link::Link;
+use crate::wire::frame::LogEntry;
+use crate::wire::text::{RECORD_MAX, TARGET_MAX, cut};
+
+struct ToApp(&'static Link);
+
+/// Makes the app the place that records go to. A program that has set a logger already keeps it.
+pub(super) fn install(link: &'static Link, level: u8) {
+    let filter = match level {
+        0 => LevelFilter::Off,
+        1 => LevelFilter::Error,
+        2 => LevelFilter::Warn,
+        3 => LevelFilter::Info,
+        4 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    if log::set_boxed_logger(Box::new(ToApp(link))).is_ok() {
+        log::set_max_level(filter);
+    }
+}
+
+impl Log for ToApp {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= log::max_level()
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        self.0.log(&LogEntry {
+            level: record.level() as u8,
+            target: cut(record.target().to_owned(), TARGET_MAX),
+            text: cut(record.args().to_string(), RECORD_MAX),
+            file: record.file().map(|file| cut(file.to_owned(), TARGET_MAX)),
+            line: record.line(),
+        });
+    }
+
+    fn flush(&self) {}
+}

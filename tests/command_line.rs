@@ -1,0 +1,228 @@
+//! The command `legwork run`, as shells and scripts use it.
+
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use legwork_tests::context::is_alive;
+
+fn legwork() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    command.arg("run").stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    legwork().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+#[test]
+fn it_ends_as_the_program_did() {
+    for (script, code) in [
+        ("exit 0", 0),
+        ("exit 7", 7),
+        ("kill -TERM $$", 143),
+        ("kill -9 $$", 137),
+    ] {
+        let output = run(&["--", "sh", "-c", script]);
+        assert_eq!(output.status.code(), Some(code), "{script}");
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_started_has_the_codes_of_a_shell() {
+    let output = run(&["--", "no-such-program"]);
+    assert_eq!(output.status.code(), Some(127));
+    assert!(text(&output.stderr).contains("no-such-program"));
+    assert_eq!(run(&["--", "/nonexistent/x"]).status.code(), Some(127));
+    assert_eq!(run(&["--", "/etc/passwd"]).status.code(), Some(126));
+    assert_eq!(run(&["--", "/usr"]).status.code(), Some(126));
+    let output = run(&["--cwd", "/nonexistent", "--", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    assert!(text(&output.stderr).contains("/nonexistent"));
+}
+
+#[test]
+fn environment_name_folder_and_descriptors_are_as_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "from the file\n").unwrap();
+    let output = legwork()
+        .env("GONE", "x")
+        .args([
+            "--env", "A=1=2", "--unset", "GONE", "--cwd", "/usr", "--argv0", "me",
+        ])
+        .arg("--fd")
+        .arg(format!("5={}", file.display()))
+        .args(["--fd", "6:1", "--", "sh", "-c"])
+        .arg("echo $0 $A ${GONE-gone}; pwd; cat <&5; echo by six >&6")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        text(&output.stdout),
+        "me 1=2 gone\n/usr\nfrom the file\nby six\n"
+    );
+    let output = run(&["--clear-env", "--env", "ONLY=this", "--", "/usr/bin/env"]);
+    assert_eq!(text(&output.stdout), "ONLY=this\n");
+}
+
+#[test]
+fn standard_descriptors_lead_where_they_are_told_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    std::fs::write(path("in"), "input").unwrap();
+    let output = run(&[
+        "--stdin",
+        &path("in"),
+        "--stdout",
+        &path("out"),
+        "--stderr",
+        "null",
+        "--",
+        "sh",
+        "-c",
+        "cat; echo lost >&2",
+    ]);
+    assert!(output.status.success());
+    assert_eq!(std::fs::read_to_string(path("out")).unwrap(), "input");
+    assert!(output.stdout.is_empty() && output.stderr.is_empty());
+}
+
+#[test]
+fn limits_nice_and_umask_are_the_programs() {
+    let output = run(&[
+        "--limit",
+        "nofile=90:100",
+        "--limit",
+        "core=0",
+        "--nice",
+        "2",
+        "--umask",
+        "027",
+        "--",
+        "sh",
+        "-c",
+        "ulimit -Sn; ulimit -Hn; ulimit -c; nice; umask",
+    ]);
+    assert_eq!(text(&output.stdout), "90\n100\n0\n2\n0027\n");
+    for (limit, words) in [
+        ("nofile", "no `=`"),
+        ("colour=1", "the limits are"),
+        ("core=many", "no number"),
+        ("nofile=9:8", "--limit nofile=9:8"),
+    ] {
+        let output = run(&["--limit", limit, "--", "true"]);
+        assert_eq!(output.status.code(), Some(125), "{limit}");
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+    }
+}
+
+#[test]
+fn a_timeout_ends_the_group_and_is_124() {
+    let start = Instant::now();
+    let output = run(&[
+        "--timeout",
+        "0.1",
+        "--grace",
+        "0.1",
+        "--json",
+        "--",
+        "sh",
+        "-c",
+        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$; sleep 60'; sleep 60",
+    ]);
+    assert_eq!(output.status.code(), Some(124));
+    assert!(start.elapsed() < Duration::from_secs(30));
+    let stdout = text(&output.stdout);
+    let inner: u32 = stdout.lines().find_map(|line| line.parse().ok()).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_alive(inner) {
+        assert!(Instant::now() < deadline, "the group lives on");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    assert_eq!(last["event"], "ended");
+    assert_eq!(last["timed_out"], true);
+    assert_eq!(last["signal"], "SIGKILL");
+}
+
+#[test]
+fn a_signal_is_handed_on_and_its_own_death_ends_the_program() {
+    let start = |script: &str| {
+        let mut child = legwork()
+            .args(["--", "sh", "-c", script])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines =
+            std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
+        let pid: u32 = lines.next().unwrap().unwrap().parse().unwrap();
+        (child, lines, pid)
+    };
+    let kill = |signal: &str, pid: u32| {
+        Command::new("kill")
+            .args([signal, &pid.to_string()])
+            .status()
+            .unwrap();
+    };
+    let (mut child, mut lines, _) =
+        start("trap 'echo got; exit 9' TERM; echo $$; while :; do sleep 0.01; done");
+    kill("-TERM", child.id());
+    assert_eq!(lines.next().unwrap().unwrap(), "got");
+    assert_eq!(child.wait().unwrap().code(), Some(9));
+
+    let (mut child, _lines, pid) = start("echo $$; sleep 60; true");
+    // Long enough for the guardian to be there; a stopped program is the hardest to end.
+    std::thread::sleep(Duration::from_millis(300));
+    kill("-STOP", pid);
+    kill("-KILL", child.id());
+    child.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_alive(pid) {
+        assert!(
+            Instant::now() < deadline,
+            "the program outlives the command"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_terminal_of_its_own_is_one() {
+    let output = run(&["--pty", "--", "sh", "-c", "test -t 0 && test -t 1 && tty"]);
+    assert!(text(&output.stdout).starts_with("/dev/pts/"), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn json_tells_the_start_and_the_end() {
+    let output = run(&["--json", "--stdout", "null", "--", "sh", "-c", "exit 3"]);
+    let events: Vec<serde_json::Value> = text(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(events[0]["event"], "started");
+    assert_eq!(
+        (&events[1]["event"], &events[1]["code"]),
+        (&"ended".into(), &3.into())
+    );
+    let output = run(&["--json", "--", "/nonexistent"]);
+    let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(event["event"], "failed");
+    assert_eq!(event["errno"], 2);
+}
+
+#[test]
+fn the_command_links_no_glib() {
+    let output = Command::new("ldd")
+        .arg(env!("CARGO_BIN_EXE_legwork"))
+        .output()
+        .unwrap();
+    let libraries = text(&output.stdout);
+    assert!(libraries.contains("libc.so"), "{libraries}");
+    assert!(!libraries.contains("glib"), "{libraries}");
+}

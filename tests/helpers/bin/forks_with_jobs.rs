@@ -1,0 +1,75 @@
+//! Starts jobs and forks, as some library might. The copy lets go of everything it has of them.
+
+use legwork::{JobHandle, Worker, glib::MainContext, prelude::*};
+use legwork_tests::{
+    context::is_alive,
+    jobs::{Count, Echo, Misbehave},
+    program,
+    raw::in_a_forked_copy,
+    until,
+};
+
+fn worker() -> Worker {
+    Worker::program(program("worker"))
+}
+
+fn polite() -> JobHandle<Misbehave> {
+    Misbehave::HangPolitely.builder().worker(&worker()).spawn()
+}
+
+fn main() {
+    for exits in [false, true] {
+        let context = MainContext::new();
+        context
+            .with_thread_default(|| stays_untouched(&context, exits))
+            .unwrap();
+    }
+}
+
+fn stays_untouched(context: &MainContext, exits: bool) {
+    let mut polite = polite();
+    assert_eq!(context.block_on(polite.message()).unwrap(), "hanging");
+    let pid = polite.pid().unwrap();
+    let mut counting = Count { to: 200 }.builder().worker(&worker()).spawn();
+    assert_eq!(context.block_on(counting.message()), Some(0));
+    let echo = Echo.builder().worker(&worker()).spawn();
+    let sender = echo.sender();
+
+    let mut own = Some((polite, counting, echo, sender, context.clone()));
+    let told = in_a_forked_copy(|| {
+        let (polite, mut counting, echo, sender, context) = own.take().unwrap();
+        let cancellable = polite.cancellable();
+        drop(polite);
+        let messages = counting.messages();
+        counting.cancel();
+        drop(counting);
+        drop(messages);
+        drop(sender);
+        drop(echo);
+        legwork::gio::prelude::CancellableExt::cancel(&cancellable);
+        drop(cancellable);
+        drop(context);
+        if exits {
+            // The thread's own things, and whatever else ends with a process.
+            std::process::exit(7);
+        }
+        7
+    });
+    assert_eq!(told, 7, "what the copy did");
+
+    let (polite, mut counting, mut echo, sender, _) = own.unwrap();
+    assert!(is_alive(pid));
+    for number in 1..200 {
+        assert_eq!(context.block_on(counting.message()), Some(number));
+    }
+    assert_eq!(context.block_on(counting.into_future()).unwrap(), 200);
+    context.block_on(sender.send(vec![1; 100])).unwrap();
+    assert_eq!(context.block_on(echo.message()), Some(vec![1; 100]));
+    drop(sender);
+    assert_eq!(context.block_on(echo.into_future()).unwrap(), 1);
+    assert!(is_alive(pid));
+    polite.cancel();
+    let error = context.block_on(polite.into_future()).unwrap_err();
+    assert!(error.is_cancelled());
+    until("the worker is gone", || !is_alive(pid));
+}

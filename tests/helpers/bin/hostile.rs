@@ -1,0 +1,5 @@
+//! A worker that lies: see `hostile` in the shared helpers.
+
+fn main() {
+    legwork_tests::hostile::main()
+}

@@ -1,0 +1,5 @@
+//! The lean worker of the scenes.
+
+fn main() {
+    legwork_tests::scene_jobs::SCENES.run_worker()
+}

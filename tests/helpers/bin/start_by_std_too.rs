@@ -1,0 +1,12 @@
+//! Starts a child by legwork and one by std, with the environment it has.
+
+use legwork_tests::{order_reports, program};
+
+fn main() {
+    order_reports(|file| {
+        let child = std::process::Command::new(program("report"))
+            .arg(file)
+            .spawn();
+        child.unwrap().id().cast_signed()
+    });
+}

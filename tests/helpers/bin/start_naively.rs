@@ -1,0 +1,9 @@
+//! Starts a child by legwork, and one as one writes it first, with `sigfillset`.
+
+use legwork_tests::{order_reports, program, raw};
+
+fn main() {
+    order_reports(|file| {
+        raw::naive_posix_spawn(&program("report"), file, raw::Defaults::Sigfillset)
+    });
+}

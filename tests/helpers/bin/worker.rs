@@ -1,0 +1,5 @@
+//! The lean worker of the tests.
+
+fn main() {
+    legwork_tests::jobs::JOBS.run_worker()
+}

@@ -1,0 +1,201 @@
+//! A worker that lies: the test writes down what it shall say, byte by byte, and the program `hostile` says it.
+//!
+//! Nothing here comes from the library: the layout of the packets is written out again, as a stranger would who
+//! read its description.
+
+mod fuzz;
+mod stage;
+
+use legwork::{Buffer, Ctx, Descriptor, Job};
+use serde::{Deserialize, Serialize};
+
+use crate::jobs::Failure;
+pub use stage::main;
+
+/// The kinds of packets that a worker sends.
+pub mod kind {
+    /// The handshake.
+    pub const READY: u8 = 65;
+    /// It cannot run.
+    pub const REFUSED: u8 = 66;
+    /// A message.
+    pub const MESSAGE: u8 = 67;
+    /// How far it is.
+    pub const PROGRESS: u8 = 68;
+    /// Log records.
+    pub const LOG: u8 = 69;
+    /// A panic.
+    pub const PANIC: u8 = 70;
+    /// A fatal signal.
+    pub const CRASH: u8 = 71;
+    /// The names of its frames.
+    pub const CRASH_FRAMES: u8 = 72;
+    /// The output.
+    pub const DONE: u8 = 73;
+    /// The job's own error.
+    pub const FAILED: u8 = 74;
+    /// The job panicked.
+    pub const PANICKED: u8 = 75;
+    /// All of them.
+    pub const ALL: std::ops::RangeInclusive<u8> = READY..=PANICKED;
+}
+
+/// The flag of a packet whose payload lies in memory beside it.
+pub const SPILLED: u8 = 1;
+
+/// One thing that a hostile worker does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Step {
+    /// Reads so many of the app's packets.
+    Read(u32),
+    /// Sends this packet, header and all.
+    Send(Vec<u8>, Vec<Thing>),
+    /// Sends a packet of this kind and this length, of zeros.
+    SendZeros(u8, usize),
+    /// Sends it as often as this, or until nobody takes it.
+    Flood(u32, Vec<u8>),
+    /// The packet from the socket's end, again and again, by a child that outlives the worker.
+    FloodFromChild(Vec<u8>),
+    /// Sends mutations of good packets: so many, of this seed.
+    Fuzz(u64, u32),
+    /// Prints these bytes so often.
+    Print(u32, Vec<u8>),
+    /// Writes nonsense all over the shared page, so often.
+    Scribble(u32),
+    /// Closes a descriptor.
+    Close(i32),
+    /// Leaves its process group for one of its own making.
+    LeaveGroup,
+    /// Sends itself a signal.
+    Raise(i32),
+    /// Waits, in milliseconds.
+    Sleep(u64),
+    /// Is gone at once.
+    Exit(i32),
+}
+
+/// Something that a packet brings along.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Thing {
+    /// `/dev/null`.
+    Null,
+    /// One end of a pipe.
+    Pipe,
+    /// A file on a disk, of this content.
+    File(Vec<u8>),
+    /// A TCP connection whose last close waits for what cannot be delivered.
+    Lingering,
+    /// A memfd.
+    Memory(Memory),
+}
+
+/// A memfd.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Memory {
+    /// What is written to it.
+    pub bytes: Vec<u8>,
+    /// How often.
+    pub times: usize,
+    /// Its length in the end; what was not written is a hole.
+    pub length: u64,
+    /// Its seals; -1 for what cannot be sealed.
+    pub seals: i32,
+    /// Whether it is made of huge pages.
+    pub huge: bool,
+}
+
+/// The seals that the app asks for.
+pub const SEALED: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// The packet of this kind.
+pub fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&[kind, 0], payload].concat()
+}
+
+/// The packet of this kind with a payload of serde's.
+pub fn said(kind: u8, payload: &impl Serialize) -> Vec<u8> {
+    packet(
+        kind,
+        &postcard::to_stdvec(payload).expect("it can be encoded"),
+    )
+}
+
+/// A packet that brings nothing along.
+pub fn send(packet: Vec<u8>) -> Step {
+    Step::Send(packet, Vec::new())
+}
+
+/// The handshake.
+pub fn ready() -> Step {
+    send(packet(kind::READY, &[]))
+}
+
+/// The packet of this kind that claims its payload of `length` bytes lies in `thing`.
+pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
+    let mut bytes = vec![kind, SPILLED];
+    bytes.extend_from_slice(&length.to_le_bytes());
+    Step::Send(bytes, vec![thing])
+}
+
+/// Sealed memory that holds these bytes so often.
+pub fn sealed(bytes: &[u8], times: usize) -> Thing {
+    Thing::Memory(Memory {
+        bytes: bytes.to_vec(),
+        times,
+        length: (bytes.len() * times) as u64,
+        seals: SEALED,
+        huge: false,
+    })
+}
+
+/// The variable that holds what the worker shall do.
+const VARIABLE: &str = "HOSTILE_STEPS";
+
+/// The job that a hostile worker is started for: all that can stand in a message stands in its own.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Believe;
+
+/// What it sends.
+#[derive(Debug, Serialize, Deserialize)]
+pub enum Word {
+    /// A text.
+    Text(String),
+    /// A list.
+    List(Vec<Word>),
+    /// Nested.
+    Inside(Option<Box<Word>>),
+    /// Memory.
+    Memory(Buffer),
+    /// Descriptors.
+    Descriptors(Vec<Descriptor>),
+}
+
+impl Job for Believe {
+    type Message = Word;
+    type Output = Word;
+    type Error = Failure;
+
+    fn run(self, _: &Ctx<Self>) -> Result<Word, Failure> {
+        Ok(Word::Text("the truth".to_owned()))
+    }
+}
+
+legwork::jobs! {
+    /// The app's half of the lies.
+    pub static BELIEFS = [Believe];
+}
+
+/// The variable's name and value for these steps.
+pub fn script(steps: &[Step]) -> (String, String) {
+    let bytes = postcard::to_stdvec(steps).expect("steps can be encoded");
+    let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    // MAX_ARG_STRLEN of execve(2).
+    assert!(text.len() < 128 * 1024 - 64, "the script is too long");
+    (VARIABLE.to_owned(), text)
+}
+
+/// How many descriptors this process has open.
+pub fn open_descriptors() -> usize {
+    // One of them is the directory that is read.
+    std::fs::read_dir("/proc/self/fd").expect("proc").count() - 1
+}

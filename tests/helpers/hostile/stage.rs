@@ -1,0 +1,228 @@
+//! The program `hostile`: does what it is told, step by step.
+
+#![allow(unsafe_code)]
+
+use std::{
+    fs::File,
+    io::{IoSlice, IoSliceMut, Write},
+    mem::MaybeUninit,
+    net::{TcpListener, TcpStream},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    time::Duration,
+};
+
+use rustix::{
+    fs::{MemfdFlags, SealFlags},
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags,
+    },
+};
+
+use super::{
+    Memory, Step, Thing, VARIABLE,
+    fuzz::{Random, fuzz},
+};
+use crate::raw;
+
+/// The program's `main`.
+pub fn main() {
+    let text = std::env::var(VARIABLE).expect("a script");
+    let bytes: Vec<u8> = text
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect();
+    let steps: Vec<Step> = postcard::from_bytes(&bytes).expect("a script");
+    let mut stage = Stage { page: None };
+    for step in steps {
+        stage.act(step);
+    }
+}
+
+/// What a hostile worker has.
+struct Stage {
+    page: Option<OwnedFd>,
+}
+
+/// Where the app put the control socket.
+fn control() -> BorrowedFd<'static> {
+    borrowed(3)
+}
+
+fn borrowed(number: i32) -> BorrowedFd<'static> {
+    // SAFETY: the app opened it before this program began. Once closed by a step, it is an error and no more.
+    unsafe { BorrowedFd::borrow_raw(number) }
+}
+
+impl Stage {
+    fn act(&mut self, step: Step) {
+        match step {
+            Step::Read(count) => (0..count).for_each(|_| self.read()),
+            Step::Send(bytes, things) => {
+                let things: Vec<OwnedFd> = things.into_iter().map(made).collect();
+                let _ = emit(&bytes, &things);
+            }
+            Step::SendZeros(kind, length) => {
+                let mut bytes = vec![0; length];
+                bytes[0] = kind;
+                let _ = emit(&bytes, &[]);
+            }
+            Step::Flood(count, bytes) => {
+                for _ in 0..count {
+                    if emit(&bytes, &[]).is_err() {
+                        break;
+                    }
+                }
+            }
+            Step::FloodFromChild(bytes) => {
+                // SAFETY: this program has one thread.
+                if unsafe { libc::fork() } == 0 {
+                    while emit(&bytes, &[]).is_ok() {}
+                    exit_at_once(0);
+                }
+            }
+            Step::Fuzz(seed, count) => fuzz(seed, count),
+            Step::Print(count, bytes) => {
+                let mut out = File::from(borrowed(1).try_clone_to_owned().unwrap());
+                let all = bytes.repeat((32 * 1024 / bytes.len().max(1)).clamp(1, count as usize));
+                let times = (count as usize * bytes.len()).div_ceil(all.len().max(1));
+                for _ in 0..times {
+                    if out.write_all(&all).is_err() {
+                        break;
+                    }
+                }
+            }
+            Step::Scribble(times) => self.scribble(times),
+            Step::Close(number) => raw::close(number),
+            Step::LeaveGroup => leave_group(),
+            Step::Raise(signal) => raise(signal),
+            Step::Sleep(milliseconds) => {
+                std::thread::sleep(Duration::from_millis(milliseconds));
+            }
+            Step::Exit(code) => exit_at_once(code),
+        }
+    }
+
+    fn read(&mut self) {
+        let mut bytes = vec![0; 70_000];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut parts = [IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        rustix::net::recvmsg(control(), &mut parts, &mut ancillary, flags).expect("a packet");
+        for part in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(received) = part {
+                for fd in received {
+                    self.page.get_or_insert(fd);
+                }
+            }
+        }
+    }
+
+    fn scribble(&self, times: u32) {
+        let page = self.page.as_ref().expect("the page came with the hello");
+        let mut random = Random(7);
+        for _ in 0..times {
+            let words: Vec<u8> = (0..512).flat_map(|_| random.next().to_le_bytes()).collect();
+            rustix::io::pwrite(page, &words, 0).expect("the page can be written to");
+            // Gone in no case: it is sealed.
+            assert!(rustix::fs::ftruncate(page, 0).is_err());
+        }
+    }
+}
+
+pub(super) fn emit(bytes: &[u8], things: &[OwnedFd]) -> rustix::io::Result<()> {
+    let borrowed: Vec<_> = things.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !borrowed.is_empty() {
+        assert!(ancillary.push(SendAncillaryMessage::ScmRights(&borrowed)));
+    }
+    let flags = SendFlags::NOSIGNAL;
+    rustix::net::sendmsg(control(), &[IoSlice::new(bytes)], &mut ancillary, flags).map(drop)
+}
+
+pub(super) fn made(thing: Thing) -> OwnedFd {
+    match thing {
+        Thing::Null => File::open("/dev/null").unwrap().into(),
+        Thing::Pipe => std::io::pipe().unwrap().0.into(),
+        Thing::File(bytes) => {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&bytes).unwrap();
+            file.into()
+        }
+        Thing::Lingering => lingering(),
+        Thing::Memory(memory) => memory.make(),
+    }
+}
+
+impl Memory {
+    fn make(self) -> OwnedFd {
+        let mut flags = MemfdFlags::CLOEXEC;
+        if self.seals >= 0 {
+            flags |= MemfdFlags::ALLOW_SEALING;
+        }
+        if self.huge {
+            flags |= MemfdFlags::HUGETLB;
+        }
+        let fd = match rustix::fs::memfd_create("lie", flags) {
+            Ok(fd) => fd,
+            // No huge pages in this kernel.
+            Err(_) => rustix::fs::memfd_create("lie", flags - MemfdFlags::HUGETLB).unwrap(),
+        };
+        let mut file = File::from(fd);
+        if !self.huge {
+            for _ in 0..self.times {
+                file.write_all(&self.bytes).unwrap();
+            }
+        }
+        let fd = OwnedFd::from(file);
+        rustix::fs::ftruncate(&fd, self.length).unwrap();
+        if self.seals > 0 {
+            let seals = SealFlags::from_bits_retain(self.seals.cast_unsigned());
+            rustix::fs::fcntl_add_seals(&fd, seals).unwrap();
+        }
+        fd
+    }
+}
+
+/// A connection that is full, whose other end never reads, and whose close therefore lasts a minute.
+fn lingering() -> OwnedFd {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (peer, _) = listener.accept().unwrap();
+    std::mem::forget(peer);
+    stream.set_nonblocking(true).unwrap();
+    while stream.write(&[0; 65536]).is_ok() {}
+    stream.set_nonblocking(false).unwrap();
+    rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::from_secs(60))).unwrap();
+    stream.into()
+}
+
+/// Joins a group that a child of its own leads: a leader cannot just leave.
+fn leave_group() {
+    // SAFETY: this program has one thread.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: plain numbers.
+        unsafe { libc::setpgid(0, 0) };
+        std::thread::sleep(Duration::from_secs(600));
+        exit_at_once(0);
+    }
+    // SAFETY: plain numbers.
+    unsafe { libc::setpgid(child, child) };
+    // SAFETY: plain numbers.
+    let joined = unsafe { libc::setpgid(0, child) };
+    assert_eq!(joined, 0, "setpgid");
+}
+
+fn raise(signal: i32) {
+    // SAFETY: a plain number.
+    unsafe { libc::raise(signal) };
+}
+
+fn exit_at_once(code: i32) -> ! {
+    // SAFETY: ends the process without cleaning up, as is meant.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,189 @@
+//! The jobs that the tests run, in the lean worker `worker` beside the tests.
+
+use std::io::Write;
+use std::time::Duration;
+
+use legwork::{Ctx, Job, Receive};
+use serde::{Deserialize, Serialize};
+
+/// What a job's `?` needs.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+legwork::jobs! {
+    /// All of them.
+    pub static JOBS = [Count, Echo, Misbehave];
+}
+
+/// Sends the numbers from 0 up to `to`, and answers how many they were.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Count {
+    /// The first number that is not sent.
+    pub to: u64,
+}
+
+impl Job for Count {
+    type Message = u64;
+    type Output = u64;
+    type Error = Failure;
+
+    fn run(self, cx: &Ctx<Self>) -> Result<u64, Failure> {
+        cx.set_total(self.to);
+        for number in 0..self.to {
+            cx.send(number)?;
+            cx.advance(1);
+        }
+        Ok(self.to)
+    }
+}
+
+/// Sends back what it is sent, and answers how often it did.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Echo;
+
+impl Job for Echo {
+    type Message = Vec<u8>;
+    type Output = u64;
+    type Error = Failure;
+
+    fn run(self, cx: &Ctx<Self>) -> Result<u64, Failure> {
+        let mut count = 0;
+        while let Some(bytes) = cx.recv()? {
+            cx.send(bytes)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+}
+
+impl Receive for Echo {
+    type Request = Vec<u8>;
+}
+
+/// Goes wrong in one way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub enum Misbehave {
+    /// Fails with an error that has a cause.
+    Fail,
+    /// Panics.
+    Panic,
+    /// Panics on a thread of its own, and goes on.
+    PanicAside,
+    /// Sends one last message and exits at once.
+    ExitAfterMessage(i32),
+    /// Writes to an address that is not there.
+    Segfault,
+    /// Gives up.
+    Abort,
+    /// Ends itself by this signal.
+    Raise(i32),
+    /// Sleeps, and never asks whether it should stop.
+    Hang,
+    /// Sleeps until it is asked to stop.
+    HangPolitely,
+    /// Uses up its stack.
+    Overflow,
+    /// Leaves a child behind that holds what it printed to, and answers.
+    Grandchild,
+    /// Prints a line and then exits.
+    Print(String, i32),
+}
+
+impl Job for Misbehave {
+    type Message = String;
+    type Output = String;
+    type Error = Failure;
+
+    fn run(self, cx: &Ctx<Self>) -> Result<String, Failure> {
+        match self {
+            Misbehave::Fail => {
+                let cause = std::fs::read("/nonexistent").map(drop);
+                cause.map_err(|cause| Context("reading the list", cause))?;
+            }
+            Misbehave::Panic => panic!("on purpose"),
+            Misbehave::PanicAside => {
+                let aside = std::thread::spawn(|| panic!("aside")).join();
+                assert!(aside.is_err());
+            }
+            Misbehave::ExitAfterMessage(code) => {
+                cx.send("last words".to_owned())?;
+                exit_at_once(code);
+            }
+            Misbehave::Segfault => segfault(),
+            Misbehave::Abort => std::process::abort(),
+            Misbehave::Raise(signal) => raise(signal),
+            Misbehave::Hang => {
+                cx.send("hanging".to_owned())?;
+                loop {
+                    std::thread::sleep(Duration::from_secs(1));
+                }
+            }
+            Misbehave::HangPolitely => {
+                cx.send("hanging".to_owned())?;
+                loop {
+                    cx.check()?;
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            }
+            Misbehave::Overflow => {
+                std::hint::black_box(deeper(0));
+            }
+            Misbehave::Grandchild => {
+                use std::os::unix::process::CommandExt;
+                // In a group of its own: the end of the worker's does not reach it.
+                let child = std::process::Command::new("sleep")
+                    .arg("20")
+                    .process_group(0)
+                    .spawn()?;
+                return Ok(child.id().to_string());
+            }
+            Misbehave::Print(line, code) => {
+                println!("{line}");
+                std::io::stdout().flush()?;
+                exit_at_once(code);
+            }
+        }
+        Ok("well".to_owned())
+    }
+}
+
+#[derive(Debug)]
+struct Context(&'static str, std::io::Error);
+
+impl std::fmt::Display for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Context {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.1)
+    }
+}
+
+/// Where the segmentation fault happens: its name must stand in the report.
+#[inline(never)]
+#[allow(unsafe_code)]
+fn segfault() {
+    // SAFETY: none: this is the fault that the test is about, in a process of its own.
+    unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
+}
+
+#[allow(unsafe_code)]
+fn raise(signal: i32) {
+    // SAFETY: sends a signal to this thread; has no precondition.
+    unsafe { libc::raise(signal) };
+}
+
+#[allow(unsafe_code)]
+fn exit_at_once(code: i32) -> ! {
+    // SAFETY: ends the process without any clean-up, which is the point.
+    unsafe { libc::_exit(code) }
+}
+
+#[inline(never)]
+#[allow(unconditional_recursion)]
+fn deeper(depth: u64) -> u64 {
+    let room = std::hint::black_box([depth; 64]);
+    room[(depth % 64) as usize] + deeper(depth + 1)
+}

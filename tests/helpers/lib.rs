@@ -1,0 +1,97 @@
+//! What the tests share: jobs, programs that misbehave, and ways to look at a process.
+
+pub mod bus;
+pub mod context;
+pub mod hostile;
+pub mod jobs;
+pub mod raw;
+pub mod report;
+pub mod scene;
+pub mod scene_jobs;
+pub mod with_glib;
+
+use std::{
+    fs::File,
+    io::{Read, Seek},
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use legwork::spawn::{Plan, Program};
+
+/// The path of a helper program, for tests and for helpers that start another.
+pub fn program(name: &str) -> PathBuf {
+    let here = std::env::current_exe().expect("the path of this program");
+    // Tests lie in `deps`, helper programs one above.
+    here.ancestors()
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| panic!("there is no helper program {name}"))
+}
+
+/// Runs a helper program that ruins its own process, then judges itself.
+///
+/// It starts clean: what the other tests of this process have open would be in its way.
+pub fn sacrifice(name: &str) {
+    let mut said = tempfile::tempfile().expect("a temporary file");
+    let mut helper = Plan::new(Program::path(program(name)))
+        .stdout(duplicate(&said))
+        .stderr(duplicate(&said))
+        .spawn()
+        .expect("the helper program starts");
+    let exit = helper.wait().expect("nobody else waits for it");
+    if !exit.success() {
+        let mut words = String::new();
+        said.rewind().expect("a file");
+        let _ = said.read_to_string(&mut words);
+        panic!("{name}: {}\n{words}", exit.status);
+    }
+}
+
+fn duplicate(file: &File) -> OwnedFd {
+    file.try_clone().expect("a descriptor").into()
+}
+
+/// For helper programs: starts `report` by a plan, and again by the control, which returns the process id. The two
+/// arguments name the files for the reports.
+pub fn order_reports(control: impl FnOnce(&Path) -> i32) {
+    let mut files = std::env::args_os().skip(1).map(PathBuf::from);
+    let (by_legwork, by_control) = (files.next().unwrap(), files.next().unwrap());
+    let mut child = Plan::new(Program::path(program("report")))
+        .arg(by_legwork)
+        .spawn()
+        .unwrap();
+    assert!(child.wait().unwrap().success());
+    let child = rustix::process::Pid::from_raw(control(&by_control));
+    let options = rustix::process::WaitOptions::empty();
+    let (_, status) = rustix::process::waitpid(child, options).unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0));
+}
+
+/// Whether a process runs, stopped or not: it is neither gone nor a zombie.
+pub fn is_alive(pid: u32) -> bool {
+    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
+        return false;
+    };
+    // After the name, which may hold anything, in parentheses.
+    let state = status
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// Waits until something is so; a generous time, as the machine may be busy.
+#[track_caller]
+pub fn until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "still not: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

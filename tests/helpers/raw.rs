@@ -1,0 +1,282 @@
+//! What Rust's types rule out, and a test must do all the same: only in processes that are there to be ruined.
+
+#![allow(unsafe_code)]
+// One story told by many calls, in code that is there to be wrong.
+#![allow(clippy::multiple_unsafe_ops_per_block)]
+
+use std::{ffi::CString, os::fd::RawFd, path::Path, ptr};
+
+/// Closes a number, whoever owns it.
+pub fn close(number: RawFd) {
+    // SAFETY: the caller is a process made for it, and uses the number no more.
+    unsafe { libc::close(number) };
+}
+
+/// The process group and the session of this process: 0 where the leader is outside the PID namespace, as in some
+/// containers, and rustix takes a group to be a number above 0.
+pub fn group_and_session() -> (i32, i32) {
+    // SAFETY: both calls read two numbers of this process, and cannot fail for it.
+    unsafe { (libc::getpgrp(), libc::getsid(0)) }
+}
+
+/// What happens to a signal.
+#[derive(Clone, Copy, Debug)]
+pub enum Disposition {
+    /// `SIG_DFL`.
+    Default,
+    /// `SIG_IGN`.
+    Ignore,
+    /// `SIG_DFL` with `SA_NOCLDWAIT`.
+    DefaultWithoutWait,
+}
+
+/// `sigaction(signal, …)`.
+pub fn dispose(signal: i32, disposition: Disposition) {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    match disposition {
+        Disposition::Default => {}
+        Disposition::Ignore => action.sa_sigaction = libc::SIG_IGN,
+        Disposition::DefaultWithoutWait => action.sa_flags = libc::SA_NOCLDWAIT,
+    }
+    // SAFETY: no handler is installed, so nothing is called.
+    let result = unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) };
+    let fixed = [libc::SIGKILL, libc::SIGSTOP].contains(&signal);
+    assert!(result == 0 || fixed, "sigaction({signal})");
+}
+
+/// Forks; the copy runs `work` and is gone.
+///
+/// For controls and for handles in forked copies. The work must not need what another thread holds.
+pub fn in_a_forked_copy(work: impl FnOnce() -> i32) -> i32 {
+    // SAFETY: the caller has no thread whose locks the work would need.
+    match unsafe { libc::fork() } {
+        -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+        0 => {
+            let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
+            // SAFETY: ends the copy without the cleaning up that is the original's.
+            unsafe { libc::_exit(code) }
+        }
+        pid => {
+            let mut status = 0;
+            // SAFETY: our own child, and room for its status.
+            let reaped = unsafe { libc::waitpid(pid, &raw mut status, 0) };
+            assert_eq!(reaped, pid);
+            if libc::WIFEXITED(status) {
+                libc::WEXITSTATUS(status)
+            } else {
+                128 + libc::WTERMSIG(status)
+            }
+        }
+    }
+}
+
+/// A copy of this process that runs on, without an exec: what every control of a scene is made of. Killed on drop.
+#[derive(Debug)]
+pub struct ForkedCopy(libc::pid_t);
+
+impl ForkedCopy {
+    /// Forks; the copy runs `work` and exits with the number that it returns. It ends with this process.
+    pub fn new(work: impl FnOnce() -> i32) -> Self {
+        // SAFETY: a control. That the copy may find locks held for ever is what it is there to show.
+        match unsafe { libc::fork() } {
+            -1 => panic!("fork: {}", std::io::Error::last_os_error()),
+            0 => {
+                // SAFETY: plain numbers.
+                unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+                let code =
+                    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
+                // SAFETY: ends the copy without the cleaning up that is the original's.
+                unsafe { libc::_exit(code) }
+            }
+            pid => Self(pid),
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0.cast_unsigned()
+    }
+
+    /// How it ended, its code or 128 and the signal; `None` if it still runs when the time is over.
+    pub fn end_within(&self, time: std::time::Duration) -> Option<i32> {
+        let pid = rustix::process::Pid::from_raw(self.0).expect("the number of a process");
+        let flags = rustix::process::PidfdFlags::empty();
+        let pidfd = rustix::process::pidfd_open(pid, flags).expect("a child that is not reaped");
+        let mut poll = [rustix::event::PollFd::new(
+            &pidfd,
+            rustix::event::PollFlags::IN,
+        )];
+        let time = rustix::event::Timespec::try_from(time).expect("a time");
+        if rustix::event::poll(&mut poll, Some(&time)) == Ok(0) {
+            return None;
+        }
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut end: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let leave_it = libc::WEXITED | libc::WNOWAIT;
+        // SAFETY: room for what is known of our own child, which is left for the drop to reap.
+        let status = unsafe {
+            let id = self.0.cast_unsigned();
+            assert_eq!(libc::waitid(libc::P_PID, id, &raw mut end, leave_it), 0);
+            end.si_status()
+        };
+        Some(if end.si_code == libc::CLD_EXITED {
+            status
+        } else {
+            128 + status
+        })
+    }
+}
+
+impl Drop for ForkedCopy {
+    fn drop(&mut self) {
+        // SAFETY: our own child, not reaped yet, so that the number is its own.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, ptr::null_mut(), 0);
+        }
+    }
+}
+
+/// Makes an event in memory that this process shares with its forked copies, and says where it lies.
+pub fn make_event() -> usize {
+    let access = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
+    // SAFETY: a new mapping, which stays for good.
+    let page = unsafe {
+        rustix::mm::mmap_anonymous(ptr::null_mut(), 4096, access, rustix::mm::MapFlags::SHARED)
+    };
+    page.expect("a page").expose_provenance()
+}
+
+/// Sets an event, a word of memory, wherever it is said to lie; returns what it was.
+///
+/// A handle from the days of fork: right in a copy of the process that made it, and in no other.
+#[inline(never)]
+pub fn set_event_at(address: usize) -> u32 {
+    let event: *const std::sync::atomic::AtomicU32 = ptr::with_exposed_provenance(address);
+    // SAFETY: none where no event lies: this is the fault that the test is about, in a process of its own.
+    unsafe { &*event }.swap(1, std::sync::atomic::Ordering::SeqCst)
+}
+
+/// Counts the handlers that `fork` calls.
+pub mod atfork {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    static CALLED: AtomicU32 = AtomicU32::new(0);
+
+    unsafe extern "C" fn count() {
+        CALLED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" {
+        fn pthread_atfork(
+            prepare: Option<unsafe extern "C" fn()>,
+            parent: Option<unsafe extern "C" fn()>,
+            child: Option<unsafe extern "C" fn()>,
+        ) -> libc::c_int;
+    }
+
+    /// Starts counting.
+    pub fn watch() {
+        // SAFETY: the handler touches nothing but an atomic.
+        let result = unsafe { pthread_atfork(Some(count), None, None) };
+        assert_eq!(result, 0, "pthread_atfork");
+    }
+
+    /// How often this process was about to be forked.
+    pub fn called() -> u32 {
+        CALLED.load(Ordering::SeqCst)
+    }
+}
+
+/// Blocks every signal in the calling thread.
+pub fn block_every_signal() {
+    // SAFETY: the set is filled in before it is used.
+    let errno = unsafe {
+        let mut every: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut every);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const every, ptr::null_mut())
+    };
+    assert_eq!(errno, 0, "pthread_sigmask");
+}
+
+/// What a naive start does about signals.
+#[derive(Clone, Copy, Debug)]
+pub enum Defaults {
+    /// Nothing.
+    None,
+    /// `SETSIGDEF` with what `sigfillset` thinks is all.
+    Sigfillset,
+}
+
+/// `posix_spawn` as one writes it first, closing nothing and with the caller's mask. The control.
+pub fn naive_posix_spawn(program: &Path, argument: &Path, defaults: Defaults) -> libc::pid_t {
+    use std::os::unix::ffi::OsStrExt;
+    let strings =
+        [program, argument].map(|path| CString::new(path.as_os_str().as_bytes()).unwrap());
+    let mut arguments: Vec<_> = strings.iter().map(|s| s.as_ptr().cast_mut()).collect();
+    arguments.push(ptr::null_mut());
+    let environment = [ptr::null_mut()];
+    let mut pid = 0;
+    // SAFETY: the attributes are initialised before use; all pointers are to what lives on this stack.
+    let errno = unsafe {
+        let mut attributes: libc::posix_spawnattr_t = std::mem::zeroed();
+        libc::posix_spawnattr_init(&raw mut attributes);
+        if let Defaults::Sigfillset = defaults {
+            let mut every: libc::sigset_t = std::mem::zeroed();
+            libc::sigfillset(&raw mut every);
+            libc::posix_spawnattr_setsigdefault(&raw mut attributes, &raw const every);
+            let flags = libc::POSIX_SPAWN_SETSIGDEF as libc::c_short;
+            libc::posix_spawnattr_setflags(&raw mut attributes, flags);
+        }
+        let errno = libc::posix_spawn(
+            &raw mut pid,
+            strings[0].as_ptr(),
+            ptr::null(),
+            &raw const attributes,
+            arguments.as_ptr(),
+            environment.as_ptr(),
+        );
+        libc::posix_spawnattr_destroy(&raw mut attributes);
+        errno
+    };
+    assert_eq!(errno, 0, "posix_spawn");
+    pid
+}
+
+/// `setuid`, for good.
+pub fn become_user(number: u32) {
+    // SAFETY: a plain number.
+    let result = unsafe { libc::setuid(number) };
+    assert_eq!(result, 0, "setuid: {}", std::io::Error::last_os_error());
+}
+
+/// Sends a signal to the calling process with its default action, unblocked, and so ends it.
+pub fn end_by_signal(number: i32) {
+    dispose(number, Disposition::Default);
+    // SAFETY: a plain number.
+    unsafe { libc::raise(number) };
+}
+
+/// SIGKILL by number, to a process of which the test knows that it still is the one.
+pub fn kill(pid: u32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
+}
+
+/// The version of the C library that is running, as major and minor number.
+pub fn glibc_version() -> (u32, u32) {
+    // SAFETY: returns a constant C string.
+    let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
+    let version = version.to_str().expect("a version is plain text");
+    let (major, minor) = version.split_once('.').expect("a version has a dot");
+    let number = |text: &str| text.parse().expect("a number");
+    (number(major), number(minor))
+}
+
+/// `g_object_run_dispose`: what a window does when it is closed, whoever still holds it.
+pub fn run_dispose(object: &impl legwork::glib::prelude::IsA<legwork::glib::Object>) {
+    use legwork::glib::prelude::ObjectExt;
+    // SAFETY: the object is used no more but to be dropped.
+    unsafe { object.run_dispose() };
+}

@@ -1,0 +1,127 @@
+//! Scenes: how running work in children of a program with threads, a main loop and connections went wrong for others.
+//!
+//! Each has a control, a helper program of its own in which the failure is produced the old way, by a fork without an
+//! exec. It tells what it saw as figures, and the test judges them: a control that no longer fails has lost its
+//! meaning, and with it the scene.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::io::{Read, Seek, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use legwork::spawn::{Plan, Program};
+use rustix::time::{ClockId, clock_gettime};
+
+/// What a control has seen, by name.
+#[derive(Debug)]
+pub struct Figures {
+    control: String,
+    by_name: BTreeMap<String, String>,
+}
+
+impl Figures {
+    /// One of them.
+    #[track_caller]
+    pub fn get<T: FromStr>(&self, name: &str) -> T {
+        self.by_name
+            .get(name)
+            .and_then(|value| value.parse().ok())
+            .unwrap_or_else(|| panic!("{} has told no {name}: {self:?}", self.control))
+    }
+}
+
+/// Runs a control to its end.
+pub fn control(name: &str) -> Figures {
+    control_with(name, |plan| plan)
+}
+
+/// Runs a control whose plan the test completes.
+pub fn control_with(name: &str, complete: impl FnOnce(Plan) -> Plan) -> Figures {
+    let mut said = tempfile::tempfile().expect("a temporary file");
+    let plan = Plan::new(Program::path(crate::program(name)))
+        .stdout(crate::duplicate(&said))
+        .stderr(crate::duplicate(&said));
+    let mut helper = complete(plan).spawn().expect("the control starts");
+    let exit = helper.wait().expect("nobody else waits for it");
+    let mut words = String::new();
+    said.rewind().expect("a file");
+    let _ = said.read_to_string(&mut words);
+    assert!(exit.success(), "{name}: {}\n{words}", exit.status);
+    Figures {
+        control: name.to_owned(),
+        by_name: words
+            .lines()
+            .filter_map(|line| line.strip_prefix("figure ")?.split_once(' '))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+    }
+}
+
+/// For controls: tells one figure.
+pub fn tell(name: &str, value: impl Display) {
+    // Not by `println!`: some controls leave its lock held in the copy.
+    let line = format!("figure {name} {value}\n");
+    let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
+}
+
+/// The processor time of this process, all its threads together.
+pub fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
+}
+
+/// Runs what must not hang, and ends the process when it does: a deadlock has no other way to fail.
+pub fn within<T>(bound: Duration, what: &str, work: impl FnOnce() -> T) -> T {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    let what = what.to_owned();
+    let watchdog = std::thread::spawn(move || {
+        let timeout = std::sync::mpsc::RecvTimeoutError::Timeout;
+        if is_done.recv_timeout(bound) == Err(timeout) {
+            let _ = writeln!(std::io::stderr(), "after {bound:?} still not: {what}");
+            std::process::abort();
+        }
+    });
+    let result = work();
+    drop(done);
+    let _ = watchdog.join();
+    result
+}
+
+/// 1,048,576 bytes.
+pub const MIB: u64 = 1024 * 1024;
+
+/// The memory of a process, in bytes: `/proc/PID/smaps_rollup` of proc(5).
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// What is in memory of all that it has mapped.
+    pub resident: u64,
+    /// What of that no other process has mapped.
+    pub private: u64,
+    /// What of that is no file's.
+    pub anonymous: u64,
+}
+
+impl Memory {
+    /// That of a process that runs.
+    pub fn of(pid: u32) -> Self {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
+            .expect("the memory of a process that is there and may be looked at");
+        let field = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+            let number: Option<u64> = number.and_then(|number| number.parse().ok());
+            number.expect("a figure in kB") * 1024
+        };
+        Memory {
+            resident: field("Rss:"),
+            private: field("Private_Clean:") + field("Private_Dirty:") + field("Private_Hugetlb:"),
+            anonymous: field("Anonymous:"),
+        }
+    }
+}
+
+/// 1 GiB, every page of it in memory.
+pub fn gibibyte() -> Vec<u8> {
+    vec![7; 1 << 30]
+}

@@ -1,0 +1,167 @@
+//! Memory and descriptors that are not what they are said to be.
+
+use super::*;
+
+fn memory(length: u64, seals: i32) -> Memory {
+    Memory {
+        bytes: vec![0; 16],
+        times: (length / 16) as usize,
+        length,
+        seals,
+        huge: false,
+    }
+}
+
+fn huge(length: u64) -> Thing {
+    Thing::Memory(Memory {
+        huge: true,
+        ..memory(length, SEALED)
+    })
+}
+
+/// A file of this length that costs its maker nothing.
+fn hollow(length: u64) -> Thing {
+    Thing::Memory(Memory {
+        length,
+        ..memory(0, SEALED)
+    })
+}
+
+#[test]
+fn a_long_frame_says_its_length_and_brings_its_memory() {
+    let _alone = alone();
+    let good = || vec![sealed(&[0; 16], 1)];
+    for length in [0, 7, 9] {
+        let mut packet = vec![kind::MESSAGE, SPILLED];
+        packet.resize(packet.len() + length, 0);
+        seen_at_any_time(Step::Send(packet, good()), "does not say its length");
+    }
+    let packet = [&[kind::MESSAGE, SPILLED][..], &16u64.to_le_bytes()].concat();
+    seen_at_any_time(send(packet), "without its memory");
+}
+
+#[test]
+fn the_memory_of_a_long_frame_is_what_it_is_said_to_be() {
+    let _alone = alone();
+    let long = |length, thing| spilled(kind::MESSAGE, length, thing);
+    let good = || sealed(&[0; 16], 1);
+    for length in [u64::MAX, (64 << 20) + 1, 15, 17] {
+        seen_at_any_time(long(length, good()), "claims");
+    }
+    for seals in [
+        0,
+        libc::F_SEAL_SHRINK,
+        libc::F_SEAL_WRITE,
+        libc::F_SEAL_GROW | libc::F_SEAL_SEAL,
+        libc::F_SEAL_SHRINK | libc::F_SEAL_FUTURE_WRITE,
+    ] {
+        seen_at_any_time(long(16, Thing::Memory(memory(16, seals))), "not sealed");
+    }
+    seen_at_any_time(long(16, Thing::Memory(memory(16, -1))), "not sealed");
+    for thing in [Thing::Null, Thing::Pipe, Thing::File(vec![0; 16])] {
+        seen_at_any_time(long(16, thing), "cannot be sealed");
+    }
+    // The app would pay for all of it.
+    seen_at_any_time(long(64 << 20, hollow(64 << 20)), "holes");
+    seen_somehow(&[ready(), long(2 << 20, huge(2 << 20))]);
+}
+
+#[test]
+fn only_messages_and_the_output_may_be_long() {
+    let _alone = alone();
+    for kind in kind::ALL.filter(|kind| ![kind::MESSAGE, kind::DONE].contains(kind)) {
+        seen_at_any_time(spilled(kind, 4 << 20, sealed(&[0; 4096], 1024)), "too long");
+    }
+}
+
+#[test]
+fn descriptors_that_nobody_asked_for_are_closed() {
+    let _alone = alone();
+    for kind in kind::ALL.filter(|kind| ![kind::MESSAGE, kind::DONE].contains(kind)) {
+        let many = vec![Thing::Null; 253];
+        seen_at_any_time(Step::Send(packet(kind, &[]), many), "descriptors");
+    }
+    let two = || vec![Thing::Null, Thing::Pipe];
+    seen(&[ready(), Step::Send(message(), two())], "descriptors");
+    seen(
+        &[ready(), Step::Send(said(kind::DONE, &words()), two())],
+        "descriptors",
+    );
+    let one = said(kind::MESSAGE, &(4u32, &[0u32][..]));
+    seen(&[ready(), Step::Send(one, two())], "descriptors");
+    let long = spilled(kind::MESSAGE, 4, sealed(&[0, 2, b'h', b'i'], 1));
+    let Step::Send(bytes, mut things) = long else {
+        unreachable!()
+    };
+    things.insert(0, Thing::Pipe);
+    seen(&[ready(), Step::Send(bytes, things)], "descriptors");
+}
+
+#[test]
+fn descriptors_that_are_missing_or_named_twice_are_seen() {
+    let _alone = alone();
+    let word = |indices: &[u32]| said(kind::MESSAGE, &(4u32, indices));
+    let one = || vec![Thing::Null];
+    seen(&[ready(), send(word(&[0]))], "refers to descriptor 0");
+    seen(
+        &[ready(), Step::Send(word(&[1]), one())],
+        "refers to descriptor 1",
+    );
+    seen(
+        &[ready(), Step::Send(word(&[u32::MAX]), one())],
+        "refers to descriptor",
+    );
+    seen(&[ready(), Step::Send(word(&[0, 0]), one())], "twice");
+}
+
+#[test]
+fn a_buffer_that_cannot_be_trusted_is_not_mapped() {
+    let _alone = alone();
+    for (length, thing) in [
+        (4096, Thing::Memory(memory(4096, 0))),
+        (4096, Thing::Memory(memory(4096, libc::F_SEAL_WRITE))),
+        (4096, Thing::Memory(memory(4096, -1))),
+        (4095, Thing::Memory(memory(4096, SEALED))),
+        (u64::MAX, Thing::Memory(memory(4096, SEALED))),
+        (1 << 40, hollow(1 << 40)),
+        (2 << 20, huge(2 << 20)),
+        (4096, Thing::File(vec![0; 4096])),
+        (4096, Thing::Null),
+        (4096, Thing::Pipe),
+        (0, Thing::Memory(memory(4096, SEALED))),
+    ] {
+        let word = said(kind::MESSAGE, &(3u32, length, Some(0u32)));
+        seen_somehow(&[ready(), Step::Send(word, vec![thing])]);
+    }
+}
+
+#[test]
+fn a_value_nested_without_end_does_not_use_up_the_stack() {
+    let _alone = alone();
+    let level = [2u8, 1];
+    seen(
+        &[ready(), send(packet(kind::MESSAGE, &level.repeat(30_000)))],
+        "nested",
+    );
+    let deep = sealed(&level.repeat(2048), 4096);
+    seen(&[ready(), spilled(kind::MESSAGE, 16 << 20, deep)], "nested");
+}
+
+#[test]
+fn a_descriptor_whose_close_takes_a_minute_does_not_stop_the_loop() {
+    let _alone = alone();
+    for lie in [progress(), message(), vec![1]] {
+        run(|| async {
+            let (ticks, task) = Ticks::start();
+            let lie = Step::Send(lie, vec![Thing::Lingering]);
+            let job = hostile(&[ready(), lie, Step::Sleep(600_000)]).spawn();
+            // The worker has closed its own by then: the app's is the last.
+            std::thread::sleep(Duration::from_millis(300));
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+            glib::timeout_future(Duration::from_millis(50)).await;
+            task.abort();
+            ticks.assert_smooth();
+        });
+    }
+}

@@ -1,0 +1,341 @@
+//! C7: exactly one outcome per job, and nothing that it said is lost.
+
+use std::time::Duration;
+
+use legwork::prelude::*;
+use legwork::{ErrorKind, State, Worker};
+use legwork_tests::context::{is_alive, run, until};
+use legwork_tests::jobs::{Count, Echo, Misbehave};
+
+fn worker() -> Worker {
+    Worker::program(env!("CARGO_BIN_EXE_worker"))
+}
+
+#[test]
+fn an_output_arrives_and_the_messages_before_it() {
+    run(|| async {
+        let mut job = Count { to: 200 }.builder().worker(&worker()).spawn();
+        let status = job.status().clone();
+        let mut seen = Vec::new();
+        while let Some(number) = job.message().await {
+            seen.push(number);
+        }
+        assert_eq!(seen, (0..200).collect::<Vec<_>>());
+        assert_eq!(job.await.unwrap(), 200);
+        assert_eq!(status.state(), State::Finished);
+        assert_eq!((status.done(), status.total()), (200, 200));
+        assert_eq!(status.fraction(), 1.0);
+        assert!(!status.running());
+    });
+}
+
+#[test]
+fn awaiting_alone_discards_messages_and_blocks_nobody() {
+    run(|| async {
+        let job = Count { to: 10_000 }.builder().worker(&worker()).spawn();
+        assert_eq!(job.await.unwrap(), 10_000);
+    });
+}
+
+#[test]
+fn requests_are_answered_and_their_end_is_seen() {
+    run(|| async {
+        let mut job = Echo.builder().worker(&worker()).spawn();
+        let sender = job.sender();
+        for length in [0usize, 1, 64, 65_536, 300_000] {
+            let bytes = vec![length as u8; length];
+            sender.send(bytes.clone()).await.unwrap();
+            assert!(job.message().await == Some(bytes), "{length} bytes");
+        }
+        drop(sender);
+        assert_eq!(job.await.unwrap(), 5);
+    });
+}
+
+async fn error_of(job: Misbehave) -> legwork::Error {
+    let job = job.builder().worker(&worker()).spawn();
+    job.await.unwrap_err()
+}
+
+#[test]
+fn the_jobs_own_error_arrives_with_its_causes() {
+    run(|| async {
+        let error = error_of(Misbehave::Fail).await;
+        assert_eq!(error.kind(), ErrorKind::Failed);
+        assert_eq!(error.to_string(), "Misbehave: reading the list");
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("No such file"), "{cause}");
+        assert!(error.has_run());
+    });
+}
+
+#[test]
+fn a_panic_comes_with_message_place_and_backtrace() {
+    run(|| async {
+        let error = error_of(Misbehave::Panic).await;
+        assert_eq!(error.kind(), ErrorKind::Panic);
+        let panic = error.panic().unwrap();
+        assert_eq!(panic.message, "on purpose");
+        assert!(panic.location.as_ref().unwrap().contains("jobs.rs"));
+        assert!(error.backtrace().unwrap().contains("jobs.rs"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_panic_that_the_job_survives_is_no_outcome() {
+    run(|| async {
+        let job = Misbehave::PanicAside.builder().worker(&worker()).spawn();
+        assert_eq!(job.await.unwrap(), "well");
+    });
+}
+
+#[test]
+fn a_segmentation_fault_is_named_and_shows_where() {
+    run(|| async {
+        let error = error_of(Misbehave::Segfault).await;
+        assert_eq!(error.kind(), ErrorKind::Signal);
+        assert_eq!(error.signal().unwrap().name(), "SIGSEGV");
+        let backtrace = error.backtrace().unwrap();
+        assert!(backtrace.contains("segfault"), "{backtrace}");
+        assert!(backtrace.contains("jobs.rs"), "{backtrace}");
+    });
+}
+
+#[test]
+fn a_stack_that_is_used_up_is_a_signal_and_shows_where() {
+    run(|| async {
+        let error = error_of(Misbehave::Overflow).await;
+        assert_eq!(error.signal().unwrap().name(), "SIGSEGV");
+        assert!(error.backtrace().unwrap().contains("deeper"), "{error:?}");
+    });
+}
+
+#[test]
+fn an_abort_is_a_signal() {
+    run(|| async {
+        let error = error_of(Misbehave::Abort).await;
+        assert_eq!(error.kind(), ErrorKind::Signal);
+        assert_eq!(error.signal().unwrap().name(), "SIGABRT");
+        assert!(error.panic().is_none());
+    });
+}
+
+#[test]
+fn signals_are_named() {
+    run(|| async {
+        for (number, name) in [
+            (9, "SIGKILL"),
+            (15, "SIGTERM"),
+            (6, "SIGABRT"),
+            (4, "SIGILL"),
+        ] {
+            let error = error_of(Misbehave::Raise(number)).await;
+            assert_eq!(error.kind(), ErrorKind::Signal, "{name}: {error:?}");
+            assert_eq!(error.signal().unwrap().name(), name);
+        }
+    });
+}
+
+#[test]
+fn the_last_message_before_an_exit_is_never_lost() {
+    run(|| async {
+        for _ in 0..100 {
+            let mut job = Misbehave::ExitAfterMessage(3)
+                .builder()
+                .worker(&worker())
+                .spawn();
+            assert_eq!(job.message().await.as_deref(), Some("last words"));
+            assert_eq!(job.message().await, None);
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Exit);
+            assert_eq!(error.exit_code(), Some(3));
+        }
+    });
+}
+
+#[test]
+fn what_it_printed_last_stands_in_the_error() {
+    run(|| async {
+        let error = error_of(Misbehave::Print("no space left".to_owned(), 1)).await;
+        assert_eq!(error.output_tail(), "no space left\n");
+        assert!(error.usage().is_some());
+    });
+}
+
+#[test]
+fn a_job_that_asks_is_cancelled_without_force() {
+    run(|| async {
+        let mut job = Misbehave::HangPolitely
+            .builder()
+            .worker(&worker())
+            .grace(Duration::from_secs(60))
+            .spawn();
+        assert_eq!(job.message().await.as_deref(), Some("hanging"));
+        let status = job.status().clone();
+        job.cancel();
+        assert_eq!(status.state(), State::Stopping);
+        let error = job.await.unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(error.signal(), None);
+        assert_eq!(status.state(), State::Cancelled);
+        assert_eq!(status.error(), None);
+    });
+}
+
+#[test]
+fn a_job_that_does_not_ask_is_killed_after_its_grace() {
+    run(|| async {
+        let mut job = Misbehave::Hang
+            .builder()
+            .worker(&worker())
+            .grace(Duration::from_millis(100))
+            .spawn();
+        assert_eq!(job.message().await.as_deref(), Some("hanging"));
+        job.cancel();
+        let error = job.await.unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(error.signal().unwrap().name(), "SIGKILL");
+    });
+}
+
+#[test]
+fn a_deadline_is_a_timeout() {
+    run(|| async {
+        for job in [Misbehave::Hang, Misbehave::HangPolitely] {
+            let job = job
+                .builder()
+                .worker(&worker())
+                .deadline(Duration::from_millis(50))
+                .grace(Duration::from_millis(50))
+                .spawn();
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            assert!(error.to_string().contains("50ms"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn a_cancellable_stops_from_another_thread_and_before_the_start() {
+    run(|| async {
+        let mut job = Misbehave::HangPolitely.builder().worker(&worker()).spawn();
+        job.message().await;
+        let cancellable = job.cancellable();
+        std::thread::spawn(move || {
+            legwork::gio::prelude::CancellableExt::cancel(&cancellable);
+        });
+        assert!(job.await.unwrap_err().is_cancelled());
+
+        let cancellable = legwork::gio::Cancellable::new();
+        legwork::gio::prelude::CancellableExt::cancel(&cancellable);
+        let job = Misbehave::HangPolitely
+            .builder()
+            .worker(&worker())
+            .cancellable(&cancellable)
+            .spawn();
+        assert!(job.await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn a_dropped_handle_stops_the_job_and_leaves_no_zombie() {
+    run(|| async {
+        let mut job = Misbehave::HangPolitely.builder().worker(&worker()).spawn();
+        job.message().await;
+        let pid = job.pid().unwrap();
+        assert!(is_alive(pid));
+        drop(job);
+        until("the worker is gone", || {
+            legwork_tests::context::state(pid).is_none()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_detached_job_runs_on() {
+    run(|| async {
+        let mut job = Misbehave::HangPolitely.builder().worker(&worker()).spawn();
+        job.message().await;
+        let pid = job.pid().unwrap();
+        let cancellable = job.cancellable();
+        job.detach();
+        legwork::glib::timeout_future(Duration::from_millis(200)).await;
+        assert!(is_alive(pid));
+        legwork::gio::prelude::CancellableExt::cancel(&cancellable);
+        until("the worker is gone", || {
+            legwork_tests::context::state(pid).is_none()
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_object_takes_its_job_along() {
+    run(|| async {
+        let object: legwork::Status = legwork::glib::Object::new();
+        let mut job = Misbehave::HangPolitely
+            .builder()
+            .worker(&worker())
+            .spawn()
+            .stop_with(&object);
+        job.message().await;
+        drop(object);
+        assert!(job.await.unwrap_err().is_cancelled());
+    });
+}
+
+#[test]
+fn the_end_does_not_wait_for_a_pipe_that_a_grandchild_holds() {
+    run(|| async {
+        let start = std::time::Instant::now();
+        let job = Misbehave::Grandchild.builder().worker(&worker()).spawn();
+        let grandchild: u32 = job.await.unwrap().parse().unwrap();
+        assert!(is_alive(grandchild), "the control has ended by itself");
+        assert!(start.elapsed() < Duration::from_secs(15));
+        let _ = std::process::Command::new("kill")
+            .arg(grandchild.to_string())
+            .status();
+    });
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn a_worker_waits_for_a_debugger_and_no_deadline_runs_meanwhile() {
+    run(|| async {
+        let mut job = Misbehave::Print("seen".to_owned(), 0)
+            .builder()
+            .worker(&worker())
+            .handshake_deadline(Duration::from_millis(1))
+            .deadline(Duration::from_millis(1))
+            .wait_for_debugger()
+            .spawn();
+        let pid = job.pid().unwrap();
+        let mut logs = job.logs();
+        let said = logs.recv().await.unwrap().text;
+        assert!(said.contains(&format!("gdb -p {pid}")), "{said}");
+        legwork::glib::timeout_future(Duration::from_millis(300)).await;
+        assert_eq!(job.status().state(), State::Starting);
+        // SAFETY: attaches this thread to its own child as a debugger would, without stopping it.
+        let attached = unsafe { libc::ptrace(libc::PTRACE_SEIZE, pid, 0, 0) };
+        assert_eq!(attached, 0, "{}", std::io::Error::last_os_error());
+        let error = job.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exit);
+        assert!(error.has_run());
+    });
+}
+
+#[test]
+fn a_thread_that_does_not_run_its_context_starts_nothing_and_is_told_so() {
+    let context = legwork::glib::MainContext::default();
+    let _owner = context.acquire().unwrap();
+    let refused = std::thread::spawn(|| {
+        let job = Count { to: 1 }.builder().worker(&worker()).spawn();
+        let status = job.status().clone();
+        (status.state(), status.error(), job.pid())
+    });
+    let (state, error, pid) = refused.join().unwrap();
+    assert_eq!((state, pid), (State::Failed, None));
+    let error = error.unwrap();
+    assert!(error.contains("another thread runs"), "{error}");
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: Legwork beside its peers, in one run.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use crate::needs::Level;
+use crate::setup::{self, Install};
+use crate::{Outcome, cargo, say};
+
+pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
+    setup::ensure(Level::Build, install)?;
+    let features: &[&str] = if crate::take_flag(&mut args, "--peers") {
+        &["--features", "peers"]
+    } else {
+        &[]
+    };
+    say("building");
+    let build = [
+        "build",
+        "--release",
+        "--package",
+        "legwork-benches",
+        "--bins",
+    ];
+    cargo::must(cargo::command().args(build).args(features))?;
+    say("measuring");
+    let mut bench = Command::new(cargo::target_dir().join("release/bench"));
+    cargo::forget(&mut bench);
+    let status = cargo::status(bench.args(args.iter().skip_while(|arg| *arg == "--")))?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

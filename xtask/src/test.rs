@@ -1,0 +1,188 @@
+//! `cargo xtask test`: everything is built and every test is run, on a desktop of its own.
+//!
+//! The output of the tests goes through unchanged; the totals over all of them are the last line.
+
+use std::ffi::OsString;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, ExitCode, Stdio};
+
+use crate::needs::Level;
+use crate::session::Session;
+use crate::setup::{self, Install};
+use crate::{Outcome, cargo, say};
+
+pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
+    setup::ensure(Level::Test, install)?;
+
+    // Where a package is named, only its tests are meant.
+    let named = args.iter().any(|arg| {
+        let arg = arg.to_string_lossy();
+        arg == "--package"
+            || arg == "--workspace"
+            || arg.starts_with("--package=")
+            || arg.starts_with("-p")
+    });
+    let scope: &[&str] = if named { &[] } else { &["--workspace"] };
+    let split = args
+        .iter()
+        .position(|arg| arg == "--")
+        .unwrap_or(args.len());
+    let (for_cargo, for_tests) = args.split_at(split);
+
+    let mut totals = Totals::default();
+    let built = build(scope, for_cargo);
+    if built.is_ok() {
+        say("starting a display and a session bus");
+        let session = Session::start((1600, 1000))?;
+        say("testing");
+        let mut tests = session.command(cargo::program());
+        cargo::prepare(&mut tests);
+        tests
+            .args(["test", "--no-fail-fast"])
+            .args(scope)
+            .args(for_cargo)
+            .args(for_tests);
+        totals = stream(&mut tests)?;
+    } else if let Err(sentence) = built {
+        eprintln!("error: {sentence}");
+        totals.failed = 1;
+    }
+
+    println!("{} passed, {} failed", totals.passed, totals.failed);
+    Ok(if totals.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Builds the programs that tests start, then the tests.
+fn build(scope: &[&str], args: &[OsString]) -> Result<(), String> {
+    say("building the programs");
+    let profile = args
+        .iter()
+        .filter(|arg| *arg == "--release" || *arg == "--locked" || *arg == "--offline");
+    cargo::must(
+        cargo::command()
+            .args(["build", "--workspace", "--bins"])
+            .args(profile),
+    )?;
+    say("building the tests");
+    cargo::must(
+        cargo::command()
+            .args(["test", "--no-run"])
+            .args(scope)
+            .args(args),
+    )
+}
+
+/// Runs the tests, passing on what they print and counting on the way.
+fn stream(tests: &mut Command) -> Result<Totals, String> {
+    let failure = |error: std::io::Error| format!("the tests could not be run: {error}");
+    let mut child = tests
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(failure)?;
+    let mut from = BufReader::new(child.stdout.take().expect("piped above"));
+    let mut to = std::io::stdout().lock();
+    let mut totals = Totals::default();
+    let mut line = Vec::new();
+    while from.read_until(b'\n', &mut line).map_err(failure)? > 0 {
+        // Nobody may be reading any more; the exit code still tells.
+        let _ = to.write_all(&line).and_then(|()| to.flush());
+        totals.read(&String::from_utf8_lossy(&line));
+        line.clear();
+    }
+    totals.close();
+    let status = child.wait().map_err(failure)?;
+    if !status.success() && totals.failed == 0 {
+        // Something went wrong that is no test, such as an example in the documentation that does not build.
+        totals.failed = 1;
+    }
+    Ok(totals)
+}
+
+/// What the test programs have reported so far.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Totals {
+    passed: u64,
+    failed: u64,
+    /// Tests of the program that is running, which has not reported yet: passed and failed.
+    open: Option<(u64, u64)>,
+}
+
+impl Totals {
+    fn read(&mut self, line: &str) {
+        let line = line.trim_end();
+        if line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test")) {
+            self.close();
+            self.open = Some((0, 0));
+        } else if let Some(report) = line.strip_prefix("test result: ") {
+            self.open = None;
+            self.passed += number_before(report, " passed");
+            self.failed += number_before(report, " failed");
+        } else if let Some((passed, failed)) = &mut self.open
+            && line.starts_with("test ")
+        {
+            *passed += u64::from(line.ends_with(" ... ok"));
+            *failed += u64::from(line.ends_with(" ... FAILED"));
+        }
+    }
+
+    /// Counts a test program that ended without a report: it died, and that is a failure of its own.
+    fn close(&mut self) {
+        if let Some((passed, failed)) = self.open.take() {
+            self.passed += passed;
+            self.failed += failed + 1;
+        }
+    }
+}
+
+/// The number that stands right before `word` in `text`.
+fn number_before(text: &str, word: &str) -> u64 {
+    let before = text.split(word).next().unwrap_or_default();
+    let digits = before
+        .rsplit(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap_or_default();
+    digits.parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn totals(output: &str) -> (u64, u64) {
+        let mut totals = Totals::default();
+        output.lines().for_each(|line| totals.read(line));
+        totals.close();
+        (totals.passed, totals.failed)
+    }
+
+    const GREEN: &str = "running 2 tests\n\
+        test a ... ok\n\
+        test b ... ok\n\
+        \n\
+        test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+
+    #[test]
+    fn reports_add_up() {
+        let red = "running 1 test\ntest c ... FAILED\n\ntest result: FAILED. 0 passed; 1 failed; 0 ignored\n";
+        assert_eq!(totals(&[GREEN, red, GREEN].concat()), (4, 1));
+    }
+
+    #[test]
+    fn a_test_program_that_dies_is_a_failure() {
+        let died = "running 3 tests\ntest a ... ok\n";
+        assert_eq!(totals(&[died, GREEN].concat()), (3, 1));
+        assert_eq!(totals(&[GREEN, died].concat()), (3, 1));
+    }
+
+    #[test]
+    fn what_a_test_prints_is_no_report() {
+        let noisy = "running 1 test\ntest result of mine: 7 passed\ntest a ... ok\n\
+            test result: ok. 1 passed; 0 failed\n";
+        assert_eq!(totals(noisy), (1, 0));
+    }
+}
