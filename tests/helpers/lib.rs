@@ -4,6 +4,7 @@ pub mod bus;
 pub mod context;
 pub mod hostile;
 pub mod jobs;
+pub mod programs;
 pub mod raw;
 pub mod report;
 pub mod scene;
@@ -36,8 +37,14 @@ pub fn program(name: &str) -> PathBuf {
 ///
 /// It starts clean: what the other tests of this process have open would be in its way.
 pub fn sacrifice(name: &str) {
+    sacrifice_with(name, &[]);
+}
+
+/// The same for a helper that is told something.
+pub fn sacrifice_with(name: &str, arguments: &[&str]) {
     let mut said = tempfile::tempfile().expect("a temporary file");
     let mut helper = Plan::new(Program::path(program(name)))
+        .args(arguments.iter().copied())
         .stdout(duplicate(&said))
         .stderr(duplicate(&said))
         .spawn()
@@ -47,7 +54,7 @@ pub fn sacrifice(name: &str) {
         let mut words = String::new();
         said.rewind().expect("a file");
         let _ = said.read_to_string(&mut words);
-        panic!("{name}: {}\n{words}", exit.status);
+        panic!("{name} {arguments:?}: {}\n{words}", exit.status);
     }
 }
 

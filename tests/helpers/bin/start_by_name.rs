@@ -1,0 +1,51 @@
+//! Starts the program of a name, so that a test can say in which folder and with which environment the app runs.
+//!
+//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] NAME [ARGUMENT...]` prints what the program prints
+//! and exits as it does; a start that fails exits with 99 and tells step, error number and words.
+
+use legwork::{Command, Stdio};
+use legwork_tests::context::run;
+use legwork_tests::programs::worker;
+
+/// How it exits when the program could not be started.
+const NOT_STARTED: i32 = 99;
+
+fn main() {
+    let mut arguments = std::env::args_os().skip(1);
+    let mut options: Vec<Box<dyn FnOnce(Command) -> Command>> = Vec::new();
+    let name = loop {
+        let argument = arguments.next().expect("the name of a program");
+        let mut value = || arguments.next().expect("a value");
+        match argument.to_str() {
+            Some("--own-path") => options.push(Box::new(Command::search_own_path)),
+            Some("--path") => {
+                let path = value();
+                options.push(Box::new(|command| command.env("PATH", path)));
+            }
+            Some("--no-path") => options.push(Box::new(|command| command.env_remove("PATH"))),
+            Some("--dir") => {
+                let folder = value();
+                options.push(Box::new(|command| command.current_dir(folder)));
+            }
+            _ => break argument,
+        }
+    };
+    let command = Command::new(name)
+        .args(arguments)
+        .helper(&worker())
+        .stdout(Stdio::inherit())
+        .stderr(Stdio::inherit())
+        .success(|_| true);
+    let command = options
+        .into_iter()
+        .fold(command, |command, option| option(command));
+    let outcome = run(|| async { command.spawn().await });
+    let code = match outcome {
+        Ok(output) => output.status.code().expect("an exit code"),
+        Err(error) => {
+            println!("{:?} {:?} {error}", error.step(), error.errno());
+            NOT_STARTED
+        }
+    };
+    std::process::exit(code);
+}
