@@ -10,7 +10,7 @@ use std::{
 };
 
 use legwork::{
-    process::descriptors::{self, DescriptorInfo, Kind, Service},
+    process::descriptors::{self, DescriptorInfo, End, Kind, Scene, Service},
     spawn::{Plan, Program},
 };
 use rustix::{
@@ -191,6 +191,92 @@ fn a_child_is_seen_from_its_parent_sockets_and_all() {
     let numbers: Vec<_> = open.iter().map(|info| info.number).collect();
     assert_eq!(numbers, [0, 1, 2, 9]);
     assert_eq!(open[3].service, Some(Service::Wayland));
+}
+
+#[test]
+fn an_inhibitor_is_known_by_where_it_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let inhibit = folder.path().join("systemd/inhibit");
+    std::fs::create_dir_all(&inhibit).unwrap();
+    let path = inhibit.join("7.ref");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, mode).unwrap();
+    let both = File::options().read(true).write(true).open(&path).unwrap();
+    assert_is(&both, Kind::Inhibitor, "7.ref");
+    assert!(own(&both).harm().unwrap().risk().contains("awake"));
+}
+
+#[test]
+fn whoever_holds_the_same_or_the_other_end_is_found() {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let wakeup = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    let child = Plan::new(Program::name("sleep"))
+        .arg("1000")
+        .fd(3, theirs)
+        .fd(4, writer)
+        .fd(5, wakeup.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let open = [own(&ours), own(&reader), own(&wakeup)];
+    let holders = descriptors::holders(std::process::id(), &open);
+    let expected = [(3, End::Other), (4, End::Other), (5, End::Same)];
+    for (info, (number, end)) in open.iter().zip(expected) {
+        let holder = holders[&info.number]
+            .iter()
+            .find(|holder| holder.pid == child.pid())
+            .unwrap_or_else(|| panic!("{info:?} {holders:?}"));
+        assert_eq!((holder.number, holder.end), (number, end), "{info:?}");
+        assert_eq!(holder.name, "sleep");
+    }
+}
+
+#[test]
+fn what_is_ready_is_seen_and_stays_there() {
+    let here = std::process::id();
+    let look = |descriptor: &OwnedFd| descriptors::readiness(here, &own(descriptor)).unwrap();
+
+    let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
+    assert!(!look(&wakeup).wakes());
+    rustix::io::write(&wakeup, &3u64.to_ne_bytes()).unwrap();
+    for _ in 0..2 {
+        assert!(look(&wakeup).readable);
+        assert_eq!(look(&wakeup).waiting, Some(3));
+    }
+    let mut count = [0; 8];
+    rustix::io::read(&wakeup, &mut count).unwrap();
+    assert_eq!(u64::from_ne_bytes(count), 3);
+    assert!(!look(&wakeup).wakes());
+
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let reader = OwnedFd::from(reader);
+    assert!(!look(&reader).wakes());
+    std::io::Write::write_all(&mut writer, b"four").unwrap();
+    assert_eq!(look(&reader).waiting, Some(4));
+    assert_eq!(descriptors::readiness(here, &own(&writer)), None);
+    drop(writer);
+    assert!(look(&reader).hung_up);
+
+    let file: OwnedFd = tempfile::tempfile().unwrap().into();
+    assert_eq!(descriptors::readiness(here, &own(&file)), None);
+}
+
+#[test]
+fn what_did_harm_to_others_has_the_number_of_its_scene() {
+    let scene = |descriptor: &dyn Fn() -> DescriptorInfo| {
+        let harm = descriptor().harm().unwrap();
+        harm.scene().map(Scene::number)
+    };
+    let wakeup = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+    assert_eq!(scene(&|| own(&wakeup)), Some(1));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    assert_eq!(scene(&|| own(&stream)), Some(3));
+    assert_eq!(scene(&|| own(&listener)), None);
+    let file = tempfile::tempfile().unwrap();
+    assert_eq!(scene(&|| own(&file)), Some(5));
+    assert_eq!(own(File::open("/dev/null").unwrap()).harm(), None);
+    assert_eq!(own(std::io::stdin()).harm(), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the app has open, beside what a job's process has open, and what a careless fork would have done.
 
-use legwork::process::descriptors::{self, DescriptorInfo, Kind, Service};
+use legwork::process::descriptors::{self, DescriptorInfo, Harm, Kind, Service};
 
 /// One open descriptor in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,22 +35,20 @@ enum Side {
 }
 
 fn open(info: DescriptorInfo, side: Side) -> Open {
-    let (name, harm) = words(info.number, info.kind, info.service, side);
+    let harm = match side {
+        Side::App => info.harm().map(Harm::risk),
+        Side::Job => None,
+    };
     Open {
         number: info.number,
-        name,
+        name: name(info.number, info.kind, info.service, side),
         harm,
         survives_exec: !info.close_on_exec,
         technical: info.description,
     }
 }
 
-fn words(
-    number: i32,
-    kind: Kind,
-    service: Option<Service>,
-    side: Side,
-) -> (String, Option<&'static str>) {
+fn name(number: i32, kind: Kind, service: Option<Service>, side: Side) -> String {
     let standard = match number {
         0 => Some("Standard input"),
         1 => Some("Standard output"),
@@ -58,19 +56,11 @@ fn words(
         _ => None,
     };
     if let Some(name) = standard {
-        return (name.into(), None);
+        return name.into();
     }
     if let Some(service) = service {
         let name = service.name();
-        let name = name[..1].to_uppercase() + &name[1..];
-        let harm = match service {
-            Service::Log => None,
-            Service::X11 | Service::Wayland => {
-                Some("What a child draws or says there garbles this window")
-            }
-            _ => Some("A child’s messages would mix with the app’s"),
-        };
-        return (name, harm);
+        return name[..1].to_uppercase() + &name[1..];
     }
     let own = match kind {
         _ if side == Side::App => None,
@@ -82,55 +72,26 @@ fn words(
         Kind::Memfd => Some("Memory that it hands over"),
         _ => None,
     };
-    if let Some(name) = own {
-        return (name.into(), None);
-    }
-    let (name, harm) = match kind {
-        Kind::Eventfd => (
-            "Wakeup of a main loop",
-            Some("A child that touches it keeps the app busy for nothing"),
-        ),
-        Kind::Epoll => (
-            "What the main loop waits for",
-            Some("What a child changes there, the app waits for, too"),
-        ),
-        Kind::Inotify => (
-            "Watched files",
-            Some("A child would take the news away from the app"),
-        ),
-        Kind::Timerfd => (
-            "Timer",
-            Some("A child that reads it takes the tick from the app"),
-        ),
-        Kind::Signalfd => ("Signals", None),
-        Kind::Pidfd => ("A process to watch", None),
-        Kind::Memfd => (
-            "Shared memory",
-            Some("A child could change it while it is shown"),
-        ),
-        Kind::Pipe => (
-            "Pipe",
-            Some("While a child holds it, its other end never sees the end"),
-        ),
-        Kind::File => ("File", Some("Both would read from one position")),
-        Kind::UnixSocket | Kind::Socket => (
-            "Private line to another process",
-            Some("A child could take answers meant for the app"),
-        ),
-        Kind::TcpSocket | Kind::UdpSocket => (
-            "Network connection",
-            Some("Two processes would speak into one connection"),
-        ),
-        Kind::Directory => ("Folder", None),
-        Kind::Terminal => ("Terminal", None),
-        Kind::Null => ("Nothing", None),
-        Kind::Device => (
-            "Device",
-            Some("A child could operate it behind the app’s back"),
-        ),
-        _ => ("Something else", None),
-    };
-    (name.into(), harm)
+    own.unwrap_or(match kind {
+        Kind::Eventfd => "Wakeup of a main loop",
+        Kind::Epoll => "What the main loop waits for",
+        Kind::Inotify => "Watched files",
+        Kind::Timerfd => "Timer",
+        Kind::Signalfd => "Signals",
+        Kind::Pidfd => "A process to watch",
+        Kind::Memfd => "Shared memory",
+        Kind::Pipe => "Pipe",
+        Kind::Inhibitor => "What keeps the machine awake",
+        Kind::File => "File",
+        Kind::UnixSocket | Kind::Socket => "Private line to another process",
+        Kind::TcpSocket | Kind::UdpSocket => "Network connection",
+        Kind::Directory => "Folder",
+        Kind::Terminal => "Terminal",
+        Kind::Null => "Nothing",
+        Kind::Device => "Device",
+        _ => "Something else",
+    })
+    .into()
 }
 
 #[cfg(test)]
@@ -152,13 +113,13 @@ mod tests {
     }
 
     #[test]
-    fn every_connection_has_a_name_and_its_harm() {
-        let (name, harm) = words(7, Kind::UnixSocket, Some(Service::SessionBus), Side::App);
-        assert_eq!(name, "Session bus");
-        assert!(harm.is_some());
+    fn every_connection_has_a_name() {
+        let bus = Some(Service::SessionBus);
+        assert_eq!(name(7, Kind::UnixSocket, bus, Side::App), "Session bus");
+        assert_eq!(name(1, Kind::Pipe, None, Side::App), "Standard output");
         assert_eq!(
-            words(1, Kind::Pipe, None, Side::App),
-            ("Standard output".into(), None)
+            name(7, Kind::UnixSocket, None, Side::Job),
+            "Its line to the app"
         );
     }
 }

@@ -1,10 +1,11 @@
 //! What a socket is connected to.
 //!
-//! `/proc` tells no more than a number, and `/proc/net/unix` names a socket's own address only, which the client's
-//! end of a connection rarely has. So a duplicate of the descriptor is taken for a moment (pidfd_getfd(2)) and
-//! asked for its peer. Where that is not allowed, it stays a socket without words.
+//! A duplicate of the descriptor is taken for a moment (pidfd_getfd(2)) and asked for its peer. That needs the rights
+//! of a debugger, which some systems give nobody; then the kernel's lists of sockets tell, by the inode. Of a socket
+//! that is in neither nothing is known but that it is one.
 
 use std::{
+    cell::OnceCell,
     ffi::OsStr,
     net::SocketAddr,
     os::{
@@ -20,40 +21,41 @@ use rustix::{
     process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
 };
 
-use super::Kind;
+use super::{
+    Kind,
+    internet_table::InternetTable,
+    service::{Addresses, Service},
+    unix_table::UnixTable,
+};
 
-/// Well-known peers of a desktop app.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Service {
-    /// The D-Bus session bus.
-    SessionBus,
-    /// The D-Bus system bus.
-    SystemBus,
-    /// The D-Bus bus of assistive technologies.
-    AccessibilityBus,
-    /// The X server.
-    X11,
-    /// The Wayland compositor.
-    Wayland,
-    /// PulseAudio or PipeWire.
-    Sound,
-    /// The system's log.
-    Log,
+/// What is asked of the system once for all sockets of a process, and not before there is one.
+pub(super) struct Network {
+    pid: u32,
+    addresses: OnceCell<Addresses>,
+    unix: OnceCell<UnixTable>,
+    internet: OnceCell<InternetTable>,
 }
 
-impl Service {
-    /// Its name for a person.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::SessionBus => "session bus",
-            Self::SystemBus => "system bus",
-            Self::AccessibilityBus => "accessibility bus",
-            Self::X11 => "X11 display",
-            Self::Wayland => "Wayland display",
-            Self::Sound => "sound server",
-            Self::Log => "system log",
+impl Network {
+    pub(super) fn of(pid: u32) -> Self {
+        Self {
+            pid,
+            addresses: OnceCell::new(),
+            unix: OnceCell::new(),
+            internet: OnceCell::new(),
         }
+    }
+
+    fn addresses(&self) -> &Addresses {
+        self.addresses.get_or_init(|| Addresses::of(self.pid))
+    }
+
+    pub(super) fn unix(&self) -> &UnixTable {
+        self.unix.get_or_init(|| UnixTable::read(self.pid))
+    }
+
+    pub(super) fn internet(&self) -> &InternetTable {
+        self.internet.get_or_init(|| InternetTable::read(self.pid))
     }
 }
 
@@ -61,6 +63,9 @@ pub(super) struct Socket {
     pub(super) kind: Kind,
     pub(super) description: String,
     pub(super) service: Option<Service>,
+    pub(super) listening: bool,
+    /// The inode of the other end, if it is on this machine.
+    pub(super) other_end: Option<u64>,
 }
 
 impl Socket {
@@ -69,57 +74,112 @@ impl Socket {
             kind,
             description: description.into(),
             service: None,
+            listening: false,
+            other_end: None,
         }
     }
 }
 
-pub(super) fn look_at(pid: u32, number: RawFd) -> Socket {
-    let Some(socket) = borrow(pid, number) else {
-        return Socket::new(Kind::Socket, "socket");
+pub(super) fn look_at(network: &Network, number: RawFd, inode: u64) -> Socket {
+    let Some(socket) = borrow(network.pid, number) else {
+        return in_tables(network, inode).unwrap_or_else(|| Socket::new(Kind::Socket, "socket"));
     };
     let family = sockopt::socket_domain(&socket).ok();
     let stream = sockopt::socket_type(&socket).is_ok_and(|kind| kind == SocketType::STREAM);
+    let listening = sockopt::socket_acceptconn(&socket).unwrap_or(false);
+    let own = getsockname(&socket).ok();
+    let peer = getpeername(&socket).ok().flatten();
     match family {
-        Some(AddressFamily::UNIX) => unix(&socket),
-        Some(AddressFamily::INET | AddressFamily::INET6) if stream => {
-            internet(&socket, Kind::TcpSocket, "TCP")
+        Some(AddressFamily::UNIX) => {
+            let (own, peer) = (own.and_then(name), peer.and_then(name));
+            unix(
+                network,
+                inode,
+                Ends {
+                    own,
+                    peer,
+                    listening,
+                },
+            )
         }
         Some(AddressFamily::INET | AddressFamily::INET6) => {
-            internet(&socket, Kind::UdpSocket, "UDP")
+            let address = |address: SocketAddrAny| SocketAddr::try_from(address).ok();
+            let (own, peer) = (own.and_then(address), peer.and_then(address));
+            let kind = if stream {
+                Kind::TcpSocket
+            } else {
+                Kind::UdpSocket
+            };
+            internet(
+                network,
+                kind,
+                Ends {
+                    own,
+                    peer,
+                    listening,
+                },
+            )
         }
         Some(AddressFamily::NETLINK) => Socket::new(Kind::Socket, "netlink socket"),
         _ => Socket::new(Kind::Socket, "socket"),
     }
 }
 
-/// A duplicate of another process' descriptor, close-on-exec, and gone when this look is over.
-fn borrow(pid: u32, number: RawFd) -> Option<OwnedFd> {
+/// A duplicate of another process' descriptor, close-on-exec, to be dropped when the look is over.
+pub(super) fn borrow(pid: u32, number: RawFd) -> Option<OwnedFd> {
     let process = Pid::from_raw(pid.try_into().ok()?)?;
     let process = pidfd_open(process, PidfdFlags::empty()).ok()?;
     pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()
 }
 
-fn unix(socket: &OwnedFd) -> Socket {
-    let peer = getpeername(socket).ok().flatten();
-    if let Some(peer) = peer.and_then(name) {
-        let service = service(&peer);
-        let known = service.map_or(String::new(), |service| format!(" ({})", service.name()));
-        return Socket {
-            kind: Kind::UnixSocket,
-            description: format!("connected to {peer}{known}"),
-            service,
+/// The two addresses of a socket.
+struct Ends<A> {
+    own: Option<A>,
+    peer: Option<A>,
+    listening: bool,
+}
+
+/// By the kernel's lists alone.
+fn in_tables(network: &Network, inode: u64) -> Option<Socket> {
+    if let Some(socket) = network.unix().get(inode) {
+        let ends = Ends {
+            own: socket.name.clone(),
+            peer: network.unix().name_of_peer(inode).map(str::to_owned),
+            listening: socket.listening,
         };
+        return Some(unix(network, inode, ends));
     }
-    let own = getsockname(socket).ok().and_then(name);
-    let listens = sockopt::socket_acceptconn(socket).unwrap_or(false);
-    Socket::new(
-        Kind::UnixSocket,
-        match own {
-            Some(own) if listens => format!("listens at {own}"),
-            Some(own) => format!("Unix socket {own}"),
-            None => "Unix socket without a name".into(),
-        },
-    )
+    let socket = network.internet().get(inode)?;
+    let ends = Ends {
+        own: Some(socket.own),
+        peer: socket.peer,
+        listening: socket.listening,
+    };
+    Some(internet(network, socket.kind, ends))
+}
+
+fn unix(network: &Network, inode: u64, ends: Ends<String>) -> Socket {
+    let service = ends
+        .peer
+        .as_ref()
+        .and_then(|peer| network.addresses().service(peer));
+    let description = match (ends.peer, ends.own) {
+        (Some(peer), _) => {
+            let known = service.map_or(String::new(), |service| format!(" ({})", service.name()));
+            format!("connected to {peer}{known}")
+        }
+        (None, Some(own)) if ends.listening => format!("listens at {own}"),
+        (None, Some(own)) => format!("Unix socket {own}"),
+        (None, None) => "Unix socket without a name".into(),
+    };
+    let listed = network.unix().get(inode);
+    Socket {
+        kind: Kind::UnixSocket,
+        description,
+        service,
+        listening: ends.listening,
+        other_end: listed.and_then(|socket| socket.peer),
+    }
 }
 
 /// A Unix address as people write it, with `@` for the abstract ones.
@@ -134,57 +194,75 @@ fn name(address: SocketAddrAny) -> Option<String> {
     }
 }
 
-/// Known by its address: those of the app's own session first, then the customary ones.
-fn service(address: &str) -> Option<Service> {
-    let by_variable = [
-        ("DBUS_SESSION_BUS_ADDRESS", Service::SessionBus),
-        ("DBUS_SYSTEM_BUS_ADDRESS", Service::SystemBus),
-        ("AT_SPI_BUS_ADDRESS", Service::AccessibilityBus),
-    ]
-    .into_iter()
-    .find(|(variable, _)| {
-        std::env::var(variable).is_ok_and(|buses| names_address(&buses, address))
-    });
-    if let Some((_, service)) = by_variable {
-        return Some(service);
-    }
-    let (folder, file) = address.rsplit_once('/').unwrap_or(("", address));
-    match file {
-        "bus" if folder.starts_with("/run/user/") => Some(Service::SessionBus),
-        "system_bus_socket" => Some(Service::SystemBus),
-        _ if folder.contains("/at-spi") => Some(Service::AccessibilityBus),
-        _ if folder.ends_with("/.X11-unix") => Some(Service::X11),
-        _ if file.starts_with("wayland-") => Some(Service::Wayland),
-        _ if file.starts_with("pipewire-") => Some(Service::Sound),
-        "native" if folder.ends_with("/pulse") => Some(Service::Sound),
-        _ if folder.ends_with("/systemd/journal") || address == "/dev/log" => Some(Service::Log),
+fn internet(network: &Network, kind: Kind, ends: Ends<SocketAddr>) -> Socket {
+    let name = if kind == Kind::TcpSocket {
+        "TCP"
+    } else {
+        "UDP"
+    };
+    let description = match (ends.peer, ends.own) {
+        (Some(peer), _) => format!("{name} connection to {peer}"),
+        (None, Some(own)) if ends.listening => format!("{name} socket listening at {own}"),
+        (None, Some(own)) if own.port() != 0 => format!("{name} socket at {own}"),
+        _ => format!("{name} socket"),
+    };
+    let other_end = match (ends.own, ends.peer) {
+        (Some(own), Some(peer)) => network.internet().other_end(own, peer),
         _ => None,
+    };
+    Socket {
+        listening: ends.listening,
+        other_end,
+        ..Socket::new(kind, description)
     }
 }
 
-/// Whether a list of D-Bus addresses, such as `unix:path=/run/user/1000/bus;…`, names this Unix address.
-fn names_address(buses: &str, address: &str) -> bool {
-    buses
-        .split([';', ',', ':'])
-        .any(|part| match part.split_once('=') {
-            Some(("path", path)) => path == address,
-            Some(("abstract", name)) => address.strip_prefix('@') == Some(name),
-            _ => false,
-        })
-}
-
-fn internet(socket: &OwnedFd, kind: Kind, name: &str) -> Socket {
-    let address = |address: SocketAddrAny| SocketAddr::try_from(address).ok();
-    let peer = getpeername(socket).ok().flatten().and_then(address);
-    let own = getsockname(socket).ok().and_then(address);
-    let listens = sockopt::socket_acceptconn(socket).unwrap_or(false);
-    Socket::new(
-        kind,
-        match (peer, own) {
-            (Some(peer), _) => format!("{name} connection to {peer}"),
-            (None, Some(own)) if listens => format!("{name} socket listening at {own}"),
-            (None, Some(own)) if own.port() != 0 => format!("{name} socket at {own}"),
-            _ => format!("{name} socket"),
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{TcpListener, TcpStream},
+        os::{
+            fd::{AsFd, AsRawFd},
+            unix::net::{UnixListener, UnixStream},
         },
-    )
+    };
+
+    use super::*;
+
+    /// The same by a duplicate and by the kernel's lists.
+    fn both_ways(socket: impl AsFd) -> [String; 2] {
+        let network = Network::of(std::process::id());
+        let inode = rustix::fs::fstat(&socket).unwrap().st_ino;
+        let by_duplicate = look_at(&network, socket.as_fd().as_raw_fd(), inode);
+        let by_lists = in_tables(&network, inode).unwrap();
+        assert_eq!(by_duplicate.kind, by_lists.kind);
+        assert_eq!(by_duplicate.service, by_lists.service);
+        assert_eq!(by_duplicate.listening, by_lists.listening);
+        assert_eq!(by_duplicate.other_end, by_lists.other_end);
+        [by_duplicate, by_lists].map(|socket| socket.description)
+    }
+
+    #[test]
+    fn without_the_rights_of_a_debugger_the_lists_tell_the_same() {
+        let folder = std::env::temp_dir().join(format!("legwork-socket-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let path = folder.join("wayland-0");
+        let unix = UnixListener::bind(&path).unwrap();
+        let to_unix = UnixStream::connect(&path).unwrap();
+        let _accepted = unix.accept().unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let to_tcp = TcpStream::connect(tcp.local_addr().unwrap()).unwrap();
+        let (pair, _other) = UnixStream::pair().unwrap();
+        let all = [
+            both_ways(&unix),
+            both_ways(&to_unix),
+            both_ways(&tcp),
+            both_ways(&to_tcp),
+            both_ways(&pair),
+        ];
+        std::fs::remove_dir_all(folder).unwrap();
+        for [by_duplicate, by_lists] in all {
+            assert_eq!(by_duplicate, by_lists);
+        }
+    }
 }

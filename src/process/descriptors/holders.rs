@@ -1,0 +1,126 @@
+//! Who else holds what a descriptor leads to, or its other end.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs,
+    os::fd::RawFd,
+    path::Path,
+};
+
+use super::{DescriptorInfo, Object, access, numbers};
+
+/// A process that holds the same open file, or its other end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holder {
+    /// The process.
+    pub pid: u32,
+    /// Its name, as in `/proc/PID/comm`.
+    pub name: String,
+    /// The descriptor's number there.
+    pub number: RawFd,
+    /// Which end it is.
+    pub end: End,
+}
+
+/// Which end of something another process holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// The very same: the process has inherited it or was handed it.
+    Same,
+    /// The end that it is connected to.
+    Other,
+}
+
+/// Who else holds each of a process' descriptors, by its number there. The process itself is among them where it holds
+/// a thing more than once, or both of its ends.
+///
+/// Looks through every process that may be looked at; what others hold is not found. Eventfds and pipes, sockets,
+/// memory and logind's inhibitors are known again, files are not.
+pub fn holders(pid: u32, open: &[DescriptorInfo]) -> BTreeMap<RawFd, Vec<Holder>> {
+    let wanted = open
+        .iter()
+        .flat_map(|info| [info.object, info.other_end])
+        .flatten()
+        .collect::<BTreeSet<_>>();
+    let found = if wanted.is_empty() {
+        HashMap::new()
+    } else {
+        find(&wanted)
+    };
+    open.iter()
+        .map(|info| (info.number, holders_of(pid, info, &found)))
+        .filter(|(_, holders)| !holders.is_empty())
+        .collect()
+}
+
+struct Found {
+    pid: u32,
+    name: String,
+    number: RawFd,
+    readable: bool,
+    writable: bool,
+}
+
+fn find(wanted: &BTreeSet<Object>) -> HashMap<Object, Vec<Found>> {
+    let mut found: HashMap<_, Vec<_>> = HashMap::new();
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for pid in pids {
+        let process = Path::new("/proc").join(pid.to_string());
+        let mut name = None;
+        for number in numbers(&process).unwrap_or_default() {
+            let entry = process.join("fd").join(number.to_string());
+            let Ok(link) = fs::read_link(&entry) else {
+                continue;
+            };
+            let details = || {
+                let path = process.join("fdinfo").join(number.to_string());
+                fs::read_to_string(path).unwrap_or_default()
+            };
+            let Some(object) = Object::of(&entry, &link, details) else {
+                continue;
+            };
+            if !wanted.contains(&object) {
+                continue;
+            }
+            let name = name.get_or_insert_with(|| {
+                let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
+                name.trim_end().to_owned()
+            });
+            let (readable, writable) = access(&details());
+            found.entry(object).or_default().push(Found {
+                pid,
+                name: name.clone(),
+                number,
+                readable,
+                writable,
+            });
+        }
+    }
+    found
+}
+
+fn holders_of(pid: u32, info: &DescriptorInfo, found: &HashMap<Object, Vec<Found>>) -> Vec<Holder> {
+    let is_pipe = matches!(info.object, Some(Object::Pipe(_)));
+    let holder = |found: &Found, end| Holder {
+        pid: found.pid,
+        name: found.name.clone(),
+        number: found.number,
+        end,
+    };
+    let same = info.object.and_then(|object| found.get(&object));
+    let same = same.into_iter().flatten().filter_map(|found| {
+        if (found.pid, found.number) == (pid, info.number) {
+            return None;
+        }
+        // Both ends of a pipe are one object.
+        let is_other =
+            is_pipe && (found.readable, found.writable) != (info.readable, info.writable);
+        Some(holder(found, if is_other { End::Other } else { End::Same }))
+    });
+    let other = info.other_end.and_then(|object| found.get(&object));
+    let other = other.into_iter().flatten();
+    same.chain(other.map(|found| holder(found, End::Other)))
+        .collect()
+}

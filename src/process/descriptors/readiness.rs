@@ -1,0 +1,103 @@
+//! Whether a descriptor of another process is ready, found out without taking anything from it.
+//!
+//! A duplicate (pidfd_getfd(2)) is polled for no time and closed again; poll(2) and `FIONREAD` consume nothing. Where no
+//! duplicate may be had, fdinfo knows the counters and the kernel's lists know what waits in sockets.
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::ioctl_fionread,
+};
+
+use super::{DescriptorInfo, Kind, Object, field, socket};
+
+/// What a poll of a descriptor finds at this instant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Readiness {
+    /// Reading would not wait: there is something, or the end.
+    pub readable: bool,
+    /// The other end is gone.
+    pub hung_up: bool,
+    /// How much there is: bytes, or the count of an eventfd.
+    pub waiting: Option<u64>,
+}
+
+impl Readiness {
+    /// Whether a main loop that waits for it is woken.
+    pub fn wakes(self) -> bool {
+        self.readable || self.hung_up
+    }
+}
+
+/// Whether a descriptor in a process' list is ready now.
+///
+/// `None` for kinds that no main loop waits for, as files, which always are ready; and where it cannot be known: the
+/// process or the descriptor is gone, or the rights do not reach.
+pub fn readiness(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
+    let is_waited_for = match info.kind {
+        Kind::Eventfd
+        | Kind::Pidfd
+        | Kind::Epoll
+        | Kind::Inotify
+        | Kind::Timerfd
+        | Kind::Terminal
+        | Kind::UnixSocket
+        | Kind::TcpSocket
+        | Kind::UdpSocket
+        | Kind::Socket => true,
+        Kind::Pipe => info.readable,
+        _ => false,
+    };
+    if !is_waited_for {
+        return None;
+    }
+    by_poll(pid, info).or_else(|| by_lists(pid, info))
+}
+
+fn by_poll(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
+    let descriptor = socket::borrow(pid, info.number)?;
+    let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).ok()?;
+    let found = polled[0].revents();
+    let waiting = match info.kind {
+        Kind::Eventfd => count(pid, info),
+        // What waits there are connections.
+        _ if info.listening => None,
+        Kind::Epoll | Kind::Pidfd | Kind::Timerfd => None,
+        _ => ioctl_fionread(&descriptor).ok(),
+    };
+    Some(Readiness {
+        readable: found.contains(PollFlags::IN),
+        hung_up: found.intersects(PollFlags::HUP | PollFlags::ERR),
+        waiting,
+    })
+}
+
+fn by_lists(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
+    let waiting = match (info.kind, info.object) {
+        (Kind::Eventfd, _) => count(pid, info)?,
+        (Kind::Timerfd, _) => field(&details(pid, info)?, "ticks:")?.parse().ok()?,
+        (Kind::UnixSocket, Some(Object::Socket(inode))) => {
+            socket::Network::of(pid).unix().get(inode)?.waiting?
+        }
+        (_, Some(Object::Socket(inode))) => {
+            socket::Network::of(pid).internet().get(inode)?.waiting?
+        }
+        _ => return None,
+    };
+    Some(Readiness {
+        readable: waiting > 0,
+        hung_up: false,
+        waiting: Some(waiting),
+    })
+}
+
+/// The count of an eventfd, which reading it would set back.
+fn count(pid: u32, info: &DescriptorInfo) -> Option<u64> {
+    let details = details(pid, info)?;
+    u64::from_str_radix(field(&details, "eventfd-count:")?, 16).ok()
+}
+
+fn details(pid: u32, info: &DescriptorInfo) -> Option<String> {
+    std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", info.number)).ok()
+}

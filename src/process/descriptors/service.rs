@@ -1,0 +1,110 @@
+//! Well-known peers, told by their address.
+
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
+/// Well-known peers of a desktop app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Service {
+    /// The D-Bus session bus.
+    SessionBus,
+    /// The D-Bus system bus.
+    SystemBus,
+    /// The D-Bus bus of assistive technologies.
+    AccessibilityBus,
+    /// The X server.
+    X11,
+    /// The Wayland compositor.
+    Wayland,
+    /// PulseAudio or PipeWire.
+    Sound,
+    /// The system's log.
+    Log,
+}
+
+impl Service {
+    /// Its name for a person.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SessionBus => "session bus",
+            Self::SystemBus => "system bus",
+            Self::AccessibilityBus => "accessibility bus",
+            Self::X11 => "X11 display",
+            Self::Wayland => "Wayland display",
+            Self::Sound => "sound server",
+            Self::Log => "system log",
+        }
+    }
+}
+
+/// The variables that say where a bus is.
+const BUSES: [(&str, Service); 3] = [
+    ("DBUS_SESSION_BUS_ADDRESS", Service::SessionBus),
+    ("DBUS_SYSTEM_BUS_ADDRESS", Service::SystemBus),
+    ("AT_SPI_BUS_ADDRESS", Service::AccessibilityBus),
+];
+
+/// Where the buses of one process are, as its environment says.
+#[derive(Debug, Default)]
+pub(super) struct Addresses(Vec<(Service, String)>);
+
+impl Addresses {
+    /// By the environment that the process was started with; by our own where that may not be read.
+    pub(super) fn of(pid: u32) -> Self {
+        match std::fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) => Self::found(|name| {
+                let prefix = [name.as_bytes(), b"="].concat();
+                let value = environment
+                    .split(|byte| *byte == 0)
+                    .find_map(|variable| variable.strip_prefix(&*prefix))?;
+                Some(OsStr::from_bytes(value).to_str()?.to_owned())
+            }),
+            Err(_) => Self::found(|name| std::env::var(name).ok()),
+        }
+    }
+
+    fn found(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let addresses = BUSES.iter();
+        Self(
+            addresses
+                .filter_map(|(name, service)| Some((*service, variable(name)?)))
+                .collect(),
+        )
+    }
+
+    /// Known by its address: those that the process was told first, then the customary ones.
+    pub(super) fn service(&self, address: &str) -> Option<Service> {
+        let told = self
+            .0
+            .iter()
+            .find(|(_, buses)| names_address(buses, address));
+        if let Some((service, _)) = told {
+            return Some(*service);
+        }
+        let (folder, file) = address.rsplit_once('/').unwrap_or(("", address));
+        match file {
+            "bus" if folder.starts_with("/run/user/") => Some(Service::SessionBus),
+            "system_bus_socket" => Some(Service::SystemBus),
+            _ if folder.contains("/at-spi") => Some(Service::AccessibilityBus),
+            _ if folder.ends_with("/.X11-unix") => Some(Service::X11),
+            _ if file.starts_with("wayland-") => Some(Service::Wayland),
+            _ if file.starts_with("pipewire-") => Some(Service::Sound),
+            "native" if folder.ends_with("/pulse") => Some(Service::Sound),
+            _ if folder.ends_with("/systemd/journal") || address == "/dev/log" => {
+                Some(Service::Log)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a list of D-Bus addresses, such as `unix:path=/run/user/1000/bus;…`, names this Unix address.
+fn names_address(buses: &str, address: &str) -> bool {
+    buses
+        .split([';', ',', ':'])
+        .any(|part| match part.split_once('=') {
+            Some(("path", path)) => path == address,
+            Some(("abstract", name)) => address.strip_prefix('@') == Some(name),
+            _ => false,
+        })
+}
