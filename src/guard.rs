@@ -9,10 +9,10 @@
 //! by a [`Plan`] there is [`watch_over`].
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::process::{Process, SharedProcess};
+use crate::process::{Process, SharedProcess, pidfd};
 use crate::spawn::{Group, Plan, Program, SpawnError};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
@@ -163,8 +163,9 @@ impl State {
 
 fn start(helper: Program) -> Result<Guard, GuardError> {
     let (control, theirs) = Control::pair()?;
-    let hello = Hello::plain(Role::Guardian);
-    control.send(Kind::Hello, &hello.encode(), &[], Wait::No)?;
+    let hello = Hello::plain(Role::Guardian).encode();
+    let app = pidfd::own().map_err(std::io::Error::from)?;
+    control.send(Kind::Hello, &hello, &[app.as_fd()], Wait::No)?;
     let process = Plan::new(helper)
         .arg("--legwork-guardian")
         .group(Group::Session)

@@ -13,6 +13,7 @@ use super::guarded;
 use super::supervisor::{Parts, Sink, Supervisor};
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
+use crate::process::pidfd;
 use crate::spawn::{Group, Plan};
 use crate::wire::attach;
 use crate::wire::control::{Control, Wait};
@@ -70,9 +71,12 @@ pub(super) fn start<J: Listed>(
         build: J::table().build_id(),
         name: J::NAME.to_owned(),
     };
+    let app = pidfd::own()
+        .map_err(|error| system("no pidfd of this app could be opened", error.into()))?;
     let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+    let brought = [memory.as_fd(), app.as_fd()];
     control
-        .send(Kind::Hello, &hello.encode(), &[memory.as_fd()], Wait::No)
+        .send(Kind::Hello, &hello.encode(), &brought, Wait::No)
         .and_then(|()| control.send(Kind::Input, &input, &borrowed, Wait::No))
         .map_err(|error| system("the job could not be put on its way", error))?;
 

@@ -30,7 +30,7 @@ pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
-mod pidfd;
+pub(crate) mod pidfd;
 mod signal;
 
 pub use exit::{Exit, ExitStatus, Usage, WaitError};

@@ -10,7 +10,7 @@
 
 use std::{
     mem::MaybeUninit,
-    os::fd::{AsRawFd, BorrowedFd},
+    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
     ptr,
     time::Duration,
 };
@@ -103,16 +103,25 @@ fn read(usage: &libc::rusage) -> Usage {
     }
 }
 
+/// A pidfd of this process: for a child that is to know when it has died. No number is taken for it in between, as
+/// the process that asks is there.
+pub(crate) fn own() -> Result<OwnedFd, Errno> {
+    rustix::process::pidfd_open(
+        rustix::process::getpid(),
+        rustix::process::PidfdFlags::empty(),
+    )
+}
+
 /// Whom a signal is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum To {
+pub(crate) enum To {
     Process,
     /// The group that the process leads or led. `EINVAL` before Linux 6.9.
     Group,
 }
 
 /// `pidfd_send_signal(pidfd, signal, NULL, flags)`; see pidfd_send_signal(2).
-pub(super) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), Errno> {
+pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), Errno> {
     let flags = match to {
         To::Process => 0,
         To::Group => PIDFD_SIGNAL_PROCESS_GROUP,

@@ -85,12 +85,12 @@ impl Jobs {
         // /proc/self/exe is called `exe` until it is renamed.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"legwork-worker".as_ptr()) };
         let mut scratch = Scratch::new();
-        let (hello, memory) = match control.recv(&mut scratch, Wait::Yes) {
+        let (hello, brought) = match control.recv(&mut scratch, Wait::Yes) {
             Ok(Received::Packet(packet)) if packet.kind == Kind::Hello as u8 => {
                 let Some(hello) = Hello::decode(&packet.payload) else {
                     leave(1)
                 };
-                (hello, packet.descriptors.claim().pop())
+                (hello, packet.descriptors.claim())
             }
             _ => leave(1),
         };
@@ -98,7 +98,7 @@ impl Jobs {
             refuse(&control, &Refusal::Protocol(PROTOCOL));
         }
         if hello.role == Role::Guardian as u8 {
-            guardian::run(control, scratch);
+            guardian::run(control, scratch, brought);
         }
         if hello.role == Role::Exec as u8 {
             exec::run(control, scratch);
@@ -111,20 +111,21 @@ impl Jobs {
             refuse(&control, &Refusal::UnknownJob)
         };
         let setup = (|| {
-            let memory = memory.ok_or("the shared page is missing")?;
+            let [memory, app] = <[OwnedFd; 2]>::try_from(brought)
+                .map_err(|_| "the shared page or the app's pidfd is missing")?;
             let page = Page::map(memory)?;
             let wake = rustix::event::eventfd(
                 0,
                 rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
             )?;
-            Ok::<_, Box<dyn Error>>((page, wake))
+            Ok::<_, Box<dyn Error>>((page, wake, app))
         })();
-        let (page, wake) = match setup {
+        let (page, wake, app) = match setup {
             Ok(setup) => setup,
             Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
         };
         let link = Link::establish(control, page, wake, hello.capacity);
-        if let Err(error) = watch::start(link) {
+        if let Err(error) = watch::start(link, app) {
             refuse(&link.control, &Refusal::Setup(error.to_string()));
         }
         if hello.wait_for_debugger {

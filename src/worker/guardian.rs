@@ -5,22 +5,34 @@
 //! every child and one of the app. When the app is gone it sends SIGKILL to every child's group,
 //! and ends. A pidfd needs no care for reused numbers: it means the same process for ever.
 //!
+//! The app may die before this code runs for the first time. Nothing is lost by that: the app's
+//! pidfd came with its hello, and whom to watch over waits in the socket, whoever else holds the
+//! app's end of it.
+//!
 //! It is the worker program in another role, in a session of its own, so that Ctrl+C in the app's
 //! terminal does not reach it. It sleeps in one `epoll_wait`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use rustix::event::epoll;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process_group, setrlimit};
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
 
 use super::boot::leave;
-use super::watch::app_pidfd;
+use crate::process::Signal;
+use crate::process::pidfd::{To, send};
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::Kind;
 
 const SOCKET: u64 = u64::MAX;
 const APP: u64 = u64::MAX - 1;
+
+/// How long the group of a child that has ended is remembered. A child may die *of* the app's
+/// death, by a pipe that nobody reads any more: the app's descriptors are closed before it is
+/// gone, and that may take a while.
+const AFTERMATH: Duration = Duration::from_millis(500);
 
 /// Whoever is watched over.
 struct Ward {
@@ -29,8 +41,9 @@ struct Ward {
     group: Option<Pid>,
 }
 
-/// Watches until the app is gone or has no use for it any more.
-pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
+/// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
+/// of the app.
+pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
     // One descriptor per child of the app: as many as the system lets us have.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(
@@ -40,7 +53,7 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
             maximum: limit.maximum,
         },
     );
-    let Ok(Some(app)) = app_pidfd(&control) else {
+    let Ok([app]) = <[OwnedFd; 1]>::try_from(brought) else {
         leave(1)
     };
     let Ok(epoll) = epoll::create(epoll::CreateFlags::CLOEXEC) else {
@@ -61,12 +74,16 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
         leave(1);
     }
     let mut wards: HashMap<u64, Ward> = HashMap::new();
+    let mut ended: VecDeque<(Instant, Ward)> = VecDeque::new();
     let mut events = Vec::with_capacity(64);
     let mut connected = true;
     loop {
         events.clear();
-        let _ = epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None);
-        // A child that ended together with the app may have left its group behind.
+        let forget = ended.front().map(|(at, _)| *at + AFTERMATH);
+        let time = forget.map(|at| at.saturating_duration_since(Instant::now()));
+        let time = time.and_then(|time| Timespec::try_from(time).ok());
+        let room = rustix::buffer::spare_capacity(&mut events);
+        let _ = epoll::wait(&epoll, room, time.as_ref());
         let app_gone = events.iter().any(|event| event.data.u64() == APP);
         for event in &events {
             match event.data.u64() {
@@ -82,17 +99,29 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
                         let _ = epoll::delete(&epoll, &control);
                     }
                 }
-                // A child has ended: nothing to guard.
-                key => drop(wards.remove(&key)),
+                // A child has ended, and may have left its group behind.
+                key => {
+                    if let Some(ward) = wards.remove(&key) {
+                        let _ = epoll::delete(&epoll, &ward.pidfd);
+                        ended.push_back((Instant::now(), ward));
+                    }
+                }
             }
         }
         if app_gone {
             // What it had sent before it died is still in the socket.
             take_wards(&control, &mut scratch, |pidfd, group| {
-                wards.insert(pidfd.as_raw_fd() as u64, Ward { pidfd, group });
+                kill(&Ward { pidfd, group });
             });
             wards.values().for_each(kill);
+            ended.iter().for_each(|(_, ward)| kill(ward));
             leave(0);
+        }
+        while ended
+            .front()
+            .is_some_and(|(at, _)| at.elapsed() >= AFTERMATH)
+        {
+            ended.pop_front();
         }
     }
 }
@@ -121,9 +150,13 @@ fn take_wards(
 }
 
 fn kill(ward: &Ward) {
-    // The group first, by its number: as long as somebody is in it, the number is its own.
-    if let Some(group) = ward.group {
-        let _ = kill_process_group(group, Signal::KILL);
+    let pidfd = ward.pidfd.as_fd();
+    // The group first. Where the kernel cannot do it by pidfd, by its number: as long as somebody
+    // is in it, the number is its own.
+    if let Some(group) = ward.group
+        && send(pidfd, Signal::KILL, To::Group) == Err(Errno::INVAL)
+    {
+        let _ = kill_process_group(group, rustix::process::Signal::KILL);
     }
-    let _ = rustix::process::pidfd_send_signal(&ward.pidfd, Signal::KILL);
+    let _ = send(pidfd, Signal::KILL, To::Process);
 }

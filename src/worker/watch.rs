@@ -2,8 +2,8 @@
 //!
 //! It notices the death of the app in two ways. End-of-file on the control socket is the usual
 //! one, and comes as well when the app lets go of the job; but any process that the app's other
-//! libraries have forked holds the app's end open. A pidfd of the app tells the truth whoever
-//! holds what. Either ends this process and its group with SIGKILL: the job's own children must
+//! libraries have forked holds the app's end open. A pidfd of the app, which came with its hello,
+//! tells the truth whoever holds what. Either ends this process and its group with SIGKILL: the job's own children must
 //! not outlive it, and nothing that the job may be doing can delay it. (A worker that was stopped
 //! cannot run this code; the [guardian](super::guardian) kills that one.)
 
@@ -12,70 +12,46 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Acquire;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{PidfdFlags, getpgrp, getpid, getppid, pidfd_open};
+use rustix::process::{getpgrp, getpid};
 
 use super::crash;
 use super::link::Link;
-use crate::wire::control::{Control, Wait};
+use crate::wire::control::Wait;
 
 /// Enough for naming the frames of a crash; only what is touched is ever taken.
 const STACK: usize = 1024 * 1024;
 
 /// Starts the watcher.
-pub(super) fn start(link: &'static Link) -> io::Result<()> {
-    let app = app_pidfd(&link.control)?;
+pub(super) fn start(link: &'static Link, app: OwnedFd) -> io::Result<()> {
     std::thread::Builder::new()
         .name("legwork-watch".to_owned())
         .stack_size(STACK)
         .spawn(move || {
             // The program's signals are for the job's threads.
             let _ = nix::sys::signal::SigSet::all().thread_block();
-            watch(link, app.as_ref())
+            watch(link, &app)
         })?;
     Ok(())
 }
 
-/// A pidfd of the app: of the process that made the control socket. That it is our parent,
-/// before and after opening it, says that the number was not given to another in between.
-/// `None` when another process (a debugger) stands between us and the app.
-pub(super) fn app_pidfd(control: &Control) -> io::Result<Option<OwnedFd>> {
-    let app = rustix::net::sockopt::socket_peercred(control)?.pid;
-    if getppid() != Some(app) {
-        return if !control.has_hung_up() {
-            Ok(None)
-        } else {
-            die()
-        };
-    }
-    let pidfd = pidfd_open(app, PidfdFlags::empty())?;
-    if getppid() != Some(app) {
-        die();
-    }
-    Ok(Some(pidfd))
-}
-
-fn watch(link: &'static Link, app: Option<&OwnedFd>) -> ! {
+fn watch(link: &'static Link, app: &OwnedFd) -> ! {
     let mut wait = None;
     loop {
         let mut interest = PollFlags::RDHUP;
         if link.logs_blocked.load(Acquire) {
             interest |= PollFlags::OUT;
         }
-        let mut fds = vec![
+        let mut fds = [
             PollFd::new(&link.control, interest),
             PollFd::new(&link.wake, PollFlags::IN),
+            PollFd::new(app, PollFlags::IN),
         ];
-        if let Some(app) = app {
-            fds.push(PollFd::new(app, PollFlags::IN));
-        }
         let timeout = wait.and_then(|wait| Timespec::try_from(wait).ok());
         if poll(&mut fds, timeout.as_ref()).is_err() {
             continue;
         }
         let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
-        if fds[0].revents().intersects(gone)
-            || fds.get(2).is_some_and(|app| !app.revents().is_empty())
-        {
+        if fds[0].revents().intersects(gone) || !fds[2].revents().is_empty() {
             die();
         }
         if !fds[1].revents().is_empty() {
