@@ -86,6 +86,8 @@ pub enum Misbehave {
     Grandchild,
     /// Prints a line and then exits.
     Print(String, i32),
+    /// Starts a child in its own group, says its number, and sleeps, and never asks whether it should stop.
+    Family,
 }
 
 impl Job for Misbehave {
@@ -113,9 +115,7 @@ impl Job for Misbehave {
             Misbehave::Raise(signal) => raise(signal),
             Misbehave::Hang => {
                 cx.send("hanging".to_owned())?;
-                loop {
-                    std::thread::sleep(Duration::from_secs(1));
-                }
+                hang();
             }
             Misbehave::HangPolitely => {
                 cx.send("hanging".to_owned())?;
@@ -141,6 +141,11 @@ impl Job for Misbehave {
                 std::io::stdout().flush()?;
                 exit_at_once(code);
             }
+            Misbehave::Family => {
+                let child = std::process::Command::new("sleep").arg("1000").spawn()?;
+                cx.send(child.id().to_string())?;
+                hang();
+            }
         }
         Ok("well".to_owned())
     }
@@ -158,6 +163,12 @@ impl std::fmt::Display for Context {
 impl std::error::Error for Context {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.1)
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod bus;
 pub mod context;
+pub mod death;
 pub mod hostile;
 pub mod jobs;
 pub mod programs;

@@ -1,0 +1,298 @@
+//! C8: when the app dies, by whatever cause, its workers, its programs and their process groups die with it.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use legwork::process::{Process, Signal};
+use legwork::spawn::{Plan, Program, Standard};
+use legwork_tests::context::state;
+use legwork_tests::{program, until};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal as Kernels, pidfd_open, pidfd_send_signal};
+
+/// Far more than the 100 ms of the design, as the machine may be busy.
+const BOUND: Duration = Duration::from_secs(5);
+/// How long somebody lives on who is meant to.
+const WHILE: Duration = Duration::from_millis(500);
+
+/// All that an app can have started.
+const ALL: [&str; 6] = [
+    "lean job",
+    "own job",
+    "program",
+    "limited program",
+    "detached program",
+    "plan",
+];
+
+/// A child of the app's, or a child of one.
+struct Life {
+    pid: u32,
+    /// `None` if it was gone before it could be looked at.
+    pidfd: Option<OwnedFd>,
+}
+
+impl Life {
+    fn of(pid: u32) -> Life {
+        let number = Pid::from_raw(pid.cast_signed()).expect("a process id");
+        let pidfd = match pidfd_open(number, PidfdFlags::empty()) {
+            Ok(pidfd) => Some(pidfd),
+            Err(Errno::SRCH) => None,
+            Err(errno) => panic!("{pid}: {errno}"),
+        };
+        Life { pid, pidfd }
+    }
+
+    fn send(&self, signal: Kernels) {
+        if let Some(pidfd) = &self.pidfd {
+            let _ = pidfd_send_signal(pidfd, signal);
+        }
+    }
+
+    fn stop(&self) {
+        self.send(Kernels::STOP);
+        until("it is stopped", || state(self.pid) == Some('T'));
+    }
+
+    fn is_gone_within(&self, time: Duration) -> bool {
+        let Some(pidfd) = &self.pidfd else {
+            return true;
+        };
+        let time = Timespec::try_from(time).unwrap();
+        poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&time)).unwrap() > 0
+    }
+}
+
+fn command_line(pid: u32) -> String {
+    let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}
+
+impl Drop for Life {
+    /// A test that fails leaves nothing behind either.
+    fn drop(&mut self) {
+        self.send(Kernels::KILL);
+    }
+}
+
+struct App {
+    process: Process,
+    told: PipeWriter,
+    says: BufReader<PipeReader>,
+    lives: Vec<Life>,
+}
+
+impl App {
+    fn start() -> App {
+        App::of("app_that_dies")
+    }
+
+    fn of(name: &str) -> App {
+        let (input, told) = std::io::pipe().unwrap();
+        let (says, output) = std::io::pipe().unwrap();
+        let process = Plan::new(Program::path(program(name)))
+            .env("RUST_BACKTRACE", "0")
+            .stdin(input)
+            .stdout(output)
+            .inherit(Standard::Error)
+            .spawn()
+            .unwrap();
+        App {
+            process,
+            told,
+            says: BufReader::new(says),
+            lives: Vec::new(),
+        }
+    }
+
+    fn tell(&mut self, what: &str) {
+        writeln!(self.told, "{what}").unwrap();
+    }
+
+    fn answer(&mut self) -> Vec<Life> {
+        let mut line = String::new();
+        self.says.read_line(&mut line).unwrap();
+        assert!(line.ends_with('\n'), "the app has said {line:?}");
+        let pids = line.split_whitespace().map(|pid| pid.parse().unwrap());
+        pids.map(Life::of).collect()
+    }
+
+    /// Has it start something, and remembers who is to die with it.
+    fn starts(&mut self, what: &str) -> &mut Self {
+        self.tell(what);
+        let lives = self.answer();
+        for life in &lives {
+            assert!(state(life.pid).is_some(), "{what} has not lived");
+        }
+        self.lives.extend(lives);
+        self
+    }
+
+    fn starts_all(&mut self) -> &mut Self {
+        for what in ALL {
+            self.starts(what);
+        }
+        self
+    }
+
+    /// Has it start something that may live on.
+    fn starts_aside(&mut self, what: &str) -> Life {
+        self.tell(what);
+        self.answer().remove(0)
+    }
+
+    fn stop_all(&mut self) -> &mut Self {
+        self.lives.iter().for_each(Life::stop);
+        self
+    }
+
+    /// Has it die, and returns how long it took until nobody was left.
+    fn dies(&mut self, how: &str) -> Duration {
+        let start = Instant::now();
+        match how {
+            "kill" => self.process.signal(Signal::KILL).unwrap(),
+            how => self.tell(how),
+        }
+        let time = self.leaves_nobody(how, start);
+        self.process.wait().unwrap();
+        time
+    }
+
+    #[track_caller]
+    fn leaves_nobody(&self, how: &str, start: Instant) -> Duration {
+        let left: Vec<_> = (self.lives.iter())
+            .filter(|life| !life.is_gone_within(BOUND.saturating_sub(start.elapsed())))
+            .map(|life| command_line(life.pid))
+            .collect();
+        assert!(left.is_empty(), "{how}: after {BOUND:?} still {left:?}");
+        start.elapsed()
+    }
+
+    /// The guardian: a child of the app's that says so.
+    fn guardian(&self) -> Option<Life> {
+        let pid = self.process.pid();
+        let children = File::open(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+        let children = std::io::read_to_string(children).unwrap();
+        let mut pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        pids.find(|pid| command_line(*pid).contains("--legwork-guardian"))
+            .map(Life::of)
+    }
+}
+
+fn print(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    println!(
+        "C8: {what}: nobody was left after {:.1} ms (median of {} deaths), {:.1} ms at most",
+        times[times.len() / 2].as_secs_f64() * 1e3,
+        times.len(),
+        times[times.len() - 1].as_secs_f64() * 1e3
+    );
+}
+
+#[test]
+fn whatever_the_app_dies_of_nobody_is_left() {
+    for how in ["kill", "exit", "abort", "panic", "fault"] {
+        let times = (0..5).map(|_| App::start().starts_all().dies(how));
+        print(how, times.collect());
+    }
+}
+
+#[test]
+fn nobody_is_left_that_was_stopped() {
+    for how in ["kill", "abort"] {
+        let times = (0..5).map(|_| App::start().starts_all().stop_all().dies(how));
+        print(&format!("{how}, all of them stopped"), times.collect());
+    }
+}
+
+#[test]
+fn nobody_is_left_though_a_copy_of_the_app_holds_all_that_it_had() {
+    for stopped in [false, true] {
+        let times = (0..5).map(|_| {
+            let mut app = App::start();
+            let reader = app.starts_aside("reader");
+            app.starts_all();
+            if stopped {
+                app.stop_all();
+            }
+            let copy = app.starts_aside("copy");
+            let time = app.dies("kill");
+            // The control: the copy is there, and who waits for an end-of-file does not see one.
+            assert!(!copy.is_gone_within(Duration::ZERO));
+            assert!(!reader.is_gone_within(Duration::ZERO));
+            time
+        });
+        let stopped = if stopped { ", all of them stopped" } else { "" };
+        print(&format!("kill, copied{stopped}"), times.collect());
+    }
+}
+
+#[test]
+fn nobody_is_left_whichever_thread_has_started_it() {
+    let times = (0..5).map(|_| {
+        let mut app = App::start();
+        // It starts the guardian, too.
+        app.starts("plan of a thread that ends").starts("threads");
+        app.stop_all().dies("kill")
+    });
+    print("kill, started by threads", times.collect());
+}
+
+#[test]
+fn nobody_is_left_by_an_app_that_dies_before_its_guardian_has_begun() {
+    for what in ["start and die", "start, be copied and die"] {
+        let times = (0..20).map(|_| {
+            let mut app = App::start();
+            app.tell(what);
+            app.lives = app.answer();
+            let start = Instant::now();
+            // The copy comes last, and lives on.
+            let _copy = (app.lives.len() > 2).then(|| app.lives.pop());
+            app.leaves_nobody(what, start)
+        });
+        print(what, times.collect());
+    }
+}
+
+#[test]
+fn nobody_is_left_of_a_group_whose_leader_has_died_of_the_apps_death() {
+    let times = (0..20).map(|_| {
+        let mut app = App::start();
+        app.starts("writer").starts("writer").dies("kill")
+    });
+    print("kill, of programs that write to it", times.collect());
+}
+
+#[test]
+fn a_guardian_that_was_killed_is_followed_by_one_that_knows_all_children() {
+    let mut app = App::start();
+    app.starts("program").starts("lean job");
+    let guardian = app.guardian().expect("there is one");
+    guardian.send(Kernels::KILL);
+    assert!(guardian.is_gone_within(BOUND));
+    app.starts("lean job");
+    let next = app.guardian().expect("there is another");
+    assert_ne!(next.pid, guardian.pid);
+    app.stop_all().dies("kill");
+    assert!(next.is_gone_within(BOUND), "it has nothing left to do");
+}
+
+#[test]
+fn control_a_program_that_nobody_watches_over_outlives_the_app() {
+    let mut app = App::of("app_without_guardian");
+    app.starts("program").starts("reader");
+    assert!(app.guardian().is_none());
+    app.process.signal(Signal::KILL).unwrap();
+    app.process.wait().unwrap();
+    let [program, child, reader] = &app.lives[..] else {
+        panic!("three have been started");
+    };
+    assert!(reader.is_gone_within(BOUND), "the end-of-file is seen");
+    assert!(
+        !program.is_gone_within(WHILE) && !child.is_gone_within(WHILE),
+        "the control no longer fails: the program has gone with its app"
+    );
+}

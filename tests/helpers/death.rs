@@ -1,0 +1,185 @@
+//! An app that starts what it is told, answers with the process ids, and dies as it is told.
+//!
+//! Every child is a family: it has a child of its own in its process group. Told on standard input, a line each;
+//! answered on standard output, a line of process ids each.
+
+use std::any::Any;
+use std::io::{BufRead, BufReader, Write};
+use std::sync::mpsc::channel;
+
+use legwork::glib::MainContext;
+use legwork::prelude::*;
+use legwork::spawn::{Plan, Program};
+use legwork::{Command, Limit, Stdio, Worker, gio, guard};
+
+use crate::context::run;
+use crate::jobs::Misbehave;
+use crate::{program, raw};
+
+/// A program that leads a family.
+const FAMILY: &str = "sleep 1000 & echo $!; wait";
+/// One that dies as soon as nobody reads what it writes.
+const WRITER: &str = "sleep 1000 & echo $!; exec yes";
+
+/// What the app holds on to: children, and threads' words.
+type Held = Vec<Box<dyn Any>>;
+
+/// The app.
+pub fn app() {
+    run(async || {
+        let mut held = Held::new();
+        while let Some(line) = next_line().await {
+            let pids = match &*line {
+                "lean job" => job(&lean(), &mut held).await,
+                "own job" => job(&Worker::current_exe(), &mut held).await,
+                "program" => family(shell(FAMILY), &mut held).await,
+                "limited program" => {
+                    let limited = shell(FAMILY).limit(Limit::Core, Some(0), None);
+                    family(limited, &mut held).await
+                }
+                "writer" => family(shell(WRITER), &mut held).await,
+                "detached program" => {
+                    let mut nothing = Held::new();
+                    let pids = family(shell(FAMILY), &mut nothing).await;
+                    nothing.into_iter().for_each(detach);
+                    pids
+                }
+                "reader" => reader(&mut held),
+                "plan" => planned(&mut held),
+                "plan of a thread that ends" => of_a_thread_that_ends(&mut held),
+                "threads" => of_threads(),
+                "copy" => vec![raw::leave_a_copy()],
+                "exit" => std::process::exit(3),
+                "abort" => std::process::abort(),
+                "panic" => panic!("as told"),
+                "fault" => {
+                    raw::end_by_signal(libc::SIGSEGV);
+                    break;
+                }
+                "start and die" => start_and_die(&mut held, false),
+                "start, be copied and die" => start_and_die(&mut held, true),
+                other => panic!("nobody can {other:?}"),
+            };
+            answer(&pids);
+        }
+    });
+}
+
+fn lean() -> Worker {
+    Worker::program(program("worker"))
+}
+
+async fn next_line() -> Option<String> {
+    let read = gio::spawn_blocking(|| std::io::stdin().lines().next());
+    read.await.expect("no panic")?.ok()
+}
+
+fn answer(pids: &[u32]) {
+    let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
+    let line = pids.join(" ") + "\n";
+    let _ = std::io::stdout().lock().write_all(line.as_bytes());
+}
+
+async fn job(worker: &Worker, held: &mut Held) -> Vec<u32> {
+    let mut job = Misbehave::Family.builder().worker(worker).spawn();
+    let child = job.message().await.expect("it says so");
+    let pids = vec![job.pid().expect("it runs"), number(&child)];
+    held.push(Box::new(job));
+    pids
+}
+
+fn shell(script: &str) -> Command {
+    Command::new("sh")
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+}
+
+async fn family(command: Command, held: &mut Held) -> Vec<u32> {
+    let mut program = command.spawn();
+    let mut lines = program.stdout().expect("piped").lines();
+    let child = lines.recv().await.expect("it says so").text;
+    let pids = vec![program.pid().expect("it runs"), number(&child)];
+    held.push(Box::new(lines));
+    held.push(Box::new(program));
+    pids
+}
+
+fn detach(handle: Box<dyn Any>) {
+    if let Ok(program) = handle.downcast::<legwork::CommandHandle>() {
+        program.detach();
+    }
+}
+
+/// A program that ends when its standard input does, and nobody who watches over it.
+fn reader(held: &mut Held) -> Vec<u32> {
+    let (theirs, ours) = std::io::pipe().unwrap();
+    let cat = Plan::new(Program::name("cat")).stdin(theirs);
+    let cat = cat.spawn().unwrap();
+    let pids = vec![cat.pid()];
+    held.push(Box::new((ours, cat)));
+    pids
+}
+
+/// A child of a plan, which the guardian is told of.
+fn planned(held: &mut Held) -> Vec<u32> {
+    let (said, theirs) = std::io::pipe().unwrap();
+    let plan = Plan::new(Program::name("sh")).args(["-c", FAMILY]);
+    let child = plan.stdout(theirs).spawn().unwrap();
+    guard::watch_over(&child, Program::Current).unwrap();
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    let pids = vec![child.pid(), number(line.trim())];
+    held.push(Box::new(child));
+    pids
+}
+
+/// The first child, and the guardian with it, by a thread that is gone when this returns.
+fn of_a_thread_that_ends(held: &mut Held) -> Vec<u32> {
+    let thread = std::thread::spawn(|| {
+        let mut held = Vec::new();
+        let pids = planned(&mut held);
+        let child: Box<legwork::process::Process> = held.remove(0).downcast().unwrap();
+        (pids, child)
+    });
+    let (pids, child) = thread.join().unwrap();
+    held.push(child);
+    pids
+}
+
+/// Children of several threads at once, which run their own main contexts.
+fn of_threads() -> Vec<u32> {
+    let (tell, told) = channel();
+    for _ in 0..4 {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            run(async || {
+                let mut held = Held::new();
+                let mut pids = job(&lean(), &mut held).await;
+                pids.extend(family(shell(FAMILY), &mut held).await);
+                tell.send(pids).unwrap();
+                std::future::pending::<()>().await;
+            });
+        });
+    }
+    drop(tell);
+    told.into_iter().take(4).flatten().collect()
+}
+
+/// Dies before its main loop runs again, and before its guardian has had the time to start.
+fn start_and_die(held: &mut Held, copied: bool) -> ! {
+    assert!(MainContext::thread_default().is_some());
+    let program = Command::new("sleep").arg("1000").spawn();
+    let job = Misbehave::Hang.builder().worker(&lean()).spawn();
+    let mut pids = vec![program.pid().unwrap(), job.pid().unwrap()];
+    held.push(Box::new((program, job)));
+    if copied {
+        pids.push(raw::leave_a_copy());
+    }
+    answer(&pids);
+    raw::kill(std::process::id());
+    unreachable!("killed");
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().expect("a process id")
+}
