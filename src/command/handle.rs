@@ -1,14 +1,15 @@
 //! What the app holds of a running program.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use gio::prelude::*;
 
 use super::builder::Command;
+use super::road::Road;
 use super::start::start;
 use super::streams::{Input, OutputStream};
 use super::supervisor::Supervisor;
@@ -85,6 +86,25 @@ pub struct CommandHandle {
     control: Control,
     outcome: Mailbox<Ended>,
     has: Has,
+    left: Rc<Left>,
+}
+
+/// What the supervisor leaves to a handle that outlives it.
+#[derive(Default)]
+struct Left {
+    exit: Cell<Option<Exit>>,
+    /// What was kept of the two outputs, if nobody had asked for it.
+    outputs: RefCell<[Option<Vec<u8>>; 2]>,
+}
+
+impl Left {
+    fn fill(&self, supervisor: &Supervisor) {
+        if let Poll::Ready(exit) = supervisor.poll_exit(Waker::noop()) {
+            self.exit.set(exit);
+        }
+        *self.outputs.borrow_mut() = [Lane::Output, Lane::Errors]
+            .map(|lane| supervisor.road(lane).as_mut().and_then(Road::take_kept));
+    }
 }
 
 /// What has not been taken yet.
@@ -130,8 +150,15 @@ impl CommandHandle {
             collect,
         );
         let mut has = Has::default();
+        let left = Rc::<Left>::default();
         let supervisor = match started {
             Ok(supervisor) => {
+                let (weak, theirs) = (Rc::downgrade(&supervisor), left.clone());
+                supervisor.at_end(Box::new(move || {
+                    if let Some(supervisor) = weak.upgrade() {
+                        theirs.fill(&supervisor);
+                    }
+                }));
                 has.stdin = supervisor.input_left(None).is_some();
                 has.stdout = !collect && !supervisor.is_at_end(Lane::Output);
                 has.stderr = !collect && !supervisor.is_at_end(Lane::Errors);
@@ -155,6 +182,7 @@ impl CommandHandle {
             },
             outcome,
             has,
+            left,
         };
         handle.follow(&handle.control.cancellable);
         for cancellable in &cancellables {
@@ -192,7 +220,7 @@ impl CommandHandle {
     }
 
     /// What it writes to standard output, when that is piped: the first time; then `None`. What it
-    /// wrote before this is asked for is kept, its newest 64 KiB.
+    /// wrote before this is asked for is kept, its newest 64 KiB, also when it has ended since.
     pub fn stdout(&mut self) -> Option<OutputStream> {
         let wanted = std::mem::take(&mut self.has.stdout);
         self.stream(wanted, Lane::Output)
@@ -205,7 +233,14 @@ impl CommandHandle {
     }
 
     fn stream(&self, wanted: bool, lane: Lane) -> Option<OutputStream> {
-        let supervisor = self.supervisor().filter(|_| wanted)?;
+        if !wanted {
+            return None;
+        }
+        let kept = self.left.outputs.borrow_mut()[usize::from(lane == Lane::Errors)].take();
+        if let Some(kept) = kept {
+            return Some(OutputStream::of_kept(kept));
+        }
+        let supervisor = self.supervisor()?;
         supervisor.road(lane).as_mut()?.read_from_now();
         Some(OutputStream::new(supervisor, lane))
     }
@@ -265,11 +300,37 @@ impl CommandHandle {
         self.signal(Signal::CONT)
     }
 
-    /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer.
-    /// `None` when that cannot be known, or it was never started.
+    /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer. It may
+    /// be asked again. `None` when that cannot be known, or it was never started.
     pub async fn exited(&self) -> Option<Exit> {
-        let supervisor = self.supervisor()?;
-        poll_fn(|cx| supervisor.poll_exit(cx.waker())).await
+        match self.supervisor() {
+            Some(supervisor) => poll_fn(|cx| supervisor.poll_exit(cx.waker())).await,
+            None => self.left.exit.get(),
+        }
+    }
+
+    /// How it exited, if the main context has heard of it by now; else `None`, as
+    /// [`exited`](Self::exited) without waiting.
+    pub fn try_exited(&self) -> Option<Exit> {
+        match self.supervisor() {
+            // While it has a number it runs.
+            Some(supervisor) if supervisor.pid().is_some() => None,
+            Some(supervisor) => match supervisor.poll_exit(Waker::noop()) {
+                Poll::Ready(exit) => exit,
+                Poll::Pending => None,
+            },
+            None => self.left.exit.get(),
+        }
+    }
+
+    /// Kills its group at once (it alone where it leads none): SIGKILL, which is then how it ended.
+    /// To stop it as the command says, and have *cancelled* as the outcome, [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal).
+    pub fn kill(&self) -> std::io::Result<()> {
+        self.signal(Signal::KILL)
     }
 }
 

@@ -187,6 +187,11 @@ impl Road {
         Some(std::mem::take(&mut self.bytes).into())
     }
 
+    /// What was kept, if nobody has asked for it.
+    pub(super) fn take_kept(&mut self) -> Option<Vec<u8>> {
+        (self.rule == Rule::Keep).then(|| std::mem::take(&mut self.bytes).into())
+    }
+
     pub(super) fn collected(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.collected)
     }

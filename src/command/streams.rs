@@ -21,19 +21,24 @@ use crate::main_loop::hub::Lane;
 /// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
-pub struct OutputStream {
-    pub(super) supervisor: Rc<Supervisor>,
-    pub(super) lane: Lane,
-    given_away: bool,
+pub struct OutputStream(Source);
+
+enum Source {
+    Program {
+        supervisor: Rc<Supervisor>,
+        lane: Lane,
+    },
+    /// The program has ended, and this is what was kept of it. `None` once it was read.
+    Kept(Option<Vec<u8>>),
 }
 
 impl OutputStream {
     pub(super) fn new(supervisor: Rc<Supervisor>, lane: Lane) -> Self {
-        OutputStream {
-            supervisor,
-            lane,
-            given_away: false,
-        }
+        OutputStream(Source::Program { supervisor, lane })
+    }
+
+    pub(super) fn of_kept(bytes: Vec<u8>) -> Self {
+        OutputStream(Source::Kept(Some(bytes).filter(|bytes| !bytes.is_empty())))
     }
 
     /// The next bytes, at least one; `None` at the end. The end is that of the pipe, or when the
@@ -43,8 +48,12 @@ impl OutputStream {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let (supervisor, lane) = match &mut self.0 {
+            Source::Program { supervisor, lane } => (supervisor, *lane),
+            Source::Kept(bytes) => return Poll::Ready(bytes.take()),
+        };
         let taken = {
-            let mut slot = self.supervisor.road(self.lane);
+            let mut slot = supervisor.road(lane);
             let Some(road) = slot.as_mut() else {
                 return Poll::Ready(None);
             };
@@ -60,7 +69,7 @@ impl OutputStream {
                 }
             }
         };
-        self.supervisor.resume_road(self.lane);
+        supervisor.resume_road(lane);
         Poll::Ready(Some(taken))
     }
 
@@ -76,29 +85,41 @@ impl OutputStream {
 
     /// The same as a GIO stream, which reads the pipe itself from now on. To be asked for before
     /// the program's output was read ahead, that is before the main loop runs again: `None` when
-    /// something was. The program's outcome does not wait for this pipe's end.
+    /// something was. The program's outcome does not wait for this pipe's end. When the program
+    /// had ended before [`stdout`](super::CommandHandle::stdout) was called, it is what was kept.
     pub fn into_gio(mut self) -> Option<gio::InputStream> {
-        let ahead = self.supervisor.road(self.lane).as_mut()?.has_bytes();
-        if ahead {
-            return None;
+        let from = std::mem::replace(&mut self.0, Source::Kept(None));
+        let (supervisor, lane) = match &from {
+            Source::Program { supervisor, lane } => (supervisor, *lane),
+            Source::Kept(bytes) => {
+                let bytes = glib::Bytes::from(bytes.as_deref().unwrap_or_default());
+                return Some(gio::MemoryInputStream::from_bytes(&bytes).upcast());
+            }
+        };
+        let ahead = supervisor.road(lane).as_mut()?.has_bytes();
+        let fd = (!ahead).then(|| supervisor.take_road_fd(lane)).flatten();
+        match fd {
+            Some(fd) => Some(gio_unix::InputStream::take_fd(fd).upcast()),
+            None => {
+                // Is dropped as a stream is: what comes is thrown away.
+                self.0 = from;
+                None
+            }
         }
-        let fd = self.supervisor.take_road_fd(self.lane)?;
-        self.given_away = true;
-        Some(gio_unix::InputStream::take_fd(fd).upcast())
     }
 }
 
 impl Drop for OutputStream {
     fn drop(&mut self) {
-        if self.given_away {
+        let Source::Program { supervisor, lane } = &self.0 else {
             return;
-        }
-        let left = self.supervisor.road(self.lane).as_mut().and_then(|road| {
+        };
+        let left = supervisor.road(*lane).as_mut().and_then(|road| {
             road.abandoned = true;
             road.take()
         });
         drop(left);
-        self.supervisor.resume_road(self.lane);
+        supervisor.resume_road(*lane);
     }
 }
 
