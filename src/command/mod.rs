@@ -21,6 +21,7 @@
 //! - [`start`]: from the builder to a running program.
 //! - [`supervisor`]: one program, from its birth to its one outcome.
 //! - [`road`]: what it writes, on its way to whoever reads.
+//! - [`quiet`]: writing to a program that may have stopped reading.
 //! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
 //! - [`progress`]: from its lines to a progress bar.
 //! - [`handle`]: what the app holds.
@@ -28,6 +29,7 @@
 mod builder;
 mod handle;
 pub mod progress;
+mod quiet;
 mod road;
 mod start;
 mod stdio;

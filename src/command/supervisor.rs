@@ -14,6 +14,7 @@ use rustix::io::Errno;
 
 use super::handle::Output;
 use super::progress::Step as ProgressStep;
+use super::quiet::write_quietly;
 use super::road::Road;
 use super::stop::{Act, Stop};
 use crate::job::error::{Error, ErrorKind};
@@ -435,7 +436,7 @@ impl Supervisor {
                 if rest.is_empty() {
                     break !input.last;
                 }
-                match rustix::io::write(&input.fd, rest) {
+                match write_quietly(&input.fd, rest) {
                     Ok(length) => input.written += length,
                     Err(Errno::INTR) => (),
                     Err(Errno::AGAIN) => break true,

@@ -1,0 +1,46 @@
+//! With SIGPIPE at its default, as in a program in C, talks to programs that do not listen; at last dies of SIGPIPE itself,
+//! to see that nothing was in its way.
+
+use std::io::ErrorKind;
+
+use legwork::Stdio;
+use legwork_tests::context::run;
+use legwork_tests::programs::{command, sh};
+use legwork_tests::raw::{Disposition, dispose};
+use legwork_tests::report::Report;
+
+fn main() {
+    dispose(libc::SIGPIPE, Disposition::Default);
+    let before = signals();
+    run(|| async {
+        let much = vec![b'x'; 1_000_000];
+        let deaf = command("true").stdin(Stdio::bytes(much.clone()));
+        deaf.output().await.unwrap();
+        let mut deaf = sh("exec <&-; echo deaf; exec sleep 60")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn();
+        let mut stdin = deaf.stdin().unwrap();
+        assert_eq!(
+            deaf.stdout().unwrap().chunk().await.unwrap(),
+            b"deaf\n",
+            "what it says when it has closed its input"
+        );
+        for _ in 0..3 {
+            let error = stdin.write(&much).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+        }
+    });
+    assert_eq!(signals(), before);
+    println!("alive");
+    // The control.
+    let (read, write) = std::io::pipe().unwrap();
+    drop(read);
+    let _ = std::io::Write::write(&mut &write, b"x");
+}
+
+/// What is blocked, ignored and caught.
+fn signals() -> [u64; 3] {
+    let report = Report::of_self().unwrap();
+    [report.blocked, report.ignored, report.caught]
+}
