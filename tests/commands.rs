@@ -415,12 +415,7 @@ fn what_the_helper_cannot_do_is_a_named_step() {
             .await
             .unwrap_err();
         assert!(error.is_start(), "{error:?}");
-        assert!(
-            error
-                .to_string()
-                .contains("executing the program: No such file"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("interpreter"), "{error}");
 
         // This test program is no worker.
         let error = Command::new("true").umask(0).output().await.unwrap_err();

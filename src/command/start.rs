@@ -165,7 +165,7 @@ pub(super) fn start(
         helper = Some(Helper {
             control,
             ready: false,
-            _target: target,
+            target,
         });
     }
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;

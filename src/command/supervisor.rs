@@ -22,7 +22,7 @@ use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
 use crate::process::{Exit, ExitStatus, Process, SharedProcess, Signal, WaitError};
-use crate::spawn::Target;
+use crate::spawn::{SpawnError, Target};
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::{ExecRefusal, Kind};
 
@@ -75,17 +75,25 @@ pub(super) struct Helper {
     pub(super) control: Control,
     /// It has done its part and is about to execute.
     pub(super) ready: bool,
-    /// Keeps open what it executes.
-    pub(super) _target: Target,
+    /// What it executes; kept open until then.
+    pub(super) target: Target,
 }
 
 /// How long an exec helper may take.
 const HELPER_WITHIN: Duration = Duration::from_secs(10);
 
+#[derive(Clone)]
+enum NotStarted {
+    /// The helper is not what it should be.
+    Helper(String),
+    /// A step has failed that the helper took.
+    Step(SpawnError),
+}
+
 #[derive(Default)]
 struct Life {
     /// Why the program was not executed.
-    not_started: Option<String>,
+    not_started: Option<NotStarted>,
     stop: Option<Stopping>,
     end: Option<Result<Exit, WaitError>>,
     exit_wakers: Vec<Waker>,
@@ -249,6 +257,8 @@ impl Supervisor {
 
     /// Hears what the helper says, until its socket's end tells that it has become the program.
     fn read_helper(&self) {
+        let nonsense =
+            || NotStarted::Helper("its helper said something that cannot be right".to_owned());
         let mut scratch = Scratch::new();
         loop {
             let fault = {
@@ -268,18 +278,18 @@ impl Supervisor {
                             None
                         }
                         Some(Kind::Refused) => {
-                            Some(match postcard::from_bytes::<ExecRefusal>(&packet.payload) {
-                                Ok(refusal) => format!(
-                                    "{}: {}",
-                                    refusal.step,
-                                    std::io::Error::from_raw_os_error(refusal.errno)
-                                ),
-                                Err(_) => "its helper gave up".to_owned(),
+                            let refusal: Result<ExecRefusal, _> =
+                                postcard::from_bytes(&packet.payload);
+                            Some(match refusal {
+                                Ok(ExecRefusal { step, errno }) => {
+                                    NotStarted::Step(helper.target.explain(&step, errno))
+                                }
+                                Err(_) => NotStarted::Helper("its helper gave up".to_owned()),
                             })
                         }
-                        _ => Some("its helper said something that cannot be right".to_owned()),
+                        _ => Some(nonsense()),
                     },
-                    Err(_) => Some("its helper said something that cannot be right".to_owned()),
+                    Err(_) => Some(nonsense()),
                 }
             };
             if let Some(fault) = fault {
@@ -292,15 +302,25 @@ impl Supervisor {
         let Some(helper) = helper else { return };
         self.hub.unwatch(helper.control.as_fd());
         self.due.borrow_mut().helper = None;
-        let started = {
+        let (started, failed) = {
             let mut life = self.life.borrow_mut();
             if !helper.ready {
-                life.not_started
-                    .get_or_insert_with(|| "its helper ended before it was executed".to_owned());
+                life.not_started.get_or_insert_with(|| {
+                    NotStarted::Helper(
+                        "its helper let go before the program was executed. Does the helper's \
+                         main begin with run_if_worker() or run_worker()?"
+                            .to_owned(),
+                    )
+                });
             }
-            life.not_started.is_none() && life.stop.is_none()
+            let failed = life.not_started.is_some();
+            (!failed && life.stop.is_none(), failed)
         };
         self.set_alarm();
+        if failed {
+            // What lives on is not the program.
+            self.force();
+        }
         if started {
             self.status.set_state(State::Running);
         }
@@ -701,16 +721,16 @@ impl Supervisor {
         };
         let label = &self.rules.label;
         let new = |kind, text: &str| Error::new(kind, label, text);
-        let mut error = match (&life.stop, life.end) {
+        let mut error = match (&life.stop, &life.not_started, life.end) {
             _ if life.context_gone => new(
                 ErrorKind::Cancelled,
                 "its main context went away, and it was stopped",
             ),
-            (None, _) if life.not_started.is_some() => {
-                let why = life.not_started.as_deref().unwrap_or_default();
+            (None, Some(NotStarted::Step(why)), _) => Error::start(label, why.clone()),
+            (None, Some(NotStarted::Helper(why)), _) => {
                 new(ErrorKind::Start, &format!("it could not be started: {why}"))
             }
-            (Some(stop), _) => match stop.reason {
+            (Some(stop), _, _) => match stop.reason {
                 Reason::Asked => new(ErrorKind::Cancelled, "stopped on request"),
                 Reason::Deadline(after) => new(
                     ErrorKind::Timeout,
@@ -721,10 +741,10 @@ impl Supervisor {
                     &format!("it wrote nothing for {after:?}, and was stopped"),
                 ),
             },
-            (None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
+            (None, None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
                 return Ok(self.output(exit, &life, collected, truncated));
             }
-            (None, Some(Ok(exit))) => {
+            (None, None, Some(Ok(exit))) => {
                 let said = last_line(&tail);
                 let (kind, how) = match exit.status {
                     ExitStatus::Code(code) => {
@@ -739,10 +759,10 @@ impl Supervisor {
                     None => new(kind, &how),
                 }
             }
-            (None, Some(Err(error))) => {
+            (None, None, Some(Err(error))) => {
                 new(ErrorKind::Exit, "it ended, and how cannot be known").because(error)
             }
-            (None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
+            (None, None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
         };
         let inner = error.inner_mut();
         inner.ran = life.not_started.is_none();
@@ -811,8 +831,9 @@ impl Entry for Supervisor {
         };
         if helper {
             self.due.borrow_mut().helper = None;
-            self.life.borrow_mut().not_started =
-                Some(format!("its helper did not do so within {HELPER_WITHIN:?}"));
+            self.life.borrow_mut().not_started = Some(NotStarted::Helper(format!(
+                "its helper did not do so within {HELPER_WITHIN:?}"
+            )));
             self.force();
         }
         if deadline && let Some(after) = self.rules.deadline {

@@ -4,7 +4,7 @@
 //! this number. If it finds the fault, the error names it; if not, it lists them all.
 
 use std::{
-    ffi::{CStr, OsStr},
+    ffi::{CStr, CString, OsStr},
     fs,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
@@ -22,6 +22,27 @@ use super::{
 /// The longest single string that execve(2) takes, with its NUL: 32 pages.
 const PAGES_PER_STRING: usize = 32;
 
+/// What was to be executed.
+struct Tried<'a> {
+    file: &'a Path,
+    arguments: &'a [CString],
+    /// What the child had to do before, unless it is known to have done it.
+    before: Option<&'a Checked>,
+}
+
+/// A program that a helper could not execute.
+pub(super) fn explain_execution(errno: i32, file: &Path, arguments: &[CString]) -> SpawnError {
+    let before = None;
+    in_the_child(
+        errno,
+        &Tried {
+            file,
+            arguments,
+            before,
+        },
+    )
+}
+
 pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
     match fault {
         Fault::Setter { call, errno } => SpawnError::failed(
@@ -30,7 +51,14 @@ pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
             format!("{call} failed: {}", describe(errno)),
         ),
         Fault::Pidfd { errno } => no_pidfd(errno, true),
-        Fault::Spawn { errno } => in_the_child(errno, plan),
+        Fault::Spawn { errno } => {
+            let tried = Tried {
+                file: &plan.program.file,
+                arguments: &plan.arguments,
+                before: Some(plan),
+            };
+            in_the_child(errno, &tried)
+        }
     }
 }
 
@@ -51,10 +79,10 @@ pub(super) fn no_pidfd(errno: i32, lost: bool) -> SpawnError {
     )
 }
 
-fn in_the_child(errno: i32, plan: &Checked) -> SpawnError {
-    let file = &plan.program.file;
+fn in_the_child(errno: i32, tried: &Tried<'_>) -> SpawnError {
+    let file = tried.file;
     match errno {
-        libc::E2BIG => too_big(plan),
+        libc::E2BIG => too_big(tried),
         libc::EAGAIN => SpawnError::failed(
             Step::Process,
             errno,
@@ -72,7 +100,16 @@ fn in_the_child(errno: i32, plan: &Checked) -> SpawnError {
             format!("the program {file:?} has no format that this machine can execute"),
         )
         .at(file),
-        libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => file_fault(errno, plan),
+        libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => file_fault(errno, tried),
+        other if tried.before.is_none() => SpawnError::failed(
+            Step::Execute,
+            errno,
+            format!(
+                "the program {file:?} could not be executed: {}",
+                describe(other)
+            ),
+        )
+        .at(file),
         libc::ENOMEM => SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(vec![
             candidate(Step::Process, None),
             candidate(Step::Execute, Some(file)),
@@ -105,10 +142,15 @@ fn candidate(step: Step, path: Option<&Path>) -> Candidate {
     }
 }
 
-fn too_big(plan: &Checked) -> SpawnError {
+fn too_big(tried: &Tried<'_>) -> SpawnError {
     let longest = PAGES_PER_STRING * rustix::param::page_size();
     let too_long = |string: &CStr| string.to_bytes_with_nul().len() > longest;
-    if let Some((index, argument)) = plan.arguments.iter().enumerate().find(|(_, s)| too_long(s)) {
+    if let Some((index, argument)) = tried
+        .arguments
+        .iter()
+        .enumerate()
+        .find(|(_, s)| too_long(s))
+    {
         let length = argument.as_bytes().len();
         return SpawnError::failed(
             Step::Arguments,
@@ -119,7 +161,11 @@ fn too_big(plan: &Checked) -> SpawnError {
             ),
         );
     }
-    if let Some(variable) = plan.environment.iter().find(|string| too_long(string)) {
+    let environment = || {
+        let strings = tried.before.map(|plan| plan.environment.iter());
+        strings.into_iter().flatten()
+    };
+    if let Some(variable) = environment().find(|string| too_long(string)) {
         let bytes = variable.to_bytes();
         let name = bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes);
         return SpawnError::failed(
@@ -135,7 +181,21 @@ fn too_big(plan: &Checked) -> SpawnError {
     }
     // The kernel counts a pointer for each string, too.
     let size = |string: &CStr| string.to_bytes_with_nul().len() + size_of::<usize>();
-    let arguments: usize = plan.arguments.iter().map(|argument| size(argument)).sum();
+    let arguments: usize = (tried.arguments.iter())
+        .map(|argument| size(argument))
+        .sum();
+    let Some(plan) = tried.before else {
+        // The same environment was not too much for the helper.
+        return SpawnError::failed(
+            Step::Arguments,
+            libc::E2BIG,
+            format!(
+                "{} arguments of {arguments} bytes are, with the environment, more than the system takes (a \
+                 quarter of RLIMIT_STACK)",
+                tried.arguments.len(),
+            ),
+        );
+    };
     let environment: usize = plan.environment.iter().map(size).sum();
     let step = if arguments >= environment {
         Step::Arguments
@@ -155,8 +215,8 @@ fn too_big(plan: &Checked) -> SpawnError {
 }
 
 /// A file was missing or forbidden: which one?
-fn file_fault(errno: i32, plan: &Checked) -> SpawnError {
-    let file = &plan.program.file;
+fn file_fault(errno: i32, tried: &Tried<'_>) -> SpawnError {
+    let file = tried.file;
     let interpreter = program::head(file)
         .ok()
         .and_then(|head| interpreter(file, &head));
@@ -176,12 +236,14 @@ fn file_fault(errno: i32, plan: &Checked) -> SpawnError {
     }
     let mut candidates = vec![candidate(Step::Program, Some(file))];
     candidates.extend(interpreter.map(|(_, path)| candidate(Step::Interpreter, Some(&path))));
-    candidates.extend(
-        plan.directory
-            .as_ref()
-            .map(|place| candidate(Step::WorkingDirectory, place.path())),
-    );
-    candidates.push(candidate(Step::DescriptorMap, Some(Path::new("/dev/null"))));
+    if let Some(plan) = tried.before {
+        candidates.extend(
+            plan.directory
+                .as_ref()
+                .map(|place| candidate(Step::WorkingDirectory, place.path())),
+        );
+        candidates.push(candidate(Step::DescriptorMap, Some(Path::new("/dev/null"))));
+    }
     SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(candidates)
 }
 

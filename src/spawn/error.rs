@@ -36,6 +36,8 @@ pub enum Step {
     Process,
     /// Something in the child between its birth and its program; see [`SpawnError::candidates`].
     Child,
+    /// What a helper does before the program is executed: the umask, the nice value, limits, privileges.
+    Helper,
     /// Executing the program, after everything else succeeded.
     Execute,
     /// Getting a pidfd for the child. The child, if there was one, was killed and reaped.
@@ -55,6 +57,7 @@ impl Step {
             Self::Prepare => "the preparation",
             Self::Process => "the new process",
             Self::Child => "a step in the new process",
+            Self::Helper => "the helper's part",
             Self::Execute => "the execution of the program",
             Self::Pidfd => "the pidfd of the new process",
         }
@@ -98,8 +101,10 @@ impl fmt::Display for Candidate {
 /// A child could not be started. Nothing is left of it.
 ///
 /// `Display` is a sentence for a person; the rest is for programs. `Send + Sync`.
+#[derive(Clone)]
 pub struct SpawnError(Box<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     step: Step,
     errno: Option<i32>,

@@ -272,6 +272,16 @@ impl Target {
     pub(crate) fn path(&self) -> &CString {
         &self.program.exec
     }
+
+    /// Why it was not executed: `step` is what the helper was at.
+    pub(crate) fn explain(&self, step: &str, errno: i32) -> SpawnError {
+        if step == crate::worker::EXECUTING {
+            return diagnosis::explain_execution(errno, &self.program.file, &self.arguments);
+        }
+        let why = super::error::describe(errno);
+        SpawnError::failed(Step::Helper, errno, format!("{step} failed: {why}"))
+            .at(&self.program.file)
+    }
 }
 
 /// A plan in which every name is resolved and every descriptor is open.

@@ -15,6 +15,9 @@ use super::boot::leave;
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, Kind};
 
+/// The last step, as a refusal names it.
+pub(crate) const EXECUTING: &str = "executing the program";
+
 /// What shells answer when a program cannot be executed. Nobody sees it: the refusal is first.
 const NOT_EXECUTED: i32 = 126;
 
@@ -52,7 +55,7 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
     // SAFETY: a path and two lists of C strings that live until the call, each with its end.
     unsafe { libc::execve(order.path.as_ptr(), arguments.as_ptr(), environment) };
     let errno = nix::errno::Errno::last_raw();
-    refuse(&control, "executing the program", errno)
+    refuse(&control, EXECUTING, errno)
 }
 
 /// Leaves the control socket's number to the descriptor that is to be there.

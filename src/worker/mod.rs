@@ -38,5 +38,6 @@ mod watch;
 
 pub(crate) use boot::main_checks_for_worker;
 pub use ctx::{Cancelled, Ctx, RecvError, SendError};
+pub(crate) use exec::EXECUTING;
 pub use job::{Job, Receive};
 pub use jobs::{Jobs, Listed};
