@@ -12,6 +12,13 @@ pub fn close(number: RawFd) {
     unsafe { libc::close(number) };
 }
 
+/// Sends bytes to a socket by its number.
+pub fn send_to(number: RawFd, bytes: &[u8]) -> rustix::io::Result<usize> {
+    // SAFETY: borrowed for one call, which fails when nothing is open there.
+    let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
+    rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL)
+}
+
 /// The process group and the session of this process: 0 where the leader is outside the PID namespace, as in some
 /// containers, and rustix takes a group to be a number above 0.
 pub fn group_and_session() -> (i32, i32) {
