@@ -182,7 +182,12 @@ fn every_test_that_a_page_names_is_there() {
     read_all(&root.join("tests"), &mut code);
     read_all(&root.join("src"), &mut code);
     let mut found = 0;
-    for page in ["README.md", "docs/gotchas.md", "docs/protocol.md"] {
+    for page in [
+        "README.md",
+        "docs/glib-test-cases.md",
+        "docs/gotchas.md",
+        "docs/protocol.md",
+    ] {
         let text = std::fs::read_to_string(root.join(page)).expect("a page");
         for name in text.split('`').skip(1).step_by(2) {
             // A sentence, and no function of the C library.
@@ -197,6 +202,32 @@ fn every_test_that_a_page_names_is_there() {
         found > 10,
         "the pages name {found} tests: this one sees nothing"
     );
+}
+
+#[test]
+fn every_case_of_glib_has_a_test_of_ours() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut code = String::new();
+    read_all(&root.join("tests"), &mut code);
+    let page = std::fs::read_to_string(root.join("docs/glib-test-cases.md")).expect("the page");
+    let mut cases = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `/")) {
+        let cells: Vec<_> = row.split('|').collect();
+        assert_eq!(cells.len(), 5, "{row}");
+        let names = |cell: &str| -> Vec<String> {
+            let names = cell.split('`').skip(1).step_by(2);
+            names.map(str::to_owned).collect()
+        };
+        let ours = names(cells[2]);
+        assert!(!ours.is_empty(), "{row}");
+        for name in ours {
+            assert!(code.contains(&format!("#[test]\nfn {name}()")), "{name}");
+        }
+        let and_others = if cells[1].contains("the five") { 5 } else { 0 };
+        cases += names(cells[1]).len() + and_others;
+    }
+    // As many as GLib's five programs register on Unix.
+    assert_eq!(cases, 106);
 }
 
 /// Appends every Rust file of a folder and those in it.

@@ -1,8 +1,9 @@
 //! What to run, with every option and its default.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::wire::frame::ExecOrder;
 /// |---|---|
 /// | program | searched for in the *app's* `PATH` when its name has no slash; a relative path starts from the app's working directory, whatever [`current_dir`](Self::current_dir) is |
 /// | [`stdin`](Self::stdin) | null |
-/// | [`stdout`](Self::stdout), [`stderr`](Self::stderr) | inherited; piped for [`output`](Self::output) |
+/// | [`stdout`](Self::stdout), [`stderr`](Self::stderr) | inherited, or null where the app's is closed or close-on-exec; piped for [`output`](Self::output) |
 /// | [`terminal`](Self::terminal) | none |
 /// | other descriptors | none |
 /// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
@@ -200,6 +201,16 @@ impl Command {
             value.as_ref().to_owned(),
         ));
         self
+    }
+
+    /// Sets variables of its environment.
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        self,
+        variables: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        variables
+            .into_iter()
+            .fold(self, |command, (name, value)| command.env(name, value))
     }
 
     /// Leaves a variable out.
@@ -395,6 +406,38 @@ impl Command {
     /// It could not be started, was stopped, or did not [succeed](Self::success).
     pub async fn output(self) -> Result<Output, Error> {
         CommandHandle::start(self, true).await
+    }
+
+    /// The program, as it was given.
+    pub fn get_program(&self) -> &OsStr {
+        &self.program
+    }
+
+    /// The arguments, without the program's own name.
+    pub fn get_args(&self) -> impl Iterator<Item = &OsStr> {
+        self.args.iter().map(OsString::as_os_str)
+    }
+
+    /// The variables that were set, and those that were removed, with `None`; each once, in the
+    /// order of their names. What is inherited is not among them.
+    pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
+        let mut changes = BTreeMap::new();
+        for change in &self.env {
+            match change {
+                EnvChange::Set(name, value) => _ = changes.insert(&**name, Some(&**value)),
+                EnvChange::Remove(name) => _ = changes.insert(&**name, None),
+                EnvChange::Clear => changes.clear(),
+            }
+        }
+        changes.into_iter()
+    }
+
+    /// The working directory, when it was given by a path.
+    pub fn get_current_dir(&self) -> Option<&Path> {
+        match &self.directory {
+            Some(Directory::Path(path)) => Some(path),
+            _ => None,
+        }
     }
 
     pub(super) fn take_program(&mut self) -> Program {

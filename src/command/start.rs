@@ -1,11 +1,12 @@
 //! From the builder to a running program.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::{FdFlags, fcntl_getfd};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::{Command, Directory, EnvChange, Secret};
@@ -18,7 +19,7 @@ use crate::job::{NOT_OUR_CONTEXT, guarded};
 use crate::main_loop::hub::{Hub, Lane};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::Status;
-use crate::spawn::{Plan, Standard};
+use crate::spawn::{Plan, SpawnError, Standard, Step};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, Hello, Kind, Role};
 use crate::worker::main_checks_for_worker;
@@ -99,6 +100,14 @@ pub(super) fn start(
 
     let mut taken: Vec<_> = command.fds.iter().map(|(number, _)| *number).collect();
     for (number, fd) in command.fds.drain(..) {
+        if (0..=2).contains(&number) {
+            let sentence = format!(
+                "descriptor {number} of the program is given by fd(), which is for 3 and above: \
+                 use stdin(), stdout() or stderr()"
+            );
+            let error = SpawnError::refused(Step::DescriptorMap, sentence);
+            return Err(Error::start(&label, error));
+        }
         plan = plan.fd(number, fd);
     }
     for (place, value) in command.secrets.drain(..) {
@@ -234,11 +243,13 @@ fn standards(
     rule: Rule,
 ) -> Result<Standards, Unfit> {
     let piped = collect || command.progress.is_some();
-    let default_output = || {
+    let default_output = |which: BorrowedFd| {
         if piped {
             Stdio::piped()
-        } else {
+        } else if is_for_children(which) {
             Stdio::inherit()
+        } else {
+            Stdio::null()
         }
     };
     let default_input = || {
@@ -277,7 +288,8 @@ fn standards(
     // Kept for standard error, should it be merged.
     let mut merged: Option<Arc<OwnedFd>> = None;
     let mut inherits_output = false;
-    plan = match command.stdout.take().unwrap_or_else(default_output).0 {
+    let default_stdout = || default_output(rustix::stdio::stdout());
+    plan = match command.stdout.take().unwrap_or_else(default_stdout).0 {
         Way::Null => plan,
         Way::Inherit => {
             inherits_output = true;
@@ -300,7 +312,8 @@ fn standards(
     };
 
     let mut stderr = None;
-    plan = match command.stderr.take().unwrap_or_else(default_output).0 {
+    let default_stderr = || default_output(rustix::stdio::stderr());
+    plan = match command.stderr.take().unwrap_or_else(default_stderr).0 {
         Way::Null => plan,
         Way::Inherit => plan.inherit(Standard::Error),
         Way::Descriptor(fd) => plan.stderr(fd),
@@ -326,6 +339,12 @@ fn standards(
         stdout,
         stderr,
     })
+}
+
+/// Whether a standard descriptor of the app's is one: in an app that has closed it, something else may lie there by now,
+/// an event or a connection, which is close-on-exec.
+fn is_for_children(which: BorrowedFd) -> bool {
+    fcntl_getfd(which).is_ok_and(|flags| !flags.contains(FdFlags::CLOEXEC))
 }
 
 /// A terminal of the program's own; the app holds its other side.

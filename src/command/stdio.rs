@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 /// | | input | output, error |
 /// |---|---|---|
 /// | [`null`](Self::null) | at its end at once; the default | thrown away |
-/// | [`inherit`](Self::inherit) | the app's own | the app's own; the default |
+/// | [`inherit`](Self::inherit) | the app's own | the app's own; the default, or thrown away if the app has none |
 /// | [`piped`](Self::piped) | [`CommandHandle::stdin`](super::CommandHandle::stdin) | [`stdout`](super::CommandHandle::stdout), [`stderr`](super::CommandHandle::stderr) |
 /// | [`bytes`](Self::bytes) | these, then its end | - |
 /// | [`fd`](Self::fd) | any descriptor, file, socket | the same |

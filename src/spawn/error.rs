@@ -115,7 +115,7 @@ struct Inner {
 
 impl SpawnError {
     /// A refusal by a check of ours: no system call has failed.
-    pub(super) fn refused(step: Step, sentence: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn refused(step: Step, sentence: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Inner {
             step,
             errno: None,

@@ -1,0 +1,74 @@
+//! Closes those of its 0, 1 and 2 that the bits of its argument name, and runs programs with all kinds of outputs: what it
+//! opens from then on, pipes and its main loop's own descriptors, comes to lie there.
+
+use std::os::fd::RawFd;
+
+use legwork::Stdio;
+use legwork_tests::context::run;
+use legwork_tests::programs::{reported, sh};
+use legwork_tests::raw;
+
+fn main() {
+    // Where a message of a failure goes; 0, 1 and 2 may not be there.
+    let complaints = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 50).unwrap();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = rustix::io::write(&complaints, format!("{panic}\n").as_bytes());
+    }));
+    let bits: u8 = std::env::args().nth(1).unwrap().parse().unwrap();
+    let is_closed = |number: RawFd| bits & (1 << number) != 0;
+    (0..=2)
+        .filter(|number| is_closed(*number))
+        .for_each(raw::close);
+    run(|| async {
+        for case in 0..8 {
+            talk(case & 1 != 0, case & 2 != 0, case & 4 != 0).await;
+        }
+        look(is_closed).await;
+    });
+}
+
+/// What is asked for arrives, whole and alone.
+async fn talk(feeds: bool, stdout: bool, stderr: bool) {
+    let mut program = sh("cat; echo out; echo err >&2");
+    if feeds {
+        program = program.stdin(Stdio::bytes("in\n"));
+    }
+    if stdout {
+        program = program.stdout(Stdio::piped());
+    }
+    if stderr {
+        program = program.stderr(Stdio::piped());
+    }
+    let mut program = program.spawn();
+    let case = format!("feeds {feeds}, stdout {stdout}, stderr {stderr}");
+    for (asked, stream, words) in [
+        (
+            stdout,
+            program.stdout(),
+            if feeds { "in\nout\n" } else { "out\n" },
+        ),
+        (stderr, program.stderr(), "err\n"),
+    ] {
+        assert_eq!(asked, stream.is_some(), "{case}");
+        let Some(mut stream) = stream else { continue };
+        let mut said = Vec::new();
+        while let Some(chunk) = stream.chunk().await {
+            said.extend(chunk);
+        }
+        assert_eq!(String::from_utf8(said).unwrap(), words, "{case}");
+    }
+    program
+        .await
+        .unwrap_or_else(|error| panic!("{case}: {error:?}"));
+}
+
+/// What is not asked for is the app's own where it has one, and not what has come to lie there since.
+async fn look(is_closed: impl Fn(RawFd) -> bool) {
+    let report = reported(|program| program).await.unwrap();
+    assert_eq!(report.descriptors.len(), 3, "{:?}", report.descriptors);
+    for number in [1, 2] {
+        let link = &report.descriptors[&number];
+        let is_null = link.to_str() == Some("/dev/null");
+        assert_eq!(is_null, is_closed(number), "{number}: {link:?}");
+    }
+}
