@@ -5,12 +5,19 @@
 //! should the guardian be killed, the next child that has proved to be a worker starts another,
 //! which takes over all that live.
 //!
+//! It is not woken for every child: to wake a process on an idle processor costs the thread that
+//! starts a child a tenth of the whole start. What is handed over waits in the socket, and that is
+//! enough, for the guardian looks there when the app has died. Now and then a bell has it take what
+//! waits, so that the socket never fills.
+//!
 //! Jobs and [`Command`](crate::Command)s are guarded by themselves. For a child that was started
 //! by a [`Plan`] there is [`watch_over`].
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rustix::event::{EventfdFlags, eventfd};
 
 use crate::process::{Process, SharedProcess, pidfd};
 use crate::spawn::{Group, Plan, Program, SpawnError};
@@ -23,8 +30,16 @@ struct Guard {
     /// The app that started it: a forked copy of the app leaves it alone.
     app: u32,
     control: Control,
+    /// An eventfd that has it take what waits in the socket.
+    bell: OwnedFd,
+    /// How many children have been handed over since it rang.
+    waiting: u32,
     _process: Process,
 }
+
+/// How many children may wait in the guardian's socket. The kernel takes some 270 such frames, and
+/// in all, per user, no more descriptors than the soft limit of open files.
+const WAITING_MAX: u32 = 32;
 
 struct State {
     guard: Option<Guard>,
@@ -128,18 +143,23 @@ impl State {
             .is_some_and(|guard| guard.app == std::process::id() && !guard.control.has_hung_up())
     }
 
-    fn hand_over(&self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardError> {
+    fn hand_over(&mut self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardError> {
         let guard = self
             .guard
-            .as_ref()
+            .as_mut()
             .ok_or_else(|| GuardError("there is none".into()))?;
         guard
             .control
             .send(Kind::Guard, &group.to_le_bytes(), &[pidfd], Wait::No)?;
+        guard.waiting += 1;
+        if guard.waiting == WAITING_MAX {
+            guard.waiting = 0;
+            rustix::io::write(&guard.bell, &1_u64.to_ne_bytes()).map_err(std::io::Error::from)?;
+        }
         Ok(())
     }
 
-    fn hand_over_shared(&self, process: &SharedProcess) -> Result<(), GuardError> {
+    fn hand_over_shared(&mut self, process: &SharedProcess) -> Result<(), GuardError> {
         match process
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -154,7 +174,8 @@ impl State {
     fn restart(&mut self, helper: Program) -> Result<(), GuardError> {
         self.guard = None;
         self.guard = Some(start(helper)?);
-        for ward in self.wards.iter().filter_map(Weak::upgrade) {
+        let wards: Vec<_> = self.wards.iter().filter_map(Weak::upgrade).collect();
+        for ward in wards {
             self.hand_over_shared(&ward)?;
         }
         Ok(())
@@ -165,7 +186,10 @@ fn start(helper: Program) -> Result<Guard, GuardError> {
     let (control, theirs) = Control::pair()?;
     let hello = Hello::plain(Role::Guardian).encode();
     let app = pidfd::own().map_err(std::io::Error::from)?;
-    control.send(Kind::Hello, &hello, &[app.as_fd()], Wait::No)?;
+    let bell =
+        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
+    let brought = [app.as_fd(), bell.as_fd()];
+    control.send(Kind::Hello, &hello, &brought, Wait::No)?;
     let process = Plan::new(helper)
         .arg("--legwork-guardian")
         .group(Group::Session)
@@ -174,6 +198,8 @@ fn start(helper: Program) -> Result<Guard, GuardError> {
     Ok(Guard {
         app: std::process::id(),
         control,
+        bell,
+        waiting: 0,
         _process: process,
     })
 }

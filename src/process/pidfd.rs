@@ -122,6 +122,16 @@ pub(crate) enum To {
 
 /// `pidfd_send_signal(pidfd, signal, NULL, flags)`; see pidfd_send_signal(2).
 pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), Errno> {
+    send_number(pidfd, signal.as_raw(), to)
+}
+
+/// Whether the kernel signals a group by its leader's pidfd, whichever process that is of.
+pub(crate) fn can_signal_groups(pidfd: BorrowedFd<'_>) -> bool {
+    // 0 is a question: it need not lead a group to learn that the flag is known.
+    send_number(pidfd, 0, To::Group) != Err(Errno::INVAL)
+}
+
+fn send_number(pidfd: BorrowedFd<'_>, signal: i32, to: To) -> Result<(), Errno> {
     let flags = match to {
         To::Process => 0,
         To::Group => PIDFD_SIGNAL_PROCESS_GROUP,
@@ -131,7 +141,7 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), 
         libc::syscall(
             libc::SYS_pidfd_send_signal,
             pidfd.as_raw_fd(),
-            signal.as_raw(),
+            signal,
             ptr::null::<libc::siginfo_t>(),
             flags,
         )

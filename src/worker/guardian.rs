@@ -10,7 +10,10 @@
 //! app's end of it.
 //!
 //! It is the worker program in another role, in a session of its own, so that Ctrl+C in the app's
-//! terminal does not reach it. It sleeps in one `epoll_wait`.
+//! terminal does not reach it. It sleeps in one `epoll_wait`, and a new child does not wake it: what
+//! the app hands over waits in the socket until a bell rings, a child ends, or the app is gone. For
+//! that a group must be killed by its leader's pidfd, whose number may be another's by then. Before
+//! Linux 6.9 it cannot be, and each child is taken in at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -22,12 +25,13 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setr
 
 use super::boot::leave;
 use crate::process::Signal;
-use crate::process::pidfd::{To, send};
+use crate::process::pidfd::{To, can_signal_groups, send};
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::Kind;
 
 const SOCKET: u64 = u64::MAX;
 const APP: u64 = u64::MAX - 1;
+const BELL: u64 = u64::MAX - 2;
 
 /// How long the group of a child that has ended is remembered. A child may die *of* the app's
 /// death, by a pipe that nobody reads any more: the app's descriptors are closed before it is
@@ -42,7 +46,7 @@ struct Ward {
 }
 
 /// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
-/// of the app.
+/// of the app and a bell.
 pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
     // One descriptor per child of the app: as many as the system lets us have.
     let limit = getrlimit(Resource::Nofile);
@@ -53,7 +57,7 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
             maximum: limit.maximum,
         },
     );
-    let Ok([app]) = <[OwnedFd; 1]>::try_from(brought) else {
+    let Ok([app, bell]) = <[OwnedFd; 2]>::try_from(brought) else {
         leave(1)
     };
     let Ok(epoll) = epoll::create(epoll::CreateFlags::CLOEXEC) else {
@@ -67,17 +71,28 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
             epoll::EventFlags::IN,
         )
     };
-    if watch(app.as_fd(), APP)
-        .and(watch(control.as_fd(), SOCKET))
-        .is_err()
-    {
+    let watched = watch(app.as_fd(), APP).and(watch(bell.as_fd(), BELL));
+    let watched = match can_signal_groups(app.as_fd()) {
+        true => watched,
+        false => watched.and(watch(control.as_fd(), SOCKET)),
+    };
+    if watched.is_err() {
         leave(1);
     }
     let mut wards: HashMap<u64, Ward> = HashMap::new();
     let mut ended: VecDeque<(Instant, Ward)> = VecDeque::new();
     let mut events = Vec::with_capacity(64);
-    let mut connected = true;
     loop {
+        let connected = take_wards(&control, &mut scratch, |pidfd, group| {
+            let key = pidfd.as_raw_fd() as u64;
+            if watch(pidfd.as_fd(), key).is_ok() {
+                wards.insert(key, Ward { pidfd, group });
+            }
+        });
+        if !connected {
+            // It may not be watched at all.
+            let _ = epoll::delete(&epoll, &control);
+        }
         events.clear();
         let forget = ended.front().map(|(at, _)| *at + AFTERMATH);
         let time = forget.map(|at| at.saturating_duration_since(Instant::now()));
@@ -88,16 +103,9 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
         for event in &events {
             match event.data.u64() {
                 _ if app_gone => (),
-                SOCKET => {
-                    connected &= take_wards(&control, &mut scratch, |pidfd, group| {
-                        let key = pidfd.as_raw_fd() as u64;
-                        if watch(pidfd.as_fd(), key).is_ok() {
-                            wards.insert(key, Ward { pidfd, group });
-                        }
-                    });
-                    if !connected {
-                        let _ = epoll::delete(&epoll, &control);
-                    }
+                SOCKET => (),
+                BELL => {
+                    let _ = rustix::io::read(&bell, &mut [0; 8]);
                 }
                 // A child has ended, and may have left its group behind.
                 key => {
