@@ -118,7 +118,7 @@ impl ResultView {
         job.entries()
             .connect_items_changed(move |entries, _, _, _| choose(entries));
 
-        self.append(&self.search_bar(&filter));
+        self.append(&self.search_bar(&filter, &view));
         if matches!(job.work(), Work::Checksum(_)) {
             self.append(&sums::tools(job));
         }
@@ -142,12 +142,24 @@ impl ResultView {
         open
     }
 
-    fn search_bar(&self, filter: &gtk::StringFilter) -> gtk::SearchBar {
+    fn search_bar(&self, filter: &gtk::StringFilter, view: &gtk::Widget) -> gtk::SearchBar {
         let entry = gtk::SearchEntry::builder()
             .placeholder_text("Search Names")
             .hexpand(true)
             .build();
         accessible::set_name(&entry, "Search Names");
+        // Before the binding: what was found last is still there.
+        entry.connect_text_notify(clone!(
+            #[weak]
+            view,
+            move |entry| {
+                if let Some(found) = model(&view).and_then(|model| model.item(0))
+                    && entry.text().is_empty()
+                {
+                    glib::idle_add_local_once(move || bring_into_sight(&view, &found));
+                }
+            }
+        ));
         entry.bind_property("text", filter, "search").build();
         let clamp = adw::Clamp::builder()
             .maximum_size(400)
@@ -158,5 +170,30 @@ impl ResultView {
         bar.connect_entry(&entry);
         self.imp().search.replace(Some(bar.clone()));
         bar
+    }
+}
+
+/// What a view shows.
+fn model(view: &gtk::Widget) -> Option<gtk::SelectionModel> {
+    match view.downcast_ref::<gtk::ColumnView>() {
+        Some(table) => table.model(),
+        None => view.downcast_ref::<gtk::GridView>()?.model(),
+    }
+}
+
+/// Scrolls to `item`, which a search had found, once all the others are back.
+fn bring_into_sight(view: &gtk::Widget, item: &glib::Object) {
+    let at = model(view)
+        .into_iter()
+        .flat_map(|model| model.iter::<glib::Object>().collect::<Vec<_>>())
+        .position(|other| other.is_ok_and(|other| other == *item));
+    if let Some(at) = at {
+        // The list of a table is one of its children.
+        let children = std::iter::successors(view.first_child(), gtk::Widget::next_sibling);
+        let at = (at as u32).to_variant();
+        let _ = std::iter::once(view.clone()).chain(children).any(|list| {
+            list.activate_action("list.scroll-to-item", Some(&at))
+                .is_ok()
+        });
     }
 }
