@@ -1,6 +1,6 @@
 //! What the app holds of a running program.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -118,7 +118,8 @@ struct Has {
 struct Control {
     supervisor: Weak<Supervisor>,
     status: Status,
-    cancellable: gio::Cancellable,
+    /// Made when it is asked for.
+    cancellable: OnceCell<gio::Cancellable>,
     detached: Cell<bool>,
 }
 
@@ -177,14 +178,13 @@ impl CommandHandle {
             control: Control {
                 supervisor,
                 status,
-                cancellable: gio::Cancellable::new(),
+                cancellable: OnceCell::new(),
                 detached: Cell::new(false),
             },
             outcome,
             has,
             left,
         };
-        handle.follow(&handle.control.cancellable);
         for cancellable in &cancellables {
             handle.follow(cancellable);
         }
@@ -254,7 +254,14 @@ impl CommandHandle {
 
     /// A cancellable that stops it, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        self.control.cancellable.clone()
+        let cancellable = &self.control.cancellable;
+        cancellable
+            .get_or_init(|| {
+                let made = gio::Cancellable::new();
+                self.follow(&made);
+                made
+            })
+            .clone()
     }
 
     /// Stops it when `object` is disposed.

@@ -189,7 +189,7 @@ impl Supervisor {
         );
         let supervisor = made.expect("`enter` calls its argument once");
         supervisor.watch();
-        supervisor.status.set_pid(supervisor.pid);
+        supervisor.status.begin(supervisor.pid);
         if supervisor.helper.borrow().is_none() {
             supervisor.status.set_state(State::Running);
         }

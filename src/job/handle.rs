@@ -1,6 +1,6 @@
 //! What the app holds of a job, and the future that it becomes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -83,7 +83,8 @@ struct Core<J: Listed> {
 struct Control {
     supervisor: Weak<Supervisor>,
     status: Status,
-    cancellable: gio::Cancellable,
+    /// Made when it is asked for.
+    cancellable: OnceCell<gio::Cancellable>,
     detached: Cell<bool>,
 }
 
@@ -308,7 +309,7 @@ impl<J: Listed> JobHandle<J> {
                 control: Control {
                     supervisor,
                     status,
-                    cancellable: gio::Cancellable::new(),
+                    cancellable: OnceCell::new(),
                     detached: Cell::new(false),
                 },
                 outcome,
@@ -316,7 +317,6 @@ impl<J: Listed> JobHandle<J> {
                 typed,
             },
         };
-        handle.follow(&handle.core.control.cancellable);
         for cancellable in &options.cancellables {
             handle.follow(cancellable);
         }
@@ -356,7 +356,14 @@ impl<J: Listed> JobHandle<J> {
 
     /// A cancellable that stops the job, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        self.core.control.cancellable.clone()
+        let cancellable = &self.core.control.cancellable;
+        cancellable
+            .get_or_init(|| {
+                let made = gio::Cancellable::new();
+                self.follow(&made);
+                made
+            })
+            .clone()
     }
 
     /// Stops the job when `object` is disposed of, on whichever thread: the window that shows it,

@@ -105,7 +105,7 @@ pub(super) fn start<J: Listed>(
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
     guarded::watch_over(&options.worker, &process);
-    status.set_pid(pid);
+    status.begin(pid);
     let page = Arc::new(page);
     Ok(Supervisor::begin(
         &hub,

@@ -161,6 +161,11 @@ impl Status {
         }
     }
 
+    /// The child's, before anybody can be listening.
+    pub(crate) fn begin(&self, pid: u32) {
+        self.imp().pid.set(pid);
+    }
+
     pub(crate) fn set_pid(&self, pid: u32) {
         if self.imp().pid.replace(pid) != pid {
             self.notify_pid();
