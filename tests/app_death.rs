@@ -266,6 +266,19 @@ fn nobody_is_left_of_a_group_whose_leader_has_died_of_the_apps_death() {
     print("kill, of programs that write to it", times.collect());
 }
 
+/// The guardian is told with every 32nd child; the others wait in its socket.
+#[test]
+fn nobody_is_left_of_more_than_wait_for_the_guardian() {
+    let mut app = App::start();
+    for _ in 0..70 {
+        app.starts("program");
+    }
+    print(
+        "kill, of 70 programs that are stopped",
+        vec![app.stop_all().dies("kill")],
+    );
+}
+
 #[test]
 fn a_guardian_that_was_killed_is_followed_by_one_that_knows_all_children() {
     let mut app = App::start();
