@@ -3,6 +3,7 @@
 pub mod bus;
 pub mod context;
 pub mod death;
+pub mod display;
 pub mod hostile;
 pub mod jobs;
 pub mod programs;

@@ -11,6 +11,7 @@
 //! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what
 //! goes wrong is a sentence on standard error, with an exit code that each subcommand's `--help` lists.
 
+mod doctor;
 mod run;
 
 use std::process::ExitCode;
@@ -32,12 +33,14 @@ struct Legwork {
 
 #[derive(Subcommand)]
 enum Task {
-    Run(run::Arguments),
+    Doctor(doctor::Arguments),
+    Run(Box<run::Arguments>),
 }
 
 fn main() -> ExitCode {
     JOBS.run_if_worker();
     match Legwork::parse().task {
-        Task::Run(arguments) => run::main(arguments),
+        Task::Doctor(arguments) => doctor::main(arguments),
+        Task::Run(arguments) => run::main(*arguments),
     }
 }

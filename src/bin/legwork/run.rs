@@ -18,7 +18,8 @@ use nix::sys::signal::{SigSet, Signal as NixSignal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-pub(crate) use arguments::Arguments;
+pub(crate) use arguments::{Arguments, seconds};
+pub(crate) use stream::Foreground;
 use stream::Terminal;
 
 /// What a shell's `timeout` says when the time was up.
@@ -64,7 +65,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
 }
 
 /// Why there is no program, or no more of it is known.
-enum Failure {
+pub(crate) enum Failure {
     Spawn(SpawnError),
     Own(String),
 }
@@ -82,11 +83,12 @@ impl From<String> for Failure {
 }
 
 /// "Cannot do this: why", as a failure.
-fn cannot<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
+pub(crate) fn cannot<E: std::fmt::Display>(what: &str) -> impl Fn(E) -> String {
     move |error| format!("{what}: {error}")
 }
 
-fn code_of(error: &SpawnError) -> u8 {
+/// The exit code for a start that failed, as shells have it.
+pub(crate) fn code_of(error: &SpawnError) -> u8 {
     match (error.step(), error.errno()) {
         (Step::Program, Some(libc::ENOENT | libc::ENOTDIR)) => NOT_FOUND,
         (Step::Program | Step::Interpreter | Step::Execute, _) => NOT_EXECUTABLE,
@@ -95,9 +97,13 @@ fn code_of(error: &SpawnError) -> u8 {
 }
 
 /// Lines of JSON, or silence.
-struct Events(bool);
+pub(crate) struct Events(bool);
 
 impl Events {
+    pub(crate) const fn silent() -> Self {
+        Self(false)
+    }
+
     fn print(&self, event: &serde_json::Value) {
         if self.0 {
             println!("{event}");
@@ -107,14 +113,7 @@ impl Events {
 
 fn run(arguments: Arguments, events: &Events) -> Result<u8, Failure> {
     arguments.change_this_process()?;
-    // Before the program is there: none of them is lost. The program starts with an empty mask.
-    let mut handed_on: SigSet = HANDED_ON.into_iter().collect();
-    handed_on.add(NixSignal::SIGWINCH);
-    handed_on
-        .thread_block()
-        .map_err(cannot("signals cannot be held"))?;
-    let signals = SignalFd::with_flags(&handed_on, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .map_err(cannot("signals cannot be heard"))?;
+    let signals = hold_signals()?;
 
     let mut terminal = None;
     if arguments.pty {
@@ -128,7 +127,7 @@ fn run(arguments: Arguments, events: &Events) -> Result<u8, Failure> {
         eprintln!("legwork: {error}; should legwork be killed, the program stays behind");
     }
     events.print(&serde_json::json!({ "event": "started", "pid": process.pid() }));
-    let foreground = stream::Foreground::give_to(&process);
+    let foreground = Foreground::give_to(&process);
     if let Some(terminal) = &mut terminal {
         terminal.begin();
     }
@@ -156,8 +155,20 @@ fn run(arguments: Arguments, events: &Events) -> Result<u8, Failure> {
     })
 }
 
+/// Holds the signals that are handed on, from before the program is there: none of them is lost. The program starts
+/// with an empty mask.
+pub(crate) fn hold_signals() -> Result<SignalFd, String> {
+    let mut handed_on: SigSet = HANDED_ON.into_iter().collect();
+    handed_on.add(NixSignal::SIGWINCH);
+    handed_on
+        .thread_block()
+        .map_err(cannot("signals cannot be held"))?;
+    SignalFd::with_flags(&handed_on, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .map_err(cannot("signals cannot be heard"))
+}
+
 /// Waits for the program's end, and does what comes up meanwhile.
-fn attend(
+pub(crate) fn attend(
     process: &mut Process,
     signals: &SignalFd,
     mut terminal: Option<&mut Terminal>,
@@ -213,7 +224,13 @@ fn attend(
     }
 }
 
-fn hand_on(process: &Process, signals: &SignalFd, terminal: Option<&Terminal>, events: &Events) {
+/// Passes what was signalled to this command on to the program.
+pub(crate) fn hand_on(
+    process: &Process,
+    signals: &SignalFd,
+    terminal: Option<&Terminal>,
+    events: &Events,
+) {
     while let Ok(Some(info)) = signals.read_signal() {
         let Some(signal) = Signal::from_raw(info.ssi_signo as i32) else {
             continue;

@@ -16,7 +16,7 @@ use rustix::termios::{
 };
 
 /// A pseudo-terminal: what is typed here goes to the program, what it shows comes here.
-pub(super) struct Terminal {
+pub(crate) struct Terminal {
     ours: OwnedFd,
     path: CString,
     /// What our own terminal was like, while it is raw.
@@ -138,10 +138,10 @@ fn write_all(fd: std::os::fd::BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()
 
 /// The terminal's foreground, lent to the program's group: it reads what is typed, and gets
 /// Ctrl+C, as it would without us.
-pub(super) struct Foreground(());
+pub(crate) struct Foreground(());
 
 impl Foreground {
-    pub(super) fn give_to(process: &Process) -> Option<Self> {
+    pub(crate) fn give_to(process: &Process) -> Option<Self> {
         let ours = rustix::termios::tcgetpgrp(stdio::stdin()).ok()?;
         if !isatty(stdio::stdin()) || ours != getpgrp() || !process.leads_group() {
             return None;

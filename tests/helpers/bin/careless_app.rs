@@ -1,0 +1,84 @@
+//! A GLib app with everything in it that a careless child should not get, for a doctor to find.
+//!
+//! Its arguments: `careless` or `careful`, the address of a TCP server and a folder. The careful one has the same
+//! connections, each of them close-on-exec, and its signals are at their defaults. Both tell which number is what, say
+//! that they are ready, and run a main loop until they are killed.
+
+use std::fs::{File, OpenOptions};
+use std::net::TcpStream;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+
+use legwork::gio::{self, BusType, Cancellable};
+use legwork::glib::{ControlFlow, IOCondition, MainLoop};
+use legwork::process::Process;
+use legwork::spawn::{Group, Plan, Program};
+use legwork_tests::raw::{self, Disposition};
+use legwork_tests::scene::tell;
+use legwork_tests::{display, with_glib};
+use nix::sys::signal::{SigSet, Signal};
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::{FdFlags, fcntl_setfd};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let is_careless = arguments.next().expect("how") == "careless";
+    let server = arguments.next().expect("an address");
+    let folder = PathBuf::from(arguments.next().expect("a folder"));
+
+    let bus = gio::bus_get_sync(BusType::Session, Cancellable::NONE).expect("a session bus");
+    with_glib::id_of_bus(&bus, Cancellable::NONE).expect("a bus that answers");
+    let display = display::connect(&std::env::var(display::Display::VARIABLE).expect("a display"));
+    let server = TcpStream::connect(server).expect("a server");
+    let memory = memfd_create("pixels", MemfdFlags::CLOEXEC).expect("memory");
+    let inhibitor = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(folder.join("systemd/inhibit/7.ref"))
+        .expect("the inhibitor");
+    let log = File::create(folder.join("app.log")).expect("a log");
+    let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).expect("an eventfd");
+    say("display", &display);
+    say("server", &server);
+    say("memory", &memory);
+    say("inhibitor", &inhibitor);
+    say("log", &log);
+    say("wakeup", &wakeup);
+
+    // What Rust and GIO have set on the way.
+    raw::dispose(libc::SIGPIPE, Disposition::Default);
+    let mut _heir = None;
+    if is_careless {
+        fcntl_setfd(&log, FdFlags::empty()).expect("an open file");
+        rustix::io::write(&wakeup, &1_u64.to_ne_bytes()).expect("room for one");
+        _heir = Some(be_careless(&wakeup));
+    }
+    let number = wakeup.as_raw_fd();
+    // It is woken for ever, as it never takes what is there.
+    glib_unix::unix_fd_add_local(number, IOCondition::IN, |_, _| ControlFlow::Continue);
+    println!("ready");
+    MainLoop::new(None, false).run();
+}
+
+fn say(name: &str, descriptor: impl AsFd) {
+    tell(name, descriptor.as_fd().as_raw_fd());
+}
+
+/// Signals that no child would hear, a child that nobody waits for, and one that got the wakeup.
+fn be_careless(wakeup: &OwnedFd) -> Process {
+    let mut blocked = SigSet::empty();
+    blocked.add(Signal::SIGUSR1);
+    blocked.thread_block().expect("a mask");
+    raw::dispose(libc::SIGUSR2, Disposition::Ignore);
+    let child = std::process::Command::new("true").spawn();
+    tell("zombie", child.expect("a child").id());
+    let heir = Plan::new(Program::name("sleep"))
+        .arg("1000")
+        .group(Group::Inherit)
+        .fd(3, wakeup.try_clone().expect("a duplicate"))
+        .spawn()
+        .expect("a child");
+    tell("heir", heir.pid());
+    heir
+}

@@ -1,0 +1,75 @@
+//! An X server: the one that there is, or one for this test.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+/// An X server. One that was started for the test ends with it.
+#[derive(Debug)]
+pub struct Display {
+    name: String,
+    server: Option<Child>,
+}
+
+impl Display {
+    /// Where programs look for its name.
+    pub const VARIABLE: &str = "DISPLAY";
+
+    /// The session's own display if this process has one on this machine, else a new one.
+    pub fn get() -> Self {
+        if let Ok(name) = std::env::var(Self::VARIABLE)
+            && name.starts_with(':')
+        {
+            return Self { name, server: None };
+        }
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-nolisten", "tcp", "-noreset"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Xvfb, where there is no display");
+        let mut number = String::new();
+        BufReader::new(server.stdout.take().expect("piped above"))
+            .read_line(&mut number)
+            .expect("the number of the display");
+        Self {
+            name: format!(":{}", number.trim()),
+            server: Some(server),
+        }
+    }
+
+    /// Such as `:7`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Drop for Display {
+    fn drop(&mut self) {
+        if let Some(server) = &mut self.server {
+            // Asked, so that it takes its lock and its socket along.
+            let pid = rustix::process::Pid::from_child(server);
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = server.wait();
+        }
+    }
+}
+
+/// A client's connection, accepted by the server: the first exchange of the X protocol, without authority.
+pub fn connect(name: &str) -> UnixStream {
+    let number = name.trim_start_matches(':').split('.').next();
+    let path = format!("/tmp/.X11-unix/X{}", number.expect("a number"));
+    let mut stream = UnixStream::connect(path).expect("the display's socket");
+    // Little-endian, protocol 11.0, no name and no data of an authority.
+    let request = [b'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    stream.write_all(&request).expect("a server that reads");
+    let mut answer = [0; 8];
+    stream.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer[0], 1, "the display refuses the connection");
+    let length = usize::from(u16::from_le_bytes([answer[6], answer[7]])) * 4;
+    stream
+        .read_exact(&mut vec![0; length])
+        .expect("the rest of it");
+    stream
+}
