@@ -230,37 +230,34 @@ fn a_script_is_run_by_the_interpreter_of_its_first_line() {
 #[test]
 fn a_script_without_an_interpreter_or_with_a_missing_one_is_a_named_error() {
     run(|| async {
-        let script = STAGE.join("scripts/no-line");
-        let error = command(&script).output().await.unwrap_err();
-        assert_eq!(
-            (error.step(), error.errno()),
-            (Some(Step::Execute), Some(libc::ENOEXEC))
-        );
-        assert!(
-            error.to_string().contains("no-line\" has no format"),
-            "{error}"
-        );
-        // Whoever wants a shell to read it says so.
-        let output = command("sh").arg(&script).success(|_| true).output().await;
-        assert!(output.is_ok());
-
-        let script = STAGE.join("scripts/lost");
-        let error = command(&script).output().await.unwrap_err();
-        assert_eq!(
-            (error.step(), error.errno()),
-            (Some(Step::Interpreter), Some(2))
-        );
-        assert!(
-            error.to_string().contains("/no/such/interpreter"),
-            "{error}"
-        );
-
-        // The same by way of the helper, which hears of it from execve(2) itself.
-        for (script, words) in [("no-line", "Exec format error"), ("lost", "No such file")] {
-            let script = STAGE.join("scripts").join(script);
-            let error = command(&script).umask(0).output().await.unwrap_err();
-            assert!(error.is_start() && !error.has_run());
-            assert!(error.to_string().contains(words), "{error}");
+        let at = |name: &str| STAGE.join("scripts").join(name);
+        for by_helper in [false, true] {
+            let start = |name| {
+                let script = command(at(name));
+                if by_helper { script.umask(0) } else { script }
+            };
+            for (name, step, errno, words) in [
+                (
+                    "no-line",
+                    Step::Execute,
+                    libc::ENOEXEC,
+                    "no-line\" has no format",
+                ),
+                (
+                    "lost",
+                    Step::Interpreter,
+                    libc::ENOENT,
+                    "/no/such/interpreter",
+                ),
+            ] {
+                let error = start(name).output().await.unwrap_err();
+                assert!(error.is_start() && !error.has_run());
+                assert_eq!((error.step(), error.errno()), (Some(step), Some(errno)));
+                assert!(error.to_string().contains(words), "{error}");
+            }
         }
+        // Whoever wants a shell to read it says so.
+        let output = command("sh").arg(at("no-line")).output().await.unwrap();
+        assert_eq!(output.stdout, b"text without a first line of its own\n");
     });
 }

@@ -137,8 +137,10 @@ impl CommandHandle {
     pub(super) fn start(mut command: Command, collect: bool) -> Self {
         let name = command.program.to_string_lossy().into_owned();
         let label = command.label.take().unwrap_or_else(|| {
-            let short = name.rsplit('/').next();
-            short.filter(|s| !s.is_empty()).unwrap_or(&name).to_owned()
+            let short = name.rsplit('/').next().filter(|short| !short.is_empty());
+            // Something to call it by even where the name is empty, which is an error to come.
+            let fallback = if name.is_empty() { "program" } else { &name };
+            short.unwrap_or(fallback).to_owned()
         });
         let status = Status::new(&name, &label);
         let cancellables = std::mem::take(&mut command.cancellables);

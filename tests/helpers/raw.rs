@@ -306,3 +306,12 @@ pub fn run_dispose(object: &impl legwork::glib::prelude::IsA<legwork::glib::Obje
     // SAFETY: the object is used no more but to be dropped.
     unsafe { object.run_dispose() };
 }
+
+/// The capability to raise hard limits; see capabilities(7).
+pub const CAP_SYS_RESOURCE: u32 = 24;
+
+/// Takes a capability from all that this process starts, where it has it to give away.
+pub fn give_up_capability(number: u32) {
+    // SAFETY: plain numbers. Refused to those who have no capabilities in the first place.
+    unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
+}

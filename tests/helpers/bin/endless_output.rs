@@ -1,0 +1,73 @@
+//! Runs programs that write without end, and measures its own memory meanwhile.
+
+use std::time::Duration;
+
+use legwork::{Command, Stdio, Stop, glib};
+use legwork_tests::context::run;
+use legwork_tests::programs::{command, sh};
+use legwork_tests::scene::tell;
+
+/// So long each of them writes.
+const TIME: Duration = Duration::from_millis(700);
+
+fn main() {
+    run(|| async {
+        // All that is there once, such as the guardian.
+        command("true").output().await.unwrap();
+        let before = peak();
+        let endless = || command("yes").deadline(TIME).stop(Stop::kill());
+
+        let error = endless().output_limit(1 << 20).output().await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        tell("collected", peak() - before);
+
+        // Nobody reads what is piped.
+        let error = both(sh("yes >&2 & exec yes")).await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        tell("unread", peak() - before);
+
+        // Somebody could, and does not: the program waits.
+        let mut program = endless().stdout(Stdio::piped()).spawn();
+        let stream = program.stdout().unwrap();
+        let error = program.await.unwrap_err();
+        assert!(error.is_timeout(), "{error:?}");
+        drop(stream);
+        tell("waiting", peak() - before);
+
+        // One line without end, read and told as progress.
+        let line = sh("tr '\\0' x </dev/zero").progress(|_: &str| None);
+        let line = line
+            .deadline(TIME)
+            .stop(Stop::kill())
+            .stdout(Stdio::piped());
+        let mut line = line.spawn();
+        let mut lines = line.stdout().unwrap().lines();
+        let reader =
+            glib::MainContext::ref_thread_default().spawn_local(async move { lines.recv().await });
+        assert!(line.await.unwrap_err().is_timeout());
+        let longest = reader.await.unwrap().unwrap();
+        assert!(longest.cut);
+        assert_eq!(longest.text.len(), 64 * 1024);
+        tell("line", peak() - before);
+    });
+}
+
+fn both(program: Command) -> impl Future<Output = legwork::command::Ended> {
+    let program = program.deadline(TIME).stop(Stop::kill());
+    program
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .into_future()
+}
+
+/// `VmHWM`, in KiB.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.unwrap()
+        .trim()
+        .trim_end_matches(" kB")
+        .parse()
+        .unwrap()
+}
