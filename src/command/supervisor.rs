@@ -3,7 +3,11 @@
 //! Fed by the hub: what the program writes, room for what it reads, its exit, and an alarm.
 //! Nothing is borrowed while the app's code runs.
 
-use std::cell::{RefCell, RefMut};
+mod helper;
+mod roads;
+mod verdict;
+
+use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::PoisonError;
@@ -13,18 +17,15 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 
 use super::handle::Output;
-use super::progress::Step as ProgressStep;
-use super::quiet::write_quietly;
 use super::road::Road;
 use super::stop::{Act, Stop};
-use crate::job::error::{Error, ErrorKind};
+use crate::job::error::Error;
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
 use crate::process::{Exit, ExitStatus, Process, SharedProcess, Signal, WaitError};
 use crate::spawn::{SpawnError, Target};
-use crate::wire::control::{Control, Received, Scratch, Wait};
-use crate::wire::frame::{ExecRefusal, Kind};
+use crate::wire::control::Control;
 
 /// How much is still read after the end, at most, from a pipe that somebody else holds open.
 const LAST_READ: usize = 1024 * 1024;
@@ -253,79 +254,6 @@ impl Supervisor {
         }
     }
 
-    // --- the exec helper ----------------------------------------------------------------------
-
-    /// Hears what the helper says, until its socket's end tells that it has become the program.
-    fn read_helper(&self) {
-        let nonsense =
-            || NotStarted::Helper("its helper said something that cannot be right".to_owned());
-        let mut scratch = Scratch::new();
-        loop {
-            let fault = {
-                let mut slot = self.helper.borrow_mut();
-                let Some(helper) = slot.as_mut() else { return };
-                match helper.control.recv(&mut scratch, Wait::No) {
-                    Ok(Received::Empty) => return,
-                    Ok(Received::Closed) => {
-                        let done = slot.take();
-                        drop(slot);
-                        self.helper_gone(done);
-                        return;
-                    }
-                    Ok(Received::Packet(packet)) => match Kind::from_worker(packet.kind) {
-                        Some(Kind::Ready) => {
-                            helper.ready = true;
-                            None
-                        }
-                        Some(Kind::Refused) => {
-                            let refusal: Result<ExecRefusal, _> =
-                                postcard::from_bytes(&packet.payload);
-                            Some(match refusal {
-                                Ok(ExecRefusal { step, errno }) => {
-                                    NotStarted::Step(helper.target.explain(&step, errno))
-                                }
-                                Err(_) => NotStarted::Helper("its helper gave up".to_owned()),
-                            })
-                        }
-                        _ => Some(nonsense()),
-                    },
-                    Err(_) => Some(nonsense()),
-                }
-            };
-            if let Some(fault) = fault {
-                self.life.borrow_mut().not_started.get_or_insert(fault);
-            }
-        }
-    }
-
-    fn helper_gone(&self, helper: Option<Helper>) {
-        let Some(helper) = helper else { return };
-        self.hub.unwatch(helper.control.as_fd());
-        self.due.borrow_mut().helper = None;
-        let (started, failed) = {
-            let mut life = self.life.borrow_mut();
-            if !helper.ready {
-                life.not_started.get_or_insert_with(|| {
-                    NotStarted::Helper(
-                        "its helper let go before the program was executed. Does the helper's \
-                         main begin with run_if_worker() or run_worker()?"
-                            .to_owned(),
-                    )
-                });
-            }
-            let failed = life.not_started.is_some();
-            (!failed && life.stop.is_none(), failed)
-        };
-        self.set_alarm();
-        if failed {
-            // What lives on is not the program.
-            self.force();
-        }
-        if started {
-            self.status.set_state(State::Running);
-        }
-    }
-
     // --- stopping -----------------------------------------------------------------------------
 
     pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
@@ -400,205 +328,6 @@ impl Supervisor {
         };
         self.due.borrow_mut().step = again;
         self.set_alarm();
-    }
-
-    // --- standard input -----------------------------------------------------------------------
-
-    /// Puts bytes behind what is still to be written.
-    pub(super) fn append_input(&self, bytes: &[u8], last: bool) {
-        if let Some(input) = &mut *self.input.borrow_mut() {
-            if !input.last {
-                input.bytes.extend_from_slice(bytes);
-            }
-            input.last |= last;
-        }
-        self.write_input();
-    }
-
-    /// Nobody will write to it any more, but perhaps the stop.
-    pub(super) fn end_input(&self) {
-        if !self.rules.stop.uses_input() {
-            self.append_input(&[], true);
-        }
-    }
-
-    /// How much is still to be written; `None` when it is closed.
-    pub(super) fn input_left(&self, waker: Option<&Waker>) -> Option<usize> {
-        let mut slot = self.input.borrow_mut();
-        let input = slot.as_mut()?;
-        let left = input.bytes.len() - input.written;
-        let old = waker.and_then(|waker| input.waker.replace(waker.clone()));
-        drop(slot);
-        // May run the app's code: with nothing borrowed.
-        drop(old);
-        Some(left)
-    }
-
-    fn take_input(&self) -> Option<InputRoad> {
-        let input = self.input.take()?;
-        if input.watched {
-            self.hub.unwatch(input.fd.as_fd());
-        }
-        Some(input)
-    }
-
-    pub(super) fn take_input_fd(&self) -> Option<OwnedFd> {
-        self.take_input().map(|input| input.fd)
-    }
-
-    fn write_input(&self) {
-        let mut waker = None;
-        {
-            let mut slot = self.input.borrow_mut();
-            let Some(input) = slot.as_mut() else { return };
-            let open = loop {
-                let rest = &input.bytes[input.written..];
-                if rest.is_empty() {
-                    break !input.last;
-                }
-                match write_quietly(&input.fd, rest) {
-                    Ok(length) => input.written += length,
-                    Err(Errno::INTR) => (),
-                    Err(Errno::AGAIN) => break true,
-                    // It has stopped reading, which is its right.
-                    Err(_) => break false,
-                }
-            };
-            if input.written == input.bytes.len() {
-                input.bytes = Vec::new();
-                input.written = 0;
-                waker = input.waker.take();
-            }
-            let wants_room = open && !input.bytes.is_empty();
-            if wants_room != input.watched {
-                if wants_room {
-                    let watched = self.hub.watch_room(self.key, Lane::Input, input.fd.as_fd());
-                    input.watched = watched.is_ok();
-                } else {
-                    self.hub.unwatch(input.fd.as_fd());
-                    input.watched = false;
-                }
-            }
-            if !open {
-                waker = waker.or(input.waker.take());
-                *slot = None;
-            }
-        }
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
-    // --- what it writes -----------------------------------------------------------------------
-
-    pub(super) fn road(&self, lane: Lane) -> RefMut<'_, Option<Road>> {
-        self.roads[usize::from(lane == Lane::Errors)].borrow_mut()
-    }
-
-    /// The reader has read: what was left alone is watched again.
-    pub(super) fn resume_road(&self, lane: Lane) {
-        if let Some(road) = &mut *self.road(lane)
-            && road.paused
-            && !road.is_full()
-            && let Some(fd) = &road.fd
-        {
-            road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
-        }
-    }
-
-    /// Whether no more will come on a road.
-    pub(super) fn is_at_end(&self, lane: Lane) -> bool {
-        self.road(lane)
-            .as_ref()
-            .is_none_or(|road| road.fd.is_none())
-    }
-
-    pub(super) fn take_road_fd(&self, lane: Lane) -> Option<OwnedFd> {
-        let mut slot = self.road(lane);
-        let road = slot.as_mut()?;
-        let fd = road.fd.take()?;
-        if !road.paused {
-            self.hub.unwatch(fd.as_fd());
-        }
-        Some(fd)
-    }
-
-    /// Reads while there is something to read, at most `most` bytes.
-    fn read_road(&self, lane: Lane, most: usize, slice: Option<&Slice>) {
-        let mut total = 0;
-        while total < most {
-            let (waker, open) = {
-                let mut slot = self.road(lane);
-                let Some(road) = slot.as_mut() else { return };
-                if slice.is_some() && road.is_full() {
-                    self.pause(road);
-                    break;
-                }
-                match road.read() {
-                    None | Some(Err(Errno::AGAIN)) => break,
-                    Some(Ok(length)) if length > 0 => {
-                        total += length;
-                        (road.waker.take(), true)
-                    }
-                    // At its end; EIO is how a terminal says that its last user has gone.
-                    Some(_) => {
-                        let fd = road.end();
-                        if let Some(fd) = fd
-                            && !road.paused
-                        {
-                            self.hub.unwatch(fd.as_fd());
-                        }
-                        (road.waker.take(), false)
-                    }
-                }
-            };
-            self.look_for_progress(lane);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-            if !open || slice.is_some_and(Slice::is_over) {
-                break;
-            }
-        }
-        if total > 0
-            && let Some(stall) = self.rules.stall
-        {
-            let mut due = self.due.borrow_mut();
-            if due.stall.is_some() {
-                // The alarm itself is not moved with every read: it looks again when it rings.
-                due.stall = Instant::now().checked_add(stall);
-            }
-        }
-    }
-
-    fn pause(&self, road: &mut Road) {
-        if let Some(fd) = &road.fd
-            && !std::mem::replace(&mut road.paused, true)
-        {
-            self.hub.unwatch(fd.as_fd());
-        }
-    }
-
-    /// Shows the lines that have come to whoever reads progress out of them.
-    fn look_for_progress(&self, lane: Lane) {
-        let taken = self.road(lane).as_mut().and_then(Road::take_lines);
-        let Some((mut parser, lines)) = taken else {
-            return;
-        };
-        let steps = lines
-            .iter()
-            .filter_map(|line| parser.line(&String::from_utf8_lossy(&line.bytes)));
-        // Latest wins; but words stay until there are others.
-        let last = steps.reduce(|before, step| ProgressStep {
-            text: step.text.or(before.text),
-            ..step
-        });
-        if let Some(road) = &mut *self.road(lane) {
-            road.give_back(parser);
-        }
-        if let Some(ProgressStep { done, total, text }) = last {
-            self.status.set_progress(done, total, text);
-        }
     }
 
     // --- the end ------------------------------------------------------------------------------
@@ -700,106 +429,6 @@ impl Supervisor {
         self.outcome.close();
         self.status.end(state, text);
     }
-
-    fn decide(&self) -> Result<Output, Error> {
-        let life = self.life.borrow();
-        let mut collected = [Vec::new(), Vec::new()];
-        let mut tails = [String::new(), String::new()];
-        let mut truncated = false;
-        for (index, road) in self.roads.iter().enumerate() {
-            if let Some(road) = &mut *road.borrow_mut() {
-                tails[index] = road.tail();
-                truncated |= road.collects() && road.dropped;
-                collected[index] = road.collected();
-            }
-        }
-        let [stdout_tail, stderr_tail] = tails;
-        let tail = if stderr_tail.is_empty() {
-            stdout_tail
-        } else {
-            stderr_tail
-        };
-        let label = &self.rules.label;
-        let new = |kind, text: &str| Error::new(kind, label, text);
-        let mut error = match (&life.stop, &life.not_started, life.end) {
-            _ if life.context_gone => new(
-                ErrorKind::Cancelled,
-                "its main context went away, and it was stopped",
-            ),
-            (None, Some(NotStarted::Step(why)), _) => Error::start(label, why.clone()),
-            (None, Some(NotStarted::Helper(why)), _) => {
-                new(ErrorKind::Start, &format!("it could not be started: {why}"))
-            }
-            (Some(stop), _, _) => match stop.reason {
-                Reason::Asked => new(ErrorKind::Cancelled, "stopped on request"),
-                Reason::Deadline(after) => new(
-                    ErrorKind::Timeout,
-                    &format!("not finished within its deadline of {after:?}"),
-                ),
-                Reason::Stalled(after) => new(
-                    ErrorKind::Timeout,
-                    &format!("it wrote nothing for {after:?}, and was stopped"),
-                ),
-            },
-            (None, None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
-                return Ok(self.output(exit, &life, collected, truncated));
-            }
-            (None, None, Some(Ok(exit))) => {
-                let said = last_line(&tail);
-                let (kind, how) = match exit.status {
-                    ExitStatus::Code(code) => {
-                        (ErrorKind::Exit, format!("it ended with exit code {code}"))
-                    }
-                    ExitStatus::Signal { signal, .. } => {
-                        (ErrorKind::Signal, format!("it was ended by {signal}"))
-                    }
-                };
-                match said {
-                    Some(said) => new(kind, &format!("{how}: {said}")),
-                    None => new(kind, &how),
-                }
-            }
-            (None, None, Some(Err(error))) => {
-                new(ErrorKind::Exit, "it ended, and how cannot be known").because(error)
-            }
-            (None, None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
-        };
-        let inner = error.inner_mut();
-        inner.ran = life.not_started.is_none();
-        inner.output_tail = tail;
-        inner.progress = (self.status.done(), self.status.total());
-        if let Some(Ok(exit)) = life.end {
-            inner.status = Some(exit.status);
-            inner.usage = Some(exit.usage);
-        }
-        Err(error)
-    }
-
-    fn output(
-        &self,
-        exit: Exit,
-        life: &Life,
-        [stdout, stderr]: [Vec<u8>; 2],
-        truncated: bool,
-    ) -> Output {
-        Output {
-            status: exit.status,
-            usage: exit.usage,
-            stdout,
-            stderr,
-            incomplete: life.incomplete,
-            truncated,
-        }
-    }
-}
-
-/// The last thing that was said, for an error's words.
-fn last_line(tail: &str) -> Option<&str> {
-    tail.lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .map(|line| &line[..line.floor_char_boundary(300)])
 }
 
 impl Entry for Supervisor {

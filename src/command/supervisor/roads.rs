@@ -1,0 +1,213 @@
+//! What the program is still to read, and what it writes.
+
+use std::cell::RefMut;
+use std::os::fd::{AsFd, OwnedFd};
+use std::task::Waker;
+use std::time::Instant;
+
+use rustix::io::Errno;
+
+use super::{InputRoad, Supervisor};
+use crate::command::progress::Step;
+use crate::command::quiet::write_quietly;
+use crate::command::road::Road;
+use crate::main_loop::hub::{Lane, Slice};
+
+impl Supervisor {
+    /// Puts bytes behind what is still to be written.
+    pub(in crate::command) fn append_input(&self, bytes: &[u8], last: bool) {
+        if let Some(input) = &mut *self.input.borrow_mut() {
+            if !input.last {
+                input.bytes.extend_from_slice(bytes);
+            }
+            input.last |= last;
+        }
+        self.write_input();
+    }
+
+    /// Nobody will write to it any more, but perhaps the stop.
+    pub(in crate::command) fn end_input(&self) {
+        if !self.rules.stop.uses_input() {
+            self.append_input(&[], true);
+        }
+    }
+
+    /// How much is still to be written; `None` when it is closed.
+    pub(in crate::command) fn input_left(&self, waker: Option<&Waker>) -> Option<usize> {
+        let mut slot = self.input.borrow_mut();
+        let input = slot.as_mut()?;
+        let left = input.bytes.len() - input.written;
+        let old = waker.and_then(|waker| input.waker.replace(waker.clone()));
+        drop(slot);
+        // May run the app's code: with nothing borrowed.
+        drop(old);
+        Some(left)
+    }
+
+    pub(super) fn take_input(&self) -> Option<InputRoad> {
+        let input = self.input.take()?;
+        if input.watched {
+            self.hub.unwatch(input.fd.as_fd());
+        }
+        Some(input)
+    }
+
+    pub(in crate::command) fn take_input_fd(&self) -> Option<OwnedFd> {
+        self.take_input().map(|input| input.fd)
+    }
+
+    pub(super) fn write_input(&self) {
+        let mut waker = None;
+        {
+            let mut slot = self.input.borrow_mut();
+            let Some(input) = slot.as_mut() else { return };
+            let open = loop {
+                let rest = &input.bytes[input.written..];
+                if rest.is_empty() {
+                    break !input.last;
+                }
+                match write_quietly(&input.fd, rest) {
+                    Ok(length) => input.written += length,
+                    Err(Errno::INTR) => (),
+                    Err(Errno::AGAIN) => break true,
+                    // It has stopped reading, which is its right.
+                    Err(_) => break false,
+                }
+            };
+            if input.written == input.bytes.len() {
+                input.bytes = Vec::new();
+                input.written = 0;
+                waker = input.waker.take();
+            }
+            let wants_room = open && !input.bytes.is_empty();
+            if wants_room != input.watched {
+                if wants_room {
+                    let watched = self.hub.watch_room(self.key, Lane::Input, input.fd.as_fd());
+                    input.watched = watched.is_ok();
+                } else {
+                    self.hub.unwatch(input.fd.as_fd());
+                    input.watched = false;
+                }
+            }
+            if !open {
+                waker = waker.or(input.waker.take());
+                *slot = None;
+            }
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    // --- what it writes -----------------------------------------------------------------------
+
+    pub(in crate::command) fn road(&self, lane: Lane) -> RefMut<'_, Option<Road>> {
+        self.roads[usize::from(lane == Lane::Errors)].borrow_mut()
+    }
+
+    /// The reader has read: what was left alone is watched again.
+    pub(in crate::command) fn resume_road(&self, lane: Lane) {
+        if let Some(road) = &mut *self.road(lane)
+            && road.paused
+            && !road.is_full()
+            && let Some(fd) = &road.fd
+        {
+            road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
+        }
+    }
+
+    /// Whether no more will come on a road.
+    pub(in crate::command) fn is_at_end(&self, lane: Lane) -> bool {
+        self.road(lane)
+            .as_ref()
+            .is_none_or(|road| road.fd.is_none())
+    }
+
+    pub(in crate::command) fn take_road_fd(&self, lane: Lane) -> Option<OwnedFd> {
+        let mut slot = self.road(lane);
+        let road = slot.as_mut()?;
+        let fd = road.fd.take()?;
+        if !road.paused {
+            self.hub.unwatch(fd.as_fd());
+        }
+        Some(fd)
+    }
+
+    /// Reads while there is something to read, at most `most` bytes.
+    pub(super) fn read_road(&self, lane: Lane, most: usize, slice: Option<&Slice>) {
+        let mut total = 0;
+        while total < most {
+            let (waker, open) = {
+                let mut slot = self.road(lane);
+                let Some(road) = slot.as_mut() else { return };
+                if slice.is_some() && road.is_full() {
+                    self.pause(road);
+                    break;
+                }
+                match road.read() {
+                    None | Some(Err(Errno::AGAIN)) => break,
+                    Some(Ok(length)) if length > 0 => {
+                        total += length;
+                        (road.waker.take(), true)
+                    }
+                    // At its end; EIO is how a terminal says that its last user has gone.
+                    Some(_) => {
+                        let fd = road.end();
+                        if let Some(fd) = fd
+                            && !road.paused
+                        {
+                            self.hub.unwatch(fd.as_fd());
+                        }
+                        (road.waker.take(), false)
+                    }
+                }
+            };
+            self.look_for_progress(lane);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            if !open || slice.is_some_and(Slice::is_over) {
+                break;
+            }
+        }
+        if total > 0
+            && let Some(stall) = self.rules.stall
+        {
+            let mut due = self.due.borrow_mut();
+            if due.stall.is_some() {
+                // The alarm itself is not moved with every read: it looks again when it rings.
+                due.stall = Instant::now().checked_add(stall);
+            }
+        }
+    }
+
+    pub(super) fn pause(&self, road: &mut Road) {
+        if let Some(fd) = &road.fd
+            && !std::mem::replace(&mut road.paused, true)
+        {
+            self.hub.unwatch(fd.as_fd());
+        }
+    }
+
+    /// Shows the lines that have come to whoever reads progress out of them.
+    pub(super) fn look_for_progress(&self, lane: Lane) {
+        let taken = self.road(lane).as_mut().and_then(Road::take_lines);
+        let Some((mut parser, lines)) = taken else {
+            return;
+        };
+        let steps = lines
+            .iter()
+            .filter_map(|line| parser.line(&String::from_utf8_lossy(&line.bytes)));
+        // Latest wins; but words stay until there are others.
+        let last = steps.reduce(|before, step| Step {
+            text: step.text.or(before.text),
+            ..step
+        });
+        if let Some(road) = &mut *self.road(lane) {
+            road.give_back(parser);
+        }
+        if let Some(Step { done, total, text }) = last {
+            self.status.set_progress(done, total, text);
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The one outcome, from all that is known at the end.
+
+use super::{Life, NotStarted, Reason, Supervisor};
+use crate::command::handle::Output;
+use crate::job::error::{Error, ErrorKind};
+use crate::process::{Exit, ExitStatus};
+
+impl Supervisor {
+    pub(super) fn decide(&self) -> Result<Output, Error> {
+        let life = self.life.borrow();
+        let mut collected = [Vec::new(), Vec::new()];
+        let mut tails = [String::new(), String::new()];
+        let mut truncated = false;
+        for (index, road) in self.roads.iter().enumerate() {
+            if let Some(road) = &mut *road.borrow_mut() {
+                tails[index] = road.tail();
+                truncated |= road.collects() && road.dropped;
+                collected[index] = road.collected();
+            }
+        }
+        let [stdout_tail, stderr_tail] = tails;
+        let tail = if stderr_tail.is_empty() {
+            stdout_tail
+        } else {
+            stderr_tail
+        };
+        let label = &self.rules.label;
+        let new = |kind, text: &str| Error::new(kind, label, text);
+        let mut error = match (&life.stop, &life.not_started, life.end) {
+            _ if life.context_gone => new(
+                ErrorKind::Cancelled,
+                "its main context went away, and it was stopped",
+            ),
+            (None, Some(NotStarted::Step(why)), _) => Error::start(label, why.clone()),
+            (None, Some(NotStarted::Helper(why)), _) => {
+                new(ErrorKind::Start, &format!("it could not be started: {why}"))
+            }
+            (Some(stop), _, _) => match stop.reason {
+                Reason::Asked => new(ErrorKind::Cancelled, "stopped on request"),
+                Reason::Deadline(after) => new(
+                    ErrorKind::Timeout,
+                    &format!("not finished within its deadline of {after:?}"),
+                ),
+                Reason::Stalled(after) => new(
+                    ErrorKind::Timeout,
+                    &format!("it wrote nothing for {after:?}, and was stopped"),
+                ),
+            },
+            (None, None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
+                return Ok(self.output(exit, &life, collected, truncated));
+            }
+            (None, None, Some(Ok(exit))) => {
+                let said = last_line(&tail);
+                let (kind, how) = match exit.status {
+                    ExitStatus::Code(code) => {
+                        (ErrorKind::Exit, format!("it ended with exit code {code}"))
+                    }
+                    ExitStatus::Signal { signal, .. } => {
+                        (ErrorKind::Signal, format!("it was ended by {signal}"))
+                    }
+                };
+                match said {
+                    Some(said) => new(kind, &format!("{how}: {said}")),
+                    None => new(kind, &how),
+                }
+            }
+            (None, None, Some(Err(error))) => {
+                new(ErrorKind::Exit, "it ended, and how cannot be known").because(error)
+            }
+            (None, None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
+        };
+        let inner = error.inner_mut();
+        inner.ran = life.not_started.is_none();
+        inner.output_tail = tail;
+        inner.progress = (self.status.done(), self.status.total());
+        if let Some(Ok(exit)) = life.end {
+            inner.status = Some(exit.status);
+            inner.usage = Some(exit.usage);
+        }
+        Err(error)
+    }
+
+    pub(super) fn output(
+        &self,
+        exit: Exit,
+        life: &Life,
+        [stdout, stderr]: [Vec<u8>; 2],
+        truncated: bool,
+    ) -> Output {
+        Output {
+            status: exit.status,
+            usage: exit.usage,
+            stdout,
+            stderr,
+            incomplete: life.incomplete,
+            truncated,
+        }
+    }
+}
+
+/// The last thing that was said, for an error's words.
+fn last_line(tail: &str) -> Option<&str> {
+    tail.lines()
+        .rev()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .map(|line| &line[..line.floor_char_boundary(300)])
+}
