@@ -50,13 +50,14 @@ impl<F: FnMut(&str) -> Option<Step> + 'static> LineProgress for F {
 pub fn ffmpeg(duration: Duration) -> impl LineProgress {
     let total = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut speed = None;
+    let mut done = 0;
     move |line: &str| {
         let (key, value) = line.split_once('=')?;
         match key {
             // Negative, or not a number, before the first frame.
             "out_time_us" => {
-                let done = value.trim().parse::<u64>().ok()? / 1000;
-                let mut step = Step::new(done.min(total), total);
+                done = (value.trim().parse::<u64>().ok()? / 1000).min(total);
+                let mut step = Step::new(done, total);
                 step.text = speed.take();
                 Some(step)
             }
@@ -65,7 +66,8 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
                 speed = (value != "N/A").then(|| format!("{value} as fast as it plays"));
                 None
             }
-            "progress" if value == "end" => Some(Step::new(total, total)),
+            // Also said when it was stopped halfway.
+            "progress" if value == "end" => Some(Step::new(done, total)),
             _ => None,
         }
     }
@@ -188,6 +190,7 @@ mod tests {
         let step = progress.line("out_time_us=2500000").unwrap();
         assert_eq!((step.done, step.total), (2500, 10_000));
         assert_eq!(step.text.unwrap(), "2.5x as fast as it plays");
+        assert_eq!(progress.line("progress=end").unwrap().done, 2500, "stopped");
         assert_eq!(progress.line("out_time_us=99000000").unwrap().done, 10_000);
         assert_eq!(progress.line("progress=end").unwrap().done, 10_000);
     }
