@@ -2,6 +2,7 @@
 
 mod app;
 mod headless;
+mod programs;
 mod workplace;
 
 use std::process::ExitCode;

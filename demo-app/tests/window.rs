@@ -2,6 +2,8 @@
 
 #[path = "window/desktop.rs"]
 mod desktop;
+#[path = "window/programs.rs"]
+mod programs;
 
 use std::{fs, path::Path};
 

@@ -4,6 +4,7 @@ use legwork::{Error, LogRecord};
 
 use super::{
     log_line::{Level, LogLine},
+    output::plain,
     words::{self, Failure, Told},
     work::Work,
 };
@@ -50,8 +51,9 @@ pub(crate) fn details(error: &Error) -> String {
     if let Some(time) = error.processor_time() {
         facts.push(format!("Processor time: {:.2} s", time.as_secs_f64()));
     }
-    if !error.output_tail().is_empty() {
-        facts.push(format!("Printed last:\n{}", error.output_tail().trim_end()));
+    let printed = plain(error.output_tail());
+    if !printed.trim().is_empty() {
+        facts.push(format!("Printed last:\n{}", printed.trim_end()));
     }
     if let Some(backtrace) = error.backtrace() {
         facts.push(format!("Where it was:\n{}", backtrace.trim_end()));

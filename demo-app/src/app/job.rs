@@ -16,6 +16,8 @@ use super::{
     isolation::{self, Open},
     log_line::{Level, LogLine},
     meter::Meter,
+    output::Output,
+    program,
     words::{self, Look, Told},
     work::Work,
 };
@@ -76,8 +78,23 @@ mod imp {
         /// What the job's process has open.
         #[property(get)]
         open_there: gio::ListStore,
+        /// What a program wrote.
+        #[property(get)]
+        output: Output,
+        /// Whether it is a program that reads what somebody types.
+        #[property(get, set)]
+        listens: Cell<bool>,
+        /// Whether it is a program that can be paused now.
+        #[property(get, set)]
+        can_pause: Cell<bool>,
+        #[property(get, set)]
+        paused: Cell<bool>,
+        /// The file that it made, when it has.
+        #[property(get, set, nullable)]
+        made: RefCell<Option<gio::File>>,
         pub(super) work: OnceCell<Work>,
-        pub(super) cancellable: gio::Cancellable,
+        pub(in crate::app) cancellable: gio::Cancellable,
+        pub(in crate::app) running_program: RefCell<program::Running>,
         pub(super) meter: RefCell<Meter>,
         pub(super) told: Cell<Option<Instant>>,
         /// Entries that are not in the list yet.
@@ -104,7 +121,13 @@ mod imp {
                 log: gio::ListStore::new::<LogLine>(),
                 open_here: gio::ListStore::new::<glib::BoxedAnyObject>(),
                 open_there: gio::ListStore::new::<glib::BoxedAnyObject>(),
+                output: Output::default(),
+                listens: Cell::default(),
+                can_pause: Cell::default(),
+                paused: Cell::default(),
+                made: RefCell::default(),
                 work: OnceCell::default(),
+                running_program: RefCell::default(),
                 cancellable: gio::Cancellable::new(),
                 meter: RefCell::default(),
                 told: Cell::default(),
@@ -157,6 +180,8 @@ impl Job {
                 );
             }
             Work::Misbehave(input) => job.run(input, |_, ()| {}, |()| None),
+            Work::Program(program) => job.run_program(program),
+            Work::Convert(convert) => job.run_conversion(convert),
         }
         job
     }
@@ -170,6 +195,7 @@ impl Job {
     pub(crate) fn stop(&self) {
         if self.running() && !self.stopping() {
             self.set_stopping(true);
+            self.set_paused(false);
             self.set_line("Stopping…");
             self.imp().cancellable.cancel();
         }
@@ -221,7 +247,7 @@ impl Job {
         ));
     }
 
-    fn follow(&self, status: &legwork::Status) {
+    pub(super) fn follow(&self, status: &legwork::Status) {
         status
             .bind_property("fraction", self, "fraction")
             .sync_create()
@@ -244,17 +270,20 @@ impl Job {
         }
     }
 
-    fn progress(&self, status: &legwork::Status) {
+    /// Tells how far it is, now or soon.
+    pub(super) fn progress(&self, status: &legwork::Status) {
         if !self.running() {
             return;
         }
         let (now, imp) = (Instant::now(), self.imp());
         let counted = status.total() > 0;
-        if counted != self.counted() {
-            self.set_counted(counted);
-        }
         if counted {
             imp.meter.borrow_mut().note(now, status.done());
+        }
+        if counted != self.counted() {
+            self.set_counted(counted);
+            // What was said while it counted is not said beside a bar that has a length.
+            self.tell_progress(status);
         }
         match imp.told.get() {
             // One that waits already will tell this, too.
@@ -281,7 +310,9 @@ impl Job {
     }
 
     fn tell_progress(&self, status: &legwork::Status) {
-        if self.running() && !self.stopping() {
+        if self.work().is_program() && !self.counted() {
+            self.tell_output();
+        } else if self.running() && !self.stopping() && !self.paused() {
             let meter = self.imp().meter.borrow();
             let remaining = meter.remaining(status.total());
             let line = words::progress(self.work(), &status.text(), meter.rate(), remaining);
@@ -335,7 +366,7 @@ impl Job {
             .count() as u64
     }
 
-    fn end(&self, told: Told, details: &str) {
+    pub(super) fn end(&self, told: Told, details: &str) {
         if told.look == Look::Failed {
             self.log()
                 .append(&LogLine::new(Level::Error, &told.sentence));
@@ -348,6 +379,9 @@ impl Job {
             self.set_icon_name(icon);
         }
         self.set_can_retry(told.look != Look::Done);
+        self.set_listens(false);
+        self.set_can_pause(false);
+        self.set_paused(false);
         self.set_stopping(false);
         self.set_running(false);
     }

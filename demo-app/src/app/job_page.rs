@@ -4,8 +4,8 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone, prelude::*};
 
 use super::{
-    isolation_view::IsolationView, job::Job, log_view::LogView, result_view::ResultView,
-    window::Window,
+    accessible, isolation_view::IsolationView, job::Job, log_view::LogView, output::OutputView,
+    result_view::ResultView, window::Window, work::Work,
 };
 
 mod imp {
@@ -31,6 +31,8 @@ mod imp {
         #[template_child]
         pub(super) advice: TemplateChild<gtk::Label>,
         #[template_child]
+        pub(super) pause: TemplateChild<gtk::ToggleButton>,
+        #[template_child]
         pub(super) stop: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) retry: TemplateChild<gtk::Button>,
@@ -45,7 +47,15 @@ mod imp {
         #[template_child]
         pub(super) views: TemplateChild<adw::ViewStack>,
         #[template_child]
+        pub(super) result_page: TemplateChild<adw::ViewStackPage>,
+        #[template_child]
+        pub(super) output_page: TemplateChild<adw::ViewStackPage>,
+        #[template_child]
+        pub(super) log_page: TemplateChild<adw::ViewStackPage>,
+        #[template_child]
         pub(super) result: TemplateChild<ResultView>,
+        #[template_child]
+        pub(super) output: TemplateChild<OutputView>,
         #[template_child]
         pub(super) log: TemplateChild<LogView>,
         #[template_child]
@@ -61,6 +71,7 @@ mod imp {
 
         fn class_init(class: &mut Self::Class) {
             ResultView::ensure_type();
+            OutputView::ensure_type();
             LogView::ensure_type();
             IsolationView::ensure_type();
             class.bind_template();
@@ -110,21 +121,25 @@ impl JobPage {
         match imp.views.visible_child_name().as_deref() {
             Some("log") => imp.log.search(),
             Some("result") => imp.result.search(),
+            Some("output") => imp.output.search(),
             _ => {}
         }
     }
 
     /// Ends a search; returns whether there was one.
     pub(crate) fn end_search(&self) -> bool {
-        self.imp().log.end_search() || self.imp().result.end_search()
+        let imp = self.imp();
+        imp.log.end_search() || imp.result.end_search() || imp.output.end_search()
     }
 
     fn bind(&self, job: &Job) {
         let imp = self.imp();
-        job.bind_property("title", &*imp.title, "title")
+        // Where there is no room for a switcher there is none for a whole title.
+        imp.title.set_title(job.work().kind());
+        job.bind_property("title", &*imp.name, "label")
             .sync_create()
             .build();
-        job.bind_property("title", &*imp.name, "label")
+        job.bind_property("title", &*imp.name, "tooltip-text")
             .sync_create()
             .build();
         job.bind_property("line", &*imp.line, "label")
@@ -180,8 +195,7 @@ impl JobPage {
                 }
             }
         ));
-        imp.result.show(job);
-        imp.log.show(job);
+        self.show_views(job);
         imp.isolation.show(job);
         // What runs is looked at again when somebody looks.
         imp.views.connect_visible_child_name_notify(clone!(
@@ -195,8 +209,56 @@ impl JobPage {
         ));
     }
 
+    /// A job has a result and a log, a program has output, and a file that is made is a result.
+    fn show_views(&self, job: &Job) {
+        let imp = self.imp();
+        let is_program = job.work().is_program();
+        imp.result_page
+            .set_visible(!matches!(job.work(), Work::Program(_)));
+        imp.log_page.set_visible(!is_program);
+        imp.output_page.set_visible(is_program);
+        if imp.result_page.is_visible() {
+            imp.result.show(job);
+        } else {
+            imp.views.set_visible_child_name("output");
+        }
+        if is_program {
+            imp.output.show(job);
+        } else {
+            imp.log.show(job);
+        }
+    }
+
     fn connect_buttons(&self, job: &Job) {
         let imp = self.imp();
+        job.bind_property("can-pause", &*imp.pause, "visible")
+            .sync_create()
+            .build();
+        job.bind_property("stopping", &*imp.pause, "sensitive")
+            .invert_boolean()
+            .sync_create()
+            .build();
+        job.bind_property("paused", &*imp.pause, "active")
+            .sync_create()
+            .build();
+        imp.pause.connect_active_notify(clone!(
+            #[weak]
+            job,
+            move |pause| {
+                let pauses = pause.is_active();
+                if pauses != job.paused() {
+                    job.pause(pauses);
+                }
+                let (icon, name) = if pauses {
+                    ("media-playback-start-symbolic", "Go On")
+                } else {
+                    ("media-playback-pause-symbolic", "Pause")
+                };
+                pause.set_icon_name(icon);
+                pause.set_tooltip_text(Some(name));
+                accessible::set_name(pause, name);
+            }
+        ));
         imp.stop.connect_clicked(clone!(
             #[weak]
             job,

@@ -4,6 +4,7 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib, glib::clone, prelude::*};
 
 use super::{
+    follow::follow,
     gradual::gradually,
     job::Job,
     job_page::toast,
@@ -111,7 +112,7 @@ impl LogView {
         );
         choose(&lines);
         lines.connect_items_changed(move |lines, _, _, _| choose(lines));
-        self.follow();
+        follow(&imp.scrolled, &imp.follow);
         imp.copy.connect_clicked(clone!(
             #[weak(rename_to = view)]
             self,
@@ -140,45 +141,6 @@ impl LogView {
         let open = bar.is_search_mode();
         bar.set_search_mode(false);
         open
-    }
-
-    /// Keeps the last line in sight as lines come, until somebody scrolls up or says otherwise.
-    fn follow(&self) {
-        let imp = self.imp();
-        let adjustment = imp.scrolled.vadjustment();
-        adjustment.connect_upper_notify(clone!(
-            #[weak(rename_to = follow)]
-            imp.follow,
-            move |adjustment| {
-                if follow.is_active() {
-                    adjustment.set_value(adjustment.upper() - adjustment.page_size());
-                }
-            }
-        ));
-        imp.follow.connect_active_notify(clone!(
-            #[weak]
-            adjustment,
-            move |follow| {
-                if follow.is_active() {
-                    adjustment.set_value(adjustment.upper() - adjustment.page_size());
-                }
-            }
-        ));
-        let wheel = gtk::EventControllerScroll::new(gtk::EventControllerScrollFlags::VERTICAL);
-        wheel.set_propagation_phase(gtk::PropagationPhase::Capture);
-        wheel.connect_scroll(clone!(
-            #[weak(rename_to = follow)]
-            imp.follow,
-            #[upgrade_or]
-            glib::Propagation::Proceed,
-            move |_, _, down| {
-                if down < 0.0 {
-                    follow.set_active(false);
-                }
-                glib::Propagation::Proceed
-            }
-        ));
-        imp.scrolled.add_controller(wheel);
     }
 }
 

@@ -1,11 +1,12 @@
 //! The window and everything in it.
 //!
 //! - [`job`], [`job_list`]: the model; GObjects whose properties the widgets are bound to.
-//! - [`work`], [`words`], [`failure`], [`meter`]: what jobs are called and how their state is told.
+//! - [`program`]: jobs that are programs; [`output`]: what those write.
+//! - [`work`], [`words`], [`program_words`], [`failure`], [`meter`]: what jobs are called and how their state is told.
 //! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is seen of them.
 //! - [`result_view`], [`log_view`], [`isolation_view`]: the three views of a job's page,
-//!   with [`sums`] and [`pictures`] for the first.
-//! - [`columns`], [`accessible`], [`gradual`]: what GTK 4.8 does not have.
+//!   with [`sums`], [`pictures`] and [`made`] for the first.
+//! - [`columns`], [`accessible`], [`gradual`], [`follow`]: what GTK 4.8 does not have.
 //! - [`pulse`], [`stall`]: how the app itself feels meanwhile.
 
 // What the property macro writes is `pub`, whatever the type is.
@@ -15,6 +16,7 @@ mod accessible;
 mod columns;
 mod entry;
 mod failure;
+mod follow;
 mod gradual;
 mod isolation;
 mod isolation_view;
@@ -24,9 +26,13 @@ mod job_page;
 mod job_row;
 mod log_line;
 mod log_view;
+mod made;
 mod meter;
 mod new_job;
+mod output;
 mod pictures;
+mod program;
+mod program_words;
 mod pulse;
 mod result_view;
 mod stall;
@@ -57,11 +63,11 @@ pub(crate) fn run() -> glib::ExitCode {
         .build();
     app.connect_startup(set_up);
     app.connect_activate(|app| window(app).present());
-    // A folder on the command line is like one that was dropped on the window.
+    // A folder or a file on the command line is like one that was dropped on the window.
     app.connect_open(|app, files, _| {
         let window = window(app);
         window.present();
-        window.take_folder(files);
+        window.take(files);
     });
     app.run()
 }
@@ -93,6 +99,7 @@ fn set_up(app: &adw::Application) {
     app.set_accels_for_action("app.quit", &["<Control>q"]);
     app.set_accels_for_action("window.close", &["<Control>w"]);
     app.set_accels_for_action("win.new-job", &["<Control>n"]);
+    app.set_accels_for_action("win.run-program", &["<Control>r"]);
     app.set_accels_for_action("win.search", &["<Control>f"]);
     app.set_accels_for_action("win.show-help-overlay", &["F1", "<Control>question"]);
 }

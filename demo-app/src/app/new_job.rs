@@ -1,4 +1,4 @@
-//! The dialog that asks for a job: what, on which folder, or which misdeed.
+//! The dialog that asks for a job: what, on which folder or file, which program, or which misdeed.
 
 use std::{
     num::NonZero,
@@ -10,9 +10,22 @@ use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone};
 use legwork_demo::jobs::{Checksum, Misdeed, Thumbnails};
 
 use super::{
-    window::{Window, choose_folder},
+    window::{Window, choose_folder, choose_media},
     work::{self, Work, misdeed_story, misdeed_title},
 };
+use crate::programs::{self, Convert, FORMATS, Program};
+
+/// What is filled in when the dialog opens.
+pub(crate) enum Offer {
+    /// Nothing.
+    Any,
+    /// A folder to work on.
+    Folder(PathBuf),
+    /// A video or audio file to convert.
+    File(PathBuf),
+    /// A command is to be typed.
+    Program,
+}
 
 mod imp {
     use std::cell::{OnceCell, RefCell};
@@ -30,6 +43,28 @@ mod imp {
         #[template_child]
         pub(super) thumbnails: TemplateChild<gtk::CheckButton>,
         #[template_child]
+        pub(super) program: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub(super) convert: TemplateChild<gtk::CheckButton>,
+        #[template_child]
+        pub(super) convert_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) program_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub(super) command: TemplateChild<adw::EntryRow>,
+        #[template_child]
+        pub(super) program_folder_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) choose_program_folder: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) convert_group: TemplateChild<adw::PreferencesGroup>,
+        #[template_child]
+        pub(super) file_row: TemplateChild<adw::ActionRow>,
+        #[template_child]
+        pub(super) choose_file: TemplateChild<gtk::Button>,
+        #[template_child]
+        pub(super) format: TemplateChild<adw::ComboRow>,
+        #[template_child]
         pub(super) folder_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub(super) folder_row: TemplateChild<adw::ActionRow>,
@@ -46,6 +81,12 @@ mod imp {
         /// The folder to work on.
         #[property(get, set, nullable)]
         folder: RefCell<Option<PathBuf>>,
+        /// The folder that a program starts in.
+        #[property(get, set, nullable)]
+        program_folder: RefCell<Option<PathBuf>>,
+        /// The file to convert.
+        #[property(get, set, nullable)]
+        file: RefCell<Option<PathBuf>>,
         /// One button a misdeed, in their order.
         pub(super) misdeeds: OnceCell<Vec<gtk::CheckButton>>,
     }
@@ -91,12 +132,28 @@ glib::wrapper! {
 }
 
 impl NewJob {
-    /// The dialog over `window`, with a folder that was chosen already, or none.
-    pub(crate) fn new(window: &Window, folder: Option<&Path>) -> Self {
+    /// The dialog over `window`.
+    pub(crate) fn new(window: &Window, offer: Offer) -> Self {
         let dialog: Self = glib::Object::builder()
             .property("transient-for", window)
+            .property("program-folder", glib::home_dir())
             .build();
-        dialog.set_folder(folder.map(Path::to_owned));
+        let imp = dialog.imp();
+        match offer {
+            Offer::Any => {}
+            Offer::Folder(folder) => {
+                dialog.set_program_folder(Some(folder.clone()));
+                dialog.set_folder(Some(folder));
+            }
+            Offer::File(file) => {
+                dialog.set_file(Some(file));
+                imp.convert.set_active(true);
+            }
+            Offer::Program => {
+                imp.program.set_active(true);
+                imp.command.grab_focus();
+            }
+        }
         // Small windows get small dialogs.
         if window.width() > 0 {
             let (width, height) = (
@@ -110,16 +167,22 @@ impl NewJob {
 
     /// Calls `start` with what was chosen.
     pub(crate) fn connect_start(&self, start: impl Fn(Work) + 'static) {
-        self.imp().start.connect_clicked(clone!(
+        let go = clone!(
             #[weak(rename_to = dialog)]
             self,
-            move |_| {
+            move || {
                 if let Some(work) = dialog.work() {
                     start(work);
                     dialog.close();
                 }
             }
-        ));
+        );
+        let go = std::rc::Rc::new(go);
+        self.imp().start.connect_clicked({
+            let go = go.clone();
+            move |_| go()
+        });
+        self.imp().command.connect_entry_activated(move |_| go());
     }
 
     fn set_up(&self) {
@@ -140,7 +203,13 @@ impl NewJob {
                 check
             })
             .to_vec();
-        for check in misdeeds.iter().chain([&*imp.checksum, &*imp.thumbnails]) {
+        let kinds = [
+            &*imp.checksum,
+            &*imp.thumbnails,
+            &*imp.program,
+            &*imp.convert,
+        ];
+        for check in misdeeds.iter().chain(kinds) {
             check.connect_active_notify(clone!(
                 #[weak(rename_to = dialog)]
                 self,
@@ -149,18 +218,69 @@ impl NewJob {
         }
         imp.misdeeds.set(misdeeds).expect("set up once");
         self.connect_folder_notify(Self::changed);
-        imp.choose.connect_clicked(clone!(
+        self.connect_program_folder_notify(Self::changed);
+        self.connect_file_notify(Self::changed);
+        imp.command.connect_changed(clone!(
+            #[weak(rename_to = dialog)]
+            self,
+            move |_| dialog.changed()
+        ));
+        let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
+        imp.format.set_model(Some(&gtk::StringList::new(&names)));
+        self.set_up_choosers();
+        self.look_for_ffmpeg();
+        self.changed();
+    }
+
+    fn set_up_choosers(&self) {
+        let imp = self.imp();
+        let folder = async |dialog: &Self| choose_folder(dialog, "Choose a Folder").await;
+        self.choose_with(&imp.choose, async move |dialog| {
+            let chosen = folder(&dialog).await;
+            dialog.set_folder(chosen.or(dialog.folder()));
+        });
+        self.choose_with(&imp.choose_program_folder, async move |dialog| {
+            let chosen = folder(&dialog).await;
+            dialog.set_program_folder(chosen.or(dialog.program_folder()));
+        });
+        self.choose_with(&imp.choose_file, async |dialog| {
+            let chosen = choose_media(&dialog).await;
+            dialog.set_file(chosen.or(dialog.file()));
+        });
+    }
+
+    fn choose_with(&self, button: &gtk::Button, choose: impl AsyncFn(Self) + Copy + 'static) {
+        button.connect_clicked(clone!(
             #[weak(rename_to = dialog)]
             self,
             move |_| {
-                glib::spawn_future_local(async move {
-                    if let Some(folder) = choose_folder(&dialog, "Choose a Folder").await {
-                        dialog.set_folder(Some(folder));
-                    }
-                });
+                glib::spawn_future_local(async move { choose(dialog).await });
             }
         ));
-        self.changed();
+    }
+
+    /// Without ffmpeg the row says how to get it.
+    fn look_for_ffmpeg(&self) {
+        glib::spawn_future_local(clone!(
+            #[weak(rename_to = dialog)]
+            self,
+            async move {
+                let missing = gio::spawn_blocking(|| {
+                    let missing = programs::find("ffmpeg").is_none();
+                    missing.then(|| programs::how_to_get("ffmpeg"))
+                });
+                if let Ok(Some(how)) = missing.await {
+                    let imp = dialog.imp();
+                    let sentence = format!("Needs ffmpeg, which is not installed. {how}");
+                    imp.convert_row
+                        .set_subtitle(&glib::markup_escape_text(&sentence));
+                    imp.convert_row.set_sensitive(false);
+                    if imp.convert.is_active() {
+                        imp.checksum.set_active(true);
+                    }
+                }
+            }
+        ));
     }
 
     fn misdeed(&self) -> Option<Misdeed> {
@@ -175,22 +295,37 @@ impl NewJob {
 
     fn changed(&self) {
         let imp = self.imp();
-        imp.folder_group.set_sensitive(self.misdeed().is_none());
+        let on_folder = imp.checksum.is_active() || imp.thumbnails.is_active();
+        imp.folder_group.set_visible(on_folder);
+        imp.program_group.set_visible(imp.program.is_active());
+        imp.convert_group.set_visible(imp.convert.is_active());
         imp.start.set_sensitive(self.work().is_some());
-        let folder = self.folder();
-        let name = folder
-            .as_deref()
-            .map_or("Nothing chosen yet".into(), work::name);
-        imp.folder_row
-            .set_subtitle(&glib::markup_escape_text(&name));
-        imp.folder_row
-            .set_tooltip_text(folder.as_deref().map(Path::to_string_lossy).as_deref());
+        show_path(&imp.folder_row, self.folder().as_deref());
+        show_path(&imp.program_folder_row, self.program_folder().as_deref());
+        show_path(&imp.file_row, self.file().as_deref());
+
+        let line = imp.command.text();
+        let wrong = Program::split(&line).err().filter(|_| !line.is_empty());
+        imp.command.set_title(wrong.as_deref().unwrap_or("Command"));
+        if wrong.is_some() {
+            imp.command.add_css_class("error");
+        } else {
+            imp.command.remove_css_class("error");
+        }
     }
 
     fn work(&self) -> Option<Work> {
         let imp = self.imp();
         if let Some(misdeed) = self.misdeed() {
             return Some(Work::misbehave(misdeed));
+        }
+        if imp.program.is_active() {
+            let program = Program::typed(&imp.command.text(), self.program_folder());
+            return program.ok().map(Work::Program);
+        }
+        if imp.convert.is_active() {
+            let format = FORMATS.get(imp.format.selected() as usize)?;
+            return Some(Work::Convert(Convert::beside(&self.file()?, format)));
         }
         let folder = self.folder()?;
         let follow_links = imp.follow_links.is_active();
@@ -213,4 +348,10 @@ impl NewJob {
             })
         })
     }
+}
+
+fn show_path(row: &adw::ActionRow, path: Option<&Path>) {
+    let name = path.map_or("Nothing chosen yet".into(), work::name);
+    row.set_subtitle(&glib::markup_escape_text(&name));
+    row.set_tooltip_text(path.map(Path::to_string_lossy).as_deref());
 }

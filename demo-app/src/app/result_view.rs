@@ -7,7 +7,7 @@ use super::{
     accessible,
     entry::Entry,
     job::Job,
-    pictures, sums,
+    made, pictures, sums,
     work::{self, Work},
 };
 
@@ -69,6 +69,10 @@ impl ResultView {
                     .css_classes(["compact"])
                     .build();
                 self.append(&status);
+                return;
+            }
+            Work::Program(_) | Work::Convert(_) => {
+                self.append(&made::page(job));
                 return;
             }
         };

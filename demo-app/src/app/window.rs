@@ -1,13 +1,19 @@
 //! The main window: the list of jobs, and a page of its own for whatever is opened.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use adw::{prelude::*, subclass::prelude::*};
 use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib, glib::clone};
 
 use super::{
-    accessible, job::Job, job_list::JobList, job_page::JobPage, job_row::JobRow, new_job::NewJob,
-    pulse::Pulse, work::Work,
+    accessible,
+    job::Job,
+    job_list::JobList,
+    job_page::JobPage,
+    job_row::JobRow,
+    new_job::{NewJob, Offer},
+    pulse::Pulse,
+    work::Work,
 };
 
 mod imp {
@@ -46,7 +52,12 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             Pulse::ensure_type();
             class.bind_template();
-            class.install_action("win.new-job", None, |window, _, _| window.new_job(None));
+            class.install_action("win.new-job", None, |window, _, _| {
+                window.new_job(Offer::Any);
+            });
+            class.install_action("win.run-program", None, |window, _, _| {
+                window.new_job(Offer::Program);
+            });
             class.install_action("win.search", None, |window, _, _| window.search());
             class.install_action("win.clear", None, |window, _, _| window.clear());
             class.install_action("win.checksum-folder", None, |window, _, _| {
@@ -268,19 +279,19 @@ impl Window {
             move |_, value, _, _| {
                 window.imp().drop_hint.set_reveal_child(false);
                 let files = value.get::<gdk::FileList>().map(|list| list.files());
-                window.take_folder(&files.unwrap_or_default())
+                window.take(&files.unwrap_or_default())
             }
         ));
         self.imp().main_page.add_controller(target);
     }
 
-    /// Offers jobs on the first of `files` that is a folder of this computer; says whether there is one.
-    pub(crate) fn take_folder(&self, files: &[gio::File]) -> bool {
+    /// Offers jobs on the first of `files` that is on this computer; says whether there is one.
+    pub(crate) fn take(&self, files: &[gio::File]) -> bool {
         let Some(path) = files.iter().find_map(|file| file.path()) else {
-            self.toast("Only folders on this computer can be used");
+            self.toast("Only files and folders on this computer can be used");
             return false;
         };
-        // Whether it is a folder is asked beside the main loop: it may lie on a slow disk.
+        // What it is, is asked beside the main loop: it may lie on a slow disk.
         glib::spawn_future_local(clone!(
             #[weak(rename_to = window)]
             self,
@@ -290,11 +301,11 @@ impl Window {
                 let info = file
                     .query_info_future(kind, gio::FileQueryInfoFlags::NONE, glib::Priority::DEFAULT)
                     .await;
-                match info {
-                    Ok(info) if info.file_type() == gio::FileType::Directory => {
-                        window.new_job(Some(&path));
-                    }
-                    _ => window.toast("This is not a folder. Choose a folder to work on."),
+                match info.map(|info| info.file_type()) {
+                    Ok(gio::FileType::Directory) => window.new_job(Offer::Folder(path)),
+                    Ok(gio::FileType::Regular) => window.new_job(Offer::File(path)),
+                    Ok(_) => window.toast("This is neither a folder nor a file"),
+                    Err(_) => window.toast("There is nothing of this name"),
                 }
             }
         ));
@@ -377,8 +388,8 @@ impl Window {
         }
     }
 
-    fn new_job(&self, folder: Option<&Path>) {
-        let dialog = NewJob::new(self, folder);
+    fn new_job(&self, offer: Offer) {
+        let dialog = NewJob::new(self, offer);
         dialog.connect_start(clone!(
             #[weak(rename_to = window)]
             self,
@@ -483,17 +494,37 @@ impl Window {
 }
 
 /// Asks for a folder; `None` if nobody chose one.
-pub(crate) async fn choose_folder(
+pub(crate) async fn choose_folder(parent: &impl IsA<gtk::Window>, title: &str) -> Option<PathBuf> {
+    choose(parent, title, gtk::FileChooserAction::SelectFolder, &[]).await
+}
+
+/// Asks for a video or audio file; `None` if nobody chose one.
+pub(crate) async fn choose_media(parent: &impl IsA<gtk::Window>) -> Option<PathBuf> {
+    let media = gtk::FileFilter::new();
+    media.set_name(Some("Video and Audio"));
+    media.add_mime_type("video/*");
+    media.add_mime_type("audio/*");
+    let all = gtk::FileFilter::new();
+    all.set_name(Some("All Files"));
+    all.add_pattern("*");
+    let title = "Choose a Video or Audio File";
+    choose(parent, title, gtk::FileChooserAction::Open, &[media, all]).await
+}
+
+async fn choose(
     parent: &impl IsA<gtk::Window>,
     title: &str,
-) -> Option<std::path::PathBuf> {
+    action: gtk::FileChooserAction,
+    filters: &[gtk::FileFilter],
+) -> Option<PathBuf> {
     let chooser = gtk::FileChooserNative::new(
         Some(title),
         Some(parent),
-        gtk::FileChooserAction::SelectFolder,
+        action,
         Some("_Select"),
         Some("_Cancel"),
     );
+    filters.iter().for_each(|filter| chooser.add_filter(filter));
     chooser.set_modal(true);
     let response = chooser.run_future().await;
     (response == gtk::ResponseType::Accept)

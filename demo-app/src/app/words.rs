@@ -3,7 +3,7 @@
 //! Everything that a job's end is called is called so here, once, so that a row, a notification and a
 //! page say the same.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use gtk::glib;
 use legwork::ErrorKind;
@@ -53,7 +53,7 @@ pub(crate) struct Told {
     pub(crate) look: Look,
     pub(crate) sentence: String,
     /// What to do next; empty if there is nothing to do.
-    pub(crate) advice: &'static str,
+    pub(crate) advice: Cow<'static, str>,
 }
 
 /// What of a failure decides the words.
@@ -74,7 +74,7 @@ pub(crate) fn done(work: &Work, tally: Option<Tally>, took: Duration) -> Told {
         return Told {
             look: Look::Done,
             sentence: "Behaved well after all".into(),
-            advice: "",
+            advice: "".into(),
         };
     };
     let fine = tally.entries.saturating_sub(tally.failed);
@@ -108,7 +108,7 @@ pub(crate) fn done(work: &Work, tally: Option<Tally>, took: Duration) -> Told {
     Told {
         look,
         sentence,
-        advice,
+        advice: advice.into(),
     }
 }
 
@@ -163,7 +163,7 @@ pub(crate) fn failed(work: &Work, kept: u64, failure: &Failure<'_>) -> Told {
     Told {
         look,
         sentence,
-        advice,
+        advice: advice.into(),
     }
 }
 
@@ -200,7 +200,7 @@ pub(crate) fn progress(
     if let (Work::Checksum(_), Some(rate)) = (work, rate) {
         line = format!("{line} · {}/s", glib::format_size(rate as u64));
     }
-    if let (Work::Checksum(_) | Work::Thumbnails(_), Some(time)) = (work, remaining) {
+    if let (false, Some(time)) = (matches!(work, Work::Misbehave(_)), remaining) {
         line = format!("{line} · About {}", duration(time));
     }
     line

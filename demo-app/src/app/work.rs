@@ -4,12 +4,16 @@ use std::{path::Path, time::Duration};
 
 use legwork_demo::jobs::{Checksum, Misbehave, Misdeed, Thumbnails};
 
-/// One of this app's jobs, with its input.
+use crate::programs::{Convert, Program};
+
+/// One of this app's jobs, or a program, with its input.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     Checksum(Checksum),
     Thumbnails(Thumbnails),
     Misbehave(Misbehave),
+    Program(Program),
+    Convert(Convert),
 }
 
 /// How long a job that hangs may take in all.
@@ -49,6 +53,19 @@ impl Work {
             Self::Checksum(job) => format!("Checksums of {}", name(&job.folder)),
             Self::Thumbnails(job) => format!("Thumbnails of {}", name(&job.folder)),
             Self::Misbehave(job) => format!("Misbehave: {}", misdeed_title(job.misdeed)),
+            Self::Program(program) => program.line.clone(),
+            Self::Convert(job) => format!("Conversion of {}", name(&job.input)),
+        }
+    }
+
+    /// What kind of work it is, in a word.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Checksum(_) => "Checksums",
+            Self::Thumbnails(_) => "Thumbnails",
+            Self::Misbehave(_) => "Misbehave",
+            Self::Program(_) => "Program",
+            Self::Convert(_) => "Conversion",
         }
     }
 
@@ -58,16 +75,25 @@ impl Work {
             Self::Checksum(_) => "checksum-symbolic",
             Self::Thumbnails(_) => "thumbnails-symbolic",
             Self::Misbehave(_) => "misbehave-symbolic",
+            Self::Program(_) => "program-symbolic",
+            Self::Convert(_) => "convert-symbolic",
         }
     }
 
-    /// The folder that it reads.
+    /// The folder that it reads, or works in.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Checksum(job) => Some(&job.folder),
             Self::Thumbnails(job) => Some(&job.folder),
             Self::Misbehave(_) => None,
+            Self::Program(program) => program.folder.as_deref(),
+            Self::Convert(job) => job.output.parent(),
         }
+    }
+
+    /// Whether it is a program of somebody else's: no job with results and a log, but output.
+    pub(crate) fn is_program(&self) -> bool {
+        matches!(self, Self::Program(_) | Self::Convert(_))
     }
 
     /// What one and several of its results are called.
@@ -75,7 +101,7 @@ impl Work {
         match self {
             Self::Checksum(_) => ("sum", "sums"),
             Self::Thumbnails(_) => ("picture", "pictures"),
-            Self::Misbehave(_) => ("result", "results"),
+            Self::Misbehave(_) | Self::Program(_) | Self::Convert(_) => ("result", "results"),
         }
     }
 
@@ -91,7 +117,7 @@ impl Work {
     }
 }
 
-/// A folder's own name, or its whole path where it has none.
+/// A file's or folder's own name, or its whole path where it has none.
 pub(crate) fn name(folder: &Path) -> String {
     folder
         .file_name()
@@ -136,6 +162,13 @@ mod tests {
         );
         assert_eq!(Work::thumbnails(Path::new("/")).title(), "Thumbnails of /");
         assert_eq!(Work::misbehave(Misdeed::Hang).title(), "Misbehave: Hang");
+        let program = Program::typed("echo 'two words'", None).unwrap();
+        assert_eq!(Work::Program(program).title(), "echo 'two words'");
+        let convert = Convert {
+            input: "/home/ada/tone.wav".into(),
+            output: "/home/ada/tone.ogg".into(),
+        };
+        assert_eq!(Work::Convert(convert).title(), "Conversion of tone.wav");
     }
 
     #[test]

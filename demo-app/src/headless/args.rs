@@ -4,14 +4,19 @@ use std::{ffi::OsString, num::NonZero, path::PathBuf};
 
 use legwork_demo::jobs::{Checksum, Thumbnails};
 
+use crate::programs::{Convert, Program};
+
 /// What `--help` prints.
 pub(super) const HELP: &str = "\
 Usage: legwork-demo --headless [OPTION]... checksum DIR
        legwork-demo --headless [OPTION]... thumbnails DIR OUT
+       legwork-demo --headless [OPTION]... run -- PROGRAM [ARGUMENT]...
+       legwork-demo --headless [OPTION]... convert IN OUT
 
-Without a window: print the SHA-256 sum of every file below DIR, or write a
-small PNG of every picture below DIR into OUT. The work is done in a child
-process.
+Without a window: print the SHA-256 sum of every file below DIR; write a small
+PNG of every picture below DIR into OUT; run a program; or convert a video or
+audio file with ffmpeg, to the format that the ending of OUT names. The work is
+done in a child process.
 
   --json           events as lines of JSON; the last one is the outcome
   --no-links       leave links out instead of following them
@@ -21,13 +26,15 @@ process.
 
 On a terminal there is a progress bar; into a pipe go plain lines. Sums can be
 checked with `sha256sum --check`. What could not be read is told on standard
-error, and is an event with --json.
+error, and is an event with --json. What a program writes goes to where it would
+have gone, and is an event with --json; of ffmpeg and borg that report their
+progress there is a bar as well. OUT is never replaced.
 
 Exit status:
-    0  everything was read
+    0  everything was read; the program or the conversion succeeded
     1  some entries could not be read or written, all others were
     2  the command line was wrong
-    3  the job failed; what it had finished was printed
+    3  the job, the program or the conversion failed; what was finished is kept
   130  stopped by SIGINT (Ctrl+C)
   141  nobody reads the output any more
   143  stopped by SIGTERM
@@ -45,6 +52,8 @@ pub(super) enum Task {
     Help,
     Checksum(Checksum),
     Thumbnails(Thumbnails, PathBuf),
+    Run(Program),
+    Convert(Convert),
 }
 
 /// Reads what follows `--headless`. The error is a sentence for the person who typed it.
@@ -100,7 +109,15 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
     let mut words = words.into_iter();
     let task = words
         .next()
-        .ok_or("say what to do: checksum or thumbnails")?;
+        .ok_or("say what to do: checksum, thumbnails, run or convert")?;
+    if task == "run" {
+        let words: Vec<_> = words.collect();
+        if words.first().is_none_or(|program| program.is_empty()) {
+            return Err("run needs a program".into());
+        }
+        let task = Task::Run(Program::of_words(words));
+        return Ok(Request { task, json });
+    }
     let mut folder = |what: &str| -> Result<PathBuf, String> {
         let word = words.next().filter(|word| !word.is_empty());
         word.map(PathBuf::from)
@@ -121,6 +138,10 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request,
             },
             folder("a folder to write to")?,
         ),
+        Some("convert") => Task::Convert(Convert {
+            input: folder("a file")?,
+            output: folder("a file to write")?,
+        }),
         _ => return Err(format!("there is no task “{}”", task.display())),
     };
     match words.next() {
@@ -174,7 +195,13 @@ mod tests {
 
     #[test]
     fn whatever_is_wrong_is_said() {
-        assert_eq!(said(&[]), "say what to do: checksum or thumbnails");
+        assert_eq!(
+            said(&[]),
+            "say what to do: checksum, thumbnails, run or convert"
+        );
+        assert_eq!(said(&["run"]), "run needs a program");
+        assert_eq!(said(&["run", "ls", "-l"]), "there is no option -l");
+        assert_eq!(said(&["convert", "a"]), "convert needs a file to write");
         assert_eq!(said(&["dance"]), "there is no task “dance”");
         assert_eq!(said(&["checksum"]), "checksum needs a folder");
         assert_eq!(said(&["checksum", ""]), "checksum needs a folder");
@@ -196,6 +223,17 @@ mod tests {
             said(&["--side=2000"]),
             "--side takes 1 to 1024 pixels, not “2000”"
         );
+    }
+
+    #[test]
+    fn what_a_program_is_given_stays_its_own() {
+        let args = ["--json", "run", "--", "ls", "-l", "--json"];
+        let request = parse(args.map(OsString::from)).unwrap();
+        let Task::Run(program) = request.task else {
+            panic!("{request:?}")
+        };
+        assert!(request.json);
+        assert_eq!(program.words, ["ls", "-l", "--json"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! and the same workers as in the window.
 
 mod args;
+mod programs;
 mod report;
 
 use std::{
@@ -69,7 +70,7 @@ async fn carry_out(task: Task, json: bool) -> io::Result<u8> {
             Ok(0)
         }
         Task::Checksum(job) => {
-            report.start("checksum", &job.folder)?;
+            report.start("checksum", "folder", report::path(&job.folder))?;
             follow(job, &report, "files", async |file| {
                 report.sum(&file)?;
                 Ok(Kept::Yes)
@@ -81,12 +82,14 @@ async fn carry_out(task: Task, json: bool) -> io::Result<u8> {
                 eprintln!("legwork-demo: {wrong}");
                 return Ok(USAGE);
             }
-            report.start("thumbnails", &job.folder)?;
+            report.start("thumbnails", "folder", report::path(&job.folder))?;
             follow(job, &report, "pictures", async |picture| {
                 keep(picture, &out, &report).await
             })
             .await
         }
+        Task::Run(program) => programs::run(program, report).await,
+        Task::Convert(convert) => programs::convert(convert, report).await,
     }
 }
 
@@ -119,22 +122,7 @@ where
         .forward_logs(false)
         .spawn();
 
-    let told = Rc::new(Cell::new(Ok(())));
-    let seen = Cell::new(None);
-    job.status().connect_notify_local(None, {
-        let (told, report, stop) = (told.clone(), report.clone(), stop.clone());
-        move |status, _| {
-            // Several properties change at once; that is one event.
-            let now = Some((status.done(), status.total(), status.text()));
-            if seen.replace(now.clone()) == now {
-                return;
-            }
-            if let Err(error) = report.progress(status.done(), status.total(), &status.text()) {
-                told.set(Err(error));
-                stop.cancel();
-            }
-        }
-    });
+    let told = tell_progress(job.status(), report, &stop);
     let mut lost = 0;
     while let Some(message) = job.message().await {
         lost += u64::from(each(message).await? == Kept::No);
@@ -148,24 +136,52 @@ where
             report.done(unit, &tally)?;
             Ok(if tally.failed == 0 { 0 } else { PARTLY })
         }
-        (Err(error), Some(signal)) if error.is_cancelled() => {
-            report.ended("cancelled", "Stopped", json!(null))?;
-            Ok(by(signal))
-        }
-        (Err(error), _) => {
-            let said = error.to_string();
-            let said = said
-                .strip_prefix(&format!("{}: ", error.label()))
-                .unwrap_or(&said);
-            let details = json!({
-                "kind": format!("{:?}", error.kind()).to_lowercase(),
-                "signal": error.signal().map(|signal| signal.name()),
-                "exit_code": error.exit_code(),
-            });
-            report.ended("failed", said, details)?;
-            Ok(FAILED)
-        }
+        (Err(error), signal) => tell_failure(report, &error, signal),
     }
+}
+
+/// Prints every step of progress. What could not be printed is left in the cell, and the work is stopped.
+fn tell_progress(
+    status: &legwork::Status,
+    report: &Report,
+    stop: &gio::Cancellable,
+) -> Rc<Cell<io::Result<()>>> {
+    let told = Rc::new(Cell::new(Ok(())));
+    let seen = Cell::new(None);
+    status.connect_notify_local(None, {
+        let (told, report, stop) = (told.clone(), report.clone(), stop.clone());
+        move |status, _| {
+            // Several properties change at once; that is one event.
+            let now = Some((status.done(), status.total(), status.text()));
+            if seen.replace(now.clone()) == now {
+                return;
+            }
+            if let Err(error) = report.progress(status.done(), status.total(), &status.text()) {
+                told.set(Err(error));
+                stop.cancel();
+            }
+        }
+    });
+    told
+}
+
+/// Prints the end of what did not succeed; returns the exit code.
+fn tell_failure(report: &Report, error: &legwork::Error, signal: Option<Signal>) -> io::Result<u8> {
+    if let Some(signal) = signal.filter(|_| error.is_cancelled()) {
+        report.ended("cancelled", "Stopped", json!(null))?;
+        return Ok(by(signal));
+    }
+    let said = error.to_string();
+    let said = said
+        .strip_prefix(&format!("{}: ", error.label()))
+        .unwrap_or(&said);
+    let details = json!({
+        "kind": format!("{:?}", error.kind()).to_lowercase(),
+        "signal": error.signal().map(|signal| signal.name()),
+        "exit_code": error.exit_code(),
+    });
+    report.ended("failed", said, details)?;
+    Ok(FAILED)
 }
 
 /// The first signal asks the job to stop; a second one does not wait for it.

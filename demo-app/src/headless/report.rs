@@ -33,9 +33,18 @@ impl Report {
         Self::Bar(bar)
     }
 
-    pub(super) fn start(&self, job: &str, folder: &Path) -> io::Result<()> {
+    /// The same without a bar.
+    pub(super) fn without_bar(self) -> Self {
         match self {
-            Self::Json => event(json!({"event": "start", "job": job, "folder": path(folder)})),
+            Self::Bar(_) => Self::Lines,
+            other => other,
+        }
+    }
+
+    /// What begins, and on what.
+    pub(super) fn start(&self, job: &str, what: &str, on: Value) -> io::Result<()> {
+        match self {
+            Self::Json => event(json!({"event": "start", "job": job, what: on})),
             _ => Ok(()),
         }
     }
@@ -102,6 +111,48 @@ impl Report {
         }
     }
 
+    /// Something that a program wrote, to the same place; the bar makes way.
+    pub(super) fn output(&self, lane: Lane, bytes: &[u8]) -> io::Result<()> {
+        let print = || match lane {
+            Lane::Output => write_at_once(io::stdout().lock(), bytes),
+            Lane::Errors => write_at_once(io::stderr().lock(), bytes),
+        };
+        match self {
+            Self::Json => {
+                let text = String::from_utf8_lossy(bytes);
+                let stream = lane.name();
+                event(json!({"event": "output", "stream": stream, "text": text}))
+            }
+            Self::Bar(bar) => bar.suspend(print),
+            Self::Lines => print(),
+        }
+    }
+
+    /// Whether whole lines are wanted of a program, and not what comes when it comes.
+    pub(super) fn wants_lines(&self) -> bool {
+        !matches!(self, Self::Lines)
+    }
+
+    /// A program's end.
+    pub(super) fn program_done(&self) -> io::Result<()> {
+        self.clear();
+        match self {
+            Self::Json => event(json!({"event": "end", "outcome": "ok", "exit_code": 0})),
+            _ => Ok(()),
+        }
+    }
+
+    /// A file that was made, the last thing printed.
+    pub(super) fn made(&self, file: &Path, size: u64) -> io::Result<()> {
+        self.clear();
+        match self {
+            Self::Json => event(json!({
+                "event": "end", "outcome": "ok", "file": path(file), "bytes": size,
+            })),
+            _ => self.line(file.as_os_str().as_encoded_bytes()),
+        }
+    }
+
     /// The job's end, the last thing printed.
     pub(super) fn done(&self, unit: &str, tally: &Tally) -> io::Result<()> {
         self.clear();
@@ -161,6 +212,27 @@ impl Report {
     }
 }
 
+/// Which of a program's two outputs.
+#[derive(Clone, Copy)]
+pub(super) enum Lane {
+    Output,
+    Errors,
+}
+
+impl Lane {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Output => "stdout",
+            Self::Errors => "stderr",
+        }
+    }
+}
+
+fn write_at_once(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes)?;
+    to.flush()
+}
+
 fn counting() -> ProgressStyle {
     ProgressStyle::with_template("{spinner} {wide_msg}").expect("a constant template")
 }
@@ -175,7 +247,8 @@ fn event(event: Value) -> io::Result<()> {
 }
 
 /// A path for JSON, which has no bytes: what is not UTF-8 stands beside it in digits.
-fn path(path: &Path) -> Value {
+pub(super) fn path(path: impl AsRef<Path>) -> Value {
+    let path = path.as_ref();
     match path.to_str() {
         Some(text) => json!(text),
         None => {
@@ -194,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_utf8_keeps_its_bytes_in_json() {
-        assert_eq!(path(Path::new("é")), json!("é"));
+        assert_eq!(path("é"), json!("é"));
         let odd = Path::new(OsStr::from_bytes(b"caf\xe9"));
         assert_eq!(path(odd), json!({"text": "caf\u{fffd}", "hex": "636166e9"}));
     }

@@ -96,11 +96,12 @@ impl Job for Checksum {
             .filter_map(|found| found.size.as_ref().ok())
             .sum();
         log::info!("{} entries, {bytes} bytes to read", found.len());
+        // The words first: a bar that has a length does not stand beside “Counting”.
+        let counter = Counter::new(found.len() as u64, "files");
+        cx.set_text(counter.line());
         // A folder of empty files has work, too: one unit each beside the bytes.
         cx.set_total(bytes + found.len() as u64);
 
-        let counter = Counter::new(found.len() as u64, "files");
-        cx.set_text(counter.line());
         let read = AtomicU64::new(0);
         parallel::for_each(&found, self.threads, |found| -> Result<(), Fault> {
             let mut counted = 0;

@@ -96,10 +96,11 @@ impl Job for Thumbnails {
             Ok(cx.check()?)
         })?;
         log::info!("{} files to look at", found.len());
-        cx.set_total(found.len() as u64);
-
+        // The words first: a bar that has a length does not stand beside “Looking for”.
         let counter = Counter::new(found.len() as u64, "files");
         cx.set_text(counter.line());
+        cx.set_total(found.len() as u64);
+
         let (skipped, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
         parallel::for_each(&found, self.threads, |found| -> Result<(), Fault> {
             cx.check()?;

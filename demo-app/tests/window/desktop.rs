@@ -183,6 +183,18 @@ impl Desktop {
         self.names("list item")
     }
 
+    /// What stands in the text that has this name.
+    pub(crate) fn reads(&mut self, name: &str) -> String {
+        let text = self.ask(json!({"do": "reads", "name": name}));
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The colour of one character of the text that has this name.
+    pub(crate) fn colour(&mut self, name: &str, place: usize) -> Option<String> {
+        let colour = self.ask(json!({"do": "colour", "name": name, "place": place}));
+        colour.as_str().map(str::to_owned)
+    }
+
     /// The titles of the app's windows, the newest first.
     pub(crate) fn windows(&mut self) -> Vec<String> {
         strings(self.ask(json!({"do": "windows"})))

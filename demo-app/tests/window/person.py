@@ -107,6 +107,24 @@ def texts(role):
     return found
 
 
+def reads(name):
+    """The text of what has this name, as it is read out."""
+    found = find(name, "text")
+    if found is None:
+        return None
+    text = found[1].get_text_iface()
+    return text.get_text(0, text.get_character_count())
+
+
+def colour(name, place):
+    """The colour of one character of a text, or nothing where it is that of all text."""
+    found = find(name, "text")
+    if found is None:
+        return None
+    attributes, _, _ = found[1].get_text_iface().get_text_attributes(place)
+    return attributes.get("fg-color")
+
+
 def answer(command):
     do = command.pop("do")
     if do == "click":
@@ -115,6 +133,10 @@ def answer(command):
         return texts(command["role"])
     if do == "sees":
         return find(command["name"], command.get("role")) is not None
+    if do == "reads":
+        return reads(command["name"])
+    if do == "colour":
+        return colour(command["name"], command["place"])
     if do == "windows":
         return [name_of(window) for window in windows()]
     if do == "press":

@@ -1,0 +1,243 @@
+//! Programs without a window: what is passed on, what is told of them, and what it exits with.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+fn app(args: &[&str]) -> Command {
+    let mut app = Command::new(env!("CARGO_BIN_EXE_legwork-demo"));
+    // Nothing here may need a display.
+    app.arg("--headless")
+        .args(args)
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY");
+    app
+}
+
+fn run(args: &[&str]) -> Output {
+    app(args).output().expect("the app starts")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn events(output: &Output) -> Vec<Value> {
+    let lines = text(&output.stdout);
+    lines
+        .lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
+}
+
+/// A tone of so many seconds.
+fn tone(folder: &Path, seconds: u32) -> PathBuf {
+    let file = folder.join("tone.wav");
+    let source = format!("sine=frequency=440:duration={seconds}");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", &source])
+        .arg(&file)
+        .status();
+    assert!(made.expect("ffmpeg is installed").success());
+    file
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_a_program_writes_goes_where_it_would_have_gone() {
+    let script = "printf 'a\\377b'; echo wrong >&2";
+    let output = run(&["run", "--", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(output.stdout, b"a\xffb", "to the byte");
+    assert_eq!(text(&output.stderr), "wrong\n");
+}
+
+#[test]
+fn a_program_reads_what_is_piped_in() {
+    let mut app = app(&["run", "--", "tr", "a-z", "A-Z"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    app.stdin.take().unwrap().write_all(b"hello").unwrap();
+    assert_eq!(text(&app.wait_with_output().unwrap().stdout), "HELLO");
+}
+
+#[test]
+fn a_program_that_fails_is_told_and_exits_with_3() {
+    let output = run(&["run", "--", "sh", "-c", "exit 7"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(text(&output.stderr), "it ended with exit code 7\n");
+
+    let output = run(&["--json", "run", "--", "sh", "-c", "kill -9 $$"]);
+    assert_eq!(output.status.code(), Some(3));
+    let end = events(&output).pop().unwrap();
+    assert_eq!(end["outcome"], "failed");
+    assert_eq!(end["error"]["signal"], "SIGKILL");
+
+    let output = run(&["run", "--", "no-such-program-as-this"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("no-such-program-as-this"));
+}
+
+#[test]
+fn events_of_a_program_are_lines_of_json_with_the_outcome_last() {
+    let output = run(&["--json", "run", "--", "sh", "-c", "echo one; echo two >&2"]);
+    let events = events(&output);
+    assert_eq!(events[0]["event"], "start");
+    let said = |stream: &str| {
+        let said = events.iter().filter(|event| event["stream"] == stream);
+        said.map(|event| event["text"].as_str().unwrap())
+            .collect::<String>()
+    };
+    assert_eq!(
+        (said("stdout"), said("stderr")),
+        ("one\n".into(), "two\n".into())
+    );
+    assert_eq!(events.last().unwrap()["outcome"], "ok");
+}
+
+#[test]
+fn sigint_stops_a_program_and_says_so() {
+    let mut app = app(&[
+        "--json",
+        "run",
+        "--",
+        "sh",
+        "-c",
+        "echo on; exec sleep 1000",
+    ])
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut lines = BufReader::new(app.stdout.take().unwrap()).lines();
+    lines
+        .find(|line| line.as_ref().unwrap().contains("output"))
+        .unwrap()
+        .unwrap();
+    kill_process(Pid::from_child(&app), Signal::INT).unwrap();
+    let last = lines.map(Result::unwrap).last().unwrap();
+    let end: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(end["outcome"], "cancelled");
+    assert_eq!(app.wait().unwrap().code(), Some(130));
+}
+
+#[test]
+fn a_file_is_converted_and_none_is_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = tone(folder.path(), 3);
+    let output = folder.path().join("tone.ogg");
+    let args = ["convert", input.to_str().unwrap(), output.to_str().unwrap()];
+    let done = run(&args);
+    assert_eq!(done.status.code(), Some(0), "{done:?}");
+    assert_eq!(text(&done.stdout), format!("{}\n", output.display()));
+    assert!(std::fs::read(&output).unwrap().starts_with(b"OggS"));
+
+    let again = run(&args);
+    assert_eq!(again.status.code(), Some(2));
+    assert!(text(&again.stderr).contains("there is a file of this name already"));
+    assert_eq!(names(folder.path()), ["tone.ogg", "tone.wav"]);
+}
+
+#[test]
+fn a_conversion_tells_its_progress_up_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = tone(folder.path(), 3);
+    let output = folder.path().join("tone.flac");
+    let done = run(&[
+        "--json",
+        "convert",
+        input.to_str().unwrap(),
+        output.to_str().unwrap(),
+    ]);
+    let events = events(&done);
+    let progress: Vec<_> = events
+        .iter()
+        .filter(|event| event["event"] == "progress")
+        .collect();
+    let last = progress.last().expect("progress");
+    assert_eq!(last["total"], 3000, "milliseconds of the result");
+    assert!(last["done"].as_u64() > Some(2900), "{last}");
+    let end = events.last().unwrap();
+    assert_eq!(
+        (&end["outcome"], end["bytes"].as_u64() > Some(0)),
+        (&"ok".into(), true)
+    );
+}
+
+#[test]
+fn a_file_that_is_no_media_fails_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("notes.txt");
+    std::fs::write(&input, "no sound").unwrap();
+    let output = folder.path().join("notes.ogg");
+    let done = run(&["convert", input.to_str().unwrap(), output.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(3));
+    assert!(text(&done.stderr).contains("Invalid data"), "{done:?}");
+    assert_eq!(names(folder.path()), ["notes.txt"]);
+}
+
+#[test]
+fn a_conversion_that_is_stopped_keeps_what_can_be_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = folder.path().join("long.wav");
+    // A header that promises a day of sound, over a hole that takes no room.
+    let short = tone(folder.path(), 1);
+    std::fs::copy(&short, &input).unwrap();
+    stretch(&input);
+    let output = folder.path().join("long.ogg");
+    let mut app = app(&[
+        "--json",
+        "convert",
+        input.to_str().unwrap(),
+        output.to_str().unwrap(),
+    ])
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut lines = BufReader::new(app.stdout.take().unwrap()).lines();
+    let far = |line: &str| {
+        let event: Value = serde_json::from_str(line).unwrap();
+        event["done"].as_u64() > Some(0)
+    };
+    lines
+        .find(|line| far(line.as_ref().unwrap()))
+        .unwrap()
+        .unwrap();
+    kill_process(Pid::from_child(&app), Signal::INT).unwrap();
+    let last = lines.map(Result::unwrap).last().unwrap();
+    assert!(last.contains("cancelled"), "{last}");
+    assert_eq!(app.wait().unwrap().code(), Some(130));
+    let played = Command::new("ffmpeg")
+        .args(["-v", "error", "-xerror", "-i"])
+        .arg(&output)
+        .args(["-f", "null", "-"])
+        .status();
+    assert!(played.unwrap().success(), "it is whole as far as it goes");
+}
+
+/// Makes a WAV file 2 GB long: RIFF and data sizes are at 4 and, behind what ffmpeg puts between, before the sound.
+fn stretch(file: &Path) {
+    use std::os::unix::fs::FileExt;
+    let size: u32 = 2_000_000_000;
+    let bytes = std::fs::read(file).unwrap();
+    let data = bytes.windows(4).position(|four| four == b"data").unwrap() as u64;
+    let file = std::fs::File::options().write(true).open(file).unwrap();
+    file.set_len(u64::from(size)).unwrap();
+    file.write_all_at(&(size - 8).to_le_bytes(), 4).unwrap();
+    let sound = size - data as u32 - 8;
+    file.write_all_at(&sound.to_le_bytes(), data + 4).unwrap();
+}

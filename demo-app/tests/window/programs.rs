@@ -1,0 +1,164 @@
+//! Programs in the window, clicked through: what they write, what they are told, and how they end.
+
+use std::{path::Path, process::Command};
+
+use crate::desktop::Desktop;
+
+/// Types a command into the dialog and starts it.
+fn run(desktop: &mut Desktop, line: &str) {
+    desktop.press("ctrl+r");
+    desktop.wait("the dialog", |desktop| desktop.windows().len() == 2);
+    desktop.wait_for("Command");
+    desktop.types(line);
+    desktop.press("Return");
+    desktop.wait("the list", |desktop| desktop.windows().len() == 1);
+}
+
+/// Waits for the row of `line` to say this, and opens it.
+fn open(desktop: &mut Desktop, line: &str, says: &str) {
+    let start = format!("{line}, {says}");
+    let mut found = None;
+    desktop.wait(&format!("row “{start}”"), |desktop| {
+        found = desktop
+            .rows()
+            .into_iter()
+            .find(|row| row.starts_with(&start));
+        found.is_some()
+    });
+    desktop.click(&found.unwrap());
+}
+
+/// A tone of so many seconds.
+fn tone(folder: &Path, seconds: u32) -> std::path::PathBuf {
+    let file = folder.join("tone.wav");
+    let source = format!("sine=frequency=440:duration={seconds}");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", &source])
+        .arg(&file)
+        .status();
+    assert!(made.expect("ffmpeg is installed").success());
+    file
+}
+
+#[test]
+fn what_a_program_prints_is_read_with_its_colours() {
+    let mut desktop = Desktop::with_app(&[]);
+    let line = r"printf '10%%\r100%%\n\033[31mred\033[0m \033[5Aplain\n'";
+    run(&mut desktop, line);
+    open(&mut desktop, line, "Finished in ");
+    desktop.wait("the output", |desktop| {
+        desktop.reads("Output").trim_end() == "100%\nred plain"
+    });
+    let (red, plain) = (desktop.colour("Output", 6), desktop.colour("Output", 10));
+    assert!(red.is_some() && plain.is_none(), "{red:?} {plain:?}");
+    assert!(desktop.app_runs());
+}
+
+#[test]
+fn a_program_that_fails_or_is_not_there_says_why() {
+    let mut desktop = Desktop::with_app(&[]);
+    run(&mut desktop, "ls /no/such/place");
+    let told =
+        "Failed with exit code 2: ls: cannot access '/no/such/place': No such file or directory";
+    desktop.wait_for(&format!("ls /no/such/place, {told}"));
+    run(&mut desktop, "frobnicate --now");
+    open(
+        &mut desktop,
+        "frobnicate --now",
+        "There is no program “frobnicate”",
+    );
+    desktop.wait_for("Check the spelling, or install it. Then try again.");
+
+    // A line that cannot be a command is not started at all.
+    desktop.press("Escape");
+    desktop.press("ctrl+r");
+    desktop.wait_for("Command");
+    desktop.types("echo 'open");
+    desktop.wait_for("A quotation mark or a backslash is left open");
+    desktop.press("Return");
+    desktop.press("Escape");
+    desktop.wait("no dialog", |desktop| desktop.windows().len() == 1);
+    assert_eq!(
+        desktop
+            .rows()
+            .iter()
+            .filter(|row| row.contains("open"))
+            .count(),
+        0
+    );
+}
+
+#[test]
+fn a_running_program_is_answered_paused_and_stopped() {
+    let mut desktop = Desktop::with_app(&[]);
+    let line = "sh -c 'echo I am $$; read word; echo heard $word; sleep 1000'";
+    run(&mut desktop, line);
+    open(&mut desktop, line, "running");
+    let mut pid = None;
+    desktop.wait("its number", |desktop| {
+        let said = desktop.reads("Output");
+        pid = said
+            .trim()
+            .strip_prefix("I am ")
+            .and_then(|pid| pid.parse::<u32>().ok());
+        pid.is_some()
+    });
+    let process = format!("/proc/{}", pid.unwrap());
+
+    desktop.click("Answer the Program");
+    desktop.types("hello");
+    desktop.press("Return");
+    desktop.wait("its answer", |desktop| {
+        desktop.reads("Output").contains("heard hello")
+    });
+
+    let state = || {
+        let stat = std::fs::read_to_string(format!("{process}/stat")).unwrap_or_default();
+        stat.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.chars().next())
+    };
+    desktop.click("Pause");
+    desktop.wait_for("Paused");
+    desktop.wait("the program stopped in its tracks", |_| {
+        state() == Some('T')
+    });
+    desktop.click("Go On");
+    desktop.wait("the program going on", |_| state() != Some('T'));
+
+    desktop.click("Stop");
+    desktop.wait_for("Stopped");
+    desktop.wait("the end of the program", |_| !Path::new(&process).exists());
+}
+
+#[test]
+fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = tone(folder.path(), 2);
+    let mut desktop = Desktop::with_app(&[&file]);
+    desktop.click("Format");
+    desktop.click("Ogg Vorbis Audio");
+    desktop.click("Start");
+    open(&mut desktop, "Conversion of tone.wav", "tone.ogg, ");
+    desktop.wait_for("Show in Folder");
+    let made = std::fs::read(folder.path().join("tone.ogg")).unwrap();
+    assert!(made.starts_with(b"OggS"));
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        2,
+        "and nothing else"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_media_says_so_and_nothing_is_left_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.txt");
+    std::fs::write(&file, "no sound").unwrap();
+    let mut desktop = Desktop::with_app(&[&file]);
+    desktop.click("Start");
+    let told = "Could not be converted. notes.txt: Invalid data found when processing input";
+    open(&mut desktop, "Conversion of notes.txt", told);
+    desktop.wait_for("No New File");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
