@@ -11,7 +11,7 @@
 //! | `program` | the program that is started to be looked at |
 //! | `report` | all that was found, and whether it is worth an exit code |
 //! | `variables`, `signals`, `children` | the parts of it that are not descriptors |
-//! | `watch` | a main loop that spins |
+//! | `watch`, `verdict` | a main loop that spins |
 //! | `table`, `json`, `words` | its faces |
 
 mod arguments;
@@ -23,6 +23,7 @@ mod signals;
 mod subject;
 mod table;
 mod variables;
+mod verdict;
 mod watch;
 mod words;
 

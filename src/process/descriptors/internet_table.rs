@@ -20,9 +20,13 @@ pub(super) struct InternetSocket {
     pub(super) waiting: Option<u64>,
 }
 
-/// All of them by their inodes.
+/// All of them.
 #[derive(Debug, Default)]
-pub(super) struct InternetTable(HashMap<u64, InternetSocket>);
+pub(super) struct InternetTable {
+    by_inode: HashMap<u64, InternetSocket>,
+    /// The inode of each that is connected, by its own address and its peer's.
+    by_ends: HashMap<(SocketAddr, SocketAddr), u64>,
+}
 
 impl InternetTable {
     /// As the process sees them.
@@ -33,24 +37,32 @@ impl InternetTable {
             ("udp", Kind::UdpSocket),
             ("udp6", Kind::UdpSocket),
         ];
-        let mut table = HashMap::new();
+        let mut by_inode = HashMap::new();
         for (file, kind) in files {
             let text = fs::read_to_string(format!("/proc/{pid}/net/{file}")).unwrap_or_default();
-            table.extend(text.lines().skip(1).filter_map(|line| entry(line, kind)));
+            by_inode.extend(text.lines().skip(1).filter_map(|line| entry(line, kind)));
         }
-        Self(table)
+        let by_ends = by_inode
+            .iter()
+            .filter_map(|(inode, socket)| Some((ends(socket.own, socket.peer?), *inode)))
+            .collect();
+        Self { by_inode, by_ends }
     }
 
     pub(super) fn get(&self, inode: u64) -> Option<&InternetSocket> {
-        self.0.get(&inode)
+        self.by_inode.get(&inode)
     }
 
     /// The other end, if it is on this machine, too.
     pub(super) fn other_end(&self, own: SocketAddr, peer: SocketAddr) -> Option<u64> {
-        let is_it = |socket: &InternetSocket| socket.own == peer && socket.peer == Some(own);
-        let found = self.0.iter().find(|(_, socket)| is_it(socket));
-        found.map(|(inode, _)| *inode)
+        self.by_ends.get(&ends(peer, own)).copied()
     }
+}
+
+/// An address of the old protocol is the same when a socket of the new one has it.
+fn ends(own: SocketAddr, peer: SocketAddr) -> (SocketAddr, SocketAddr) {
+    let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
+    (plain(own), plain(peer))
 }
 
 /// `sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode …`

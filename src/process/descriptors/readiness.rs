@@ -101,3 +101,60 @@ fn count(pid: u32, info: &DescriptorInfo) -> Option<u64> {
 fn details(pid: u32, info: &DescriptorInfo) -> Option<String> {
     std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", info.number)).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        os::{
+            fd::{AsFd, AsRawFd},
+            unix::net::UnixStream,
+        },
+        time::{Duration, Instant},
+    };
+
+    use rustix::event::{EventfdFlags, eventfd};
+
+    use super::*;
+
+    fn own(descriptor: impl AsFd) -> DescriptorInfo {
+        let number = descriptor.as_fd().as_raw_fd();
+        let all = super::super::list(std::process::id()).unwrap();
+        all.into_iter().find(|info| info.number == number).unwrap()
+    }
+
+    /// Until a poll finds what is expected, which for TCP takes its time, the lists may say either.
+    #[track_caller]
+    fn both_ways(descriptor: impl AsFd, wakes: bool, waiting: u64) {
+        let (here, info) = (std::process::id(), own(descriptor));
+        let start = Instant::now();
+        while by_poll(here, &info).unwrap().wakes() != wakes {
+            assert!(start.elapsed() < Duration::from_secs(60));
+        }
+        for way in [by_poll, by_lists] {
+            let found = way(here, &info).unwrap();
+            assert_eq!((found.wakes(), found.waiting), (wakes, Some(waiting)));
+        }
+    }
+
+    #[test]
+    fn without_the_rights_of_a_debugger_the_lists_tell_the_same() {
+        let wakeup = eventfd(0, EventfdFlags::CLOEXEC).unwrap();
+        both_ways(&wakeup, false, 0);
+        rustix::io::write(&wakeup, &17_u64.to_ne_bytes()).unwrap();
+        both_ways(&wakeup, true, 17);
+
+        let (unix, mut to_unix) = UnixStream::pair().unwrap();
+        both_ways(&unix, false, 0);
+        to_unix.write_all(b"four").unwrap();
+        both_ways(&unix, true, 4);
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut to_tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let tcp = listener.accept().unwrap().0;
+        both_ways(&tcp, false, 0);
+        to_tcp.write_all(b"fours").unwrap();
+        both_ways(&tcp, true, 5);
+    }
+}

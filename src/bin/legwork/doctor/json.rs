@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::report::{Entry, PassedOn, Report, Unreadable};
 use super::variables::Variable;
+use super::verdict::{Verdict, verdict};
 use super::watch::{Ready, Watch};
-use super::words::{self, Verdict};
+use super::words;
 
 /// Raised when a field is taken away or means something else.
 const SCHEMA: u32 = 1;
@@ -113,7 +114,7 @@ fn watch(report: &Report<'_>, watch: &Watch) -> Value {
             "waiting": ready.waiting,
         })
     };
-    let verdict = words::verdict(report, watch);
+    let verdict = verdict(report, watch);
     let spins_around = match &verdict {
         Verdict::Spins(suspects) => suspects.iter().map(|ready| ready.number).collect(),
         _ => Vec::new(),

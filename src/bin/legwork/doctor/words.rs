@@ -1,4 +1,4 @@
-//! What was found, in sentences: the same for both faces.
+//! What was found, in sentences, and which of them tells of a fault: the same for both faces.
 
 use legwork::process::Signal;
 use legwork::process::descriptors::{End, Scene};
@@ -6,6 +6,7 @@ use legwork::process::descriptors::{End, Scene};
 use super::children::Disposition;
 use super::report::{Entry, PassedOn, Report};
 use super::variables::Variable;
+use super::verdict::{Verdict, verdict};
 use super::watch::{Ready, Watch};
 
 /// A heading and what stands under it.
@@ -231,51 +232,6 @@ fn threads(report: &Report<'_>) -> Vec<Note> {
         report.threads
     );
     vec![Note::known(text).seen(Scene::LOCK)]
-}
-
-/// From here on a thread is busy, as a share of one processor, or by wakeups a second.
-const BUSY: f64 = 0.5;
-const OFTEN: f64 = 1000.0;
-/// From here on a descriptor counts as ready whenever one looks.
-const ALWAYS: f64 = 0.9;
-
-/// Whether a thread spins, and around what.
-pub(super) enum Verdict<'a> {
-    Quiet,
-    /// Busy, and no descriptor explains it.
-    Busy,
-    Spins(Vec<&'a Ready>),
-}
-
-pub(super) fn verdict<'a>(report: &Report<'_>, watch: &'a Watch) -> Verdict<'a> {
-    if watch.busiest.busy < BUSY && watch.busiest.wakeups < OFTEN {
-        return Verdict::Quiet;
-    }
-    let is_shared = |ready: &Ready| {
-        let entries = &report.descriptors;
-        let entry = entries
-            .iter()
-            .find(|entry| entry.info.number == ready.number);
-        entry.is_some_and(|entry| {
-            let mut holders = entry.holders.iter();
-            holders.any(|holder| holder.end == End::Same && holder.pid != report.subject.pid)
-        })
-    };
-    let mut suspects = watch
-        .ready
-        .iter()
-        // Somebody else may fill it as fast as the loop empties it.
-        .filter(|ready| ready.share >= ALWAYS || is_shared(ready))
-        .collect::<Vec<_>>();
-    // Few loops wait for these, and a closed standard input is always ready.
-    if suspects.iter().any(|ready| ready.number > 2) {
-        suspects.retain(|ready| ready.number > 2);
-    }
-    if suspects.is_empty() {
-        Verdict::Busy
-    } else {
-        Verdict::Spins(suspects)
-    }
 }
 
 fn watched(report: &Report<'_>, watch: &Watch) -> Vec<Note> {

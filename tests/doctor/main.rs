@@ -1,0 +1,262 @@
+//! `legwork doctor` names what a careless child would inherit, and says clearly what it cannot look at.
+
+mod app;
+mod subjects;
+
+use std::process::{Command, Stdio};
+
+use app::{App, Helper, descriptor, doctor, json, text};
+use legwork::spawn::{Plan, Program};
+use serde_json::Value;
+
+#[test]
+fn every_carelessness_is_named_in_json() {
+    let app = App::start("careless");
+    let output = app.examine(&["--json"]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report = json(&output);
+    assert_eq!(
+        (&report["schema"], &report["found"]),
+        (&1.into(), &true.into())
+    );
+    assert_eq!(report["name"], "careless_app");
+
+    let by_number = |name| descriptor(&report, |one| one["number"] == app.figure(name));
+    let by_service = |name| descriptor(&report, |one| one["service"] == name);
+    let scene = |one: &Value| one["harm"]["scene"].clone();
+    let wakeup = by_number("wakeup");
+    assert_eq!(
+        (&wakeup["kind"], scene(wakeup)),
+        (&"eventfd".into(), "S1".into())
+    );
+    let bus = by_service("session bus");
+    assert_eq!(
+        (&bus["survives"], scene(bus)),
+        (&"fork".into(), "S2".into())
+    );
+    assert_eq!(by_service("X11 display"), by_number("display"));
+    let server = by_number("server");
+    let address = app.server.local_addr().unwrap().to_string();
+    assert!(
+        server["description"].as_str().unwrap().contains(&address),
+        "{server}"
+    );
+    assert_eq!(
+        (&server["kind"], scene(server)),
+        (&"tcp-socket".into(), "S3".into())
+    );
+    assert_eq!(by_number("memory")["description"], r#"memory "pixels""#);
+    assert_eq!(by_number("inhibitor")["kind"], "inhibitor");
+    let log = by_number("log");
+    assert_eq!(
+        (&log["survives"], &log["found"]),
+        (&"exec".into(), &true.into())
+    );
+    assert_eq!(scene(log), "S5");
+
+    // The other ends: here, for the server; with the X server and the bus, whatever they are called.
+    let here = |holder: &Value| holder["pid"] == std::process::id() && holder["end"] == "other";
+    assert!(
+        server["holders"].as_array().unwrap().iter().any(here),
+        "{server}"
+    );
+    for connection in [bus, by_number("display")] {
+        let holders = connection["holders"].as_array().unwrap();
+        assert!(
+            holders.iter().any(|holder| holder["end"] == "other"),
+            "{connection}"
+        );
+    }
+
+    let variables = report["variables"].as_array().unwrap();
+    let variable = |name| {
+        let found = variables.iter().find(|variable| variable["name"] == name);
+        found.unwrap_or_else(|| panic!("{report:#}"))
+    };
+    assert_eq!(variable("WAYLAND_SOCKET")["descriptors"][0]["number"], 77);
+    assert_eq!(
+        variable("WAYLAND_SOCKET")["descriptors"][0]["description"],
+        Value::Null
+    );
+    assert_eq!(variable("LISTEN_FDS")["descriptors"][0]["number"], 3);
+    assert_ne!(
+        variable("BORG_PASSPHRASE_FD")["descriptors"][0]["description"],
+        Value::Null
+    );
+    variable("DBUS_STARTER_ADDRESS");
+    assert_eq!(variable("XDG_ACTIVATION_TOKEN")["value"], Value::Null);
+
+    let signals = &report["signals"];
+    let blocked = signals["blocked"].as_array().unwrap();
+    let main: Vec<_> = blocked
+        .iter()
+        .filter(|one| one["by_main_thread"] == true)
+        .collect();
+    assert_eq!(main.len(), 1, "{signals}");
+    assert_eq!(main[0]["signal"], "SIGUSR1");
+    assert_eq!(signals["ignored"], serde_json::json!(["SIGUSR2"]));
+    assert_eq!(
+        report["children"]["zombies"],
+        serde_json::json!([app.figure("zombie")])
+    );
+    assert_eq!(wakeup["leaked_to"], serde_json::json!([app.figure("heir")]));
+    assert_eq!(report["unreadable"], serde_json::json!([]));
+}
+
+#[test]
+fn every_carelessness_is_named_in_the_table() {
+    let app = App::start("careless");
+    let output = app.examine(&[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let table = text(&output.stdout);
+    assert!(!table.contains('\x1b'), "a pipe has no colours: {table}");
+    let has_row = |number: u64, words: &[&str]| {
+        let start = format!("{number} ");
+        let row = table
+            .lines()
+            .find(|line| line.trim_start().starts_with(&start));
+        let row = row.unwrap_or_else(|| panic!("no row of {number}: {table}"));
+        assert!(
+            words.iter().all(|words| row.contains(words)),
+            "{words:?} in {row}"
+        );
+    };
+    has_row(app.figure("wakeup"), &["eventfd", "fork", "S1 "]);
+    has_row(app.figure("display"), &["(X11 display)", "S3 "]);
+    let address = app.server.local_addr().unwrap().to_string();
+    has_row(
+        app.figure("server"),
+        &["TCP connection to", &address, "S3 "],
+    );
+    has_row(app.figure("memory"), &[r#"memory "pixels""#]);
+    has_row(app.figure("inhibitor"), &["inhibitor", "awake"]);
+    has_row(app.figure("log"), &["app.log", "fork, exec", "S5 "]);
+    for words in [
+        "(session bus)",
+        "WAYLAND_SOCKET=77; 77 is not open",
+        "LISTEN_FDS=1; 3 is",
+        "DBUS_STARTER_ADDRESS",
+        "XDG_ACTIVATION_TOKEN.",
+        "Blocked in the main thread: SIGUSR1.",
+        "Ignored: SIGUSR2.",
+        "nobody has waited for them",
+        "(S4)",
+        &format!("also held by sleep ({}, its 3)", app.figure("heir")),
+    ] {
+        assert!(table.contains(words), "no {words:?} in {table}");
+    }
+    assert!(!table.contains("secret-token"), "{table}");
+}
+
+#[test]
+fn control_a_careful_app_gives_nothing_to_complain_of() {
+    let app = App::start("careful");
+    let output = app.examine(&["--json", "--watch=0.5"]);
+    let report = json(&output);
+    assert_eq!(output.status.code(), Some(0), "{report:#}");
+    assert_eq!(report["found"], false);
+    assert_eq!(report["watch"]["verdict"], "quiet", "{report:#}");
+    // The connections are there all the same: a fork that closes nothing takes them along, and that counts on request.
+    assert!(text(&app.examine(&[]).stdout).contains("(session bus)"));
+    assert_eq!(app.examine(&["--fork"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_program_with_nothing_but_the_three_has_no_harm_at_all() {
+    let child = Plan::new(Program::name("sleep"))
+        .arg("1000")
+        .spawn()
+        .unwrap();
+    let output = doctor(&["--fork", &child.pid().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("No descriptor that a careless child"),
+        "{table}"
+    );
+    assert!(
+        !table.contains("Signals") && !table.contains("Not seen"),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_loop_that_spins_is_named_with_its_descriptor_and_who_else_holds_it() {
+    let app = App::start("careless");
+    let output = app.examine(&["--json", "--watch=1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(&output);
+    let watch = &report["watch"];
+    assert_eq!(watch["verdict"], "spins", "{watch:#}");
+    assert_eq!(
+        watch["spins_around"],
+        serde_json::json!([app.figure("wakeup")]),
+        "{watch:#}"
+    );
+    assert_eq!(watch["thread"]["is_main"], true);
+    assert!(watch["thread"]["busy"].as_f64().unwrap() > 0.5, "{watch:#}");
+    assert_eq!(
+        watch["ready"][0]["waiting"], 1,
+        "nothing was taken: {watch:#}"
+    );
+
+    let table = app.examine(&["--watch=1"]);
+    let table = text(&table.stdout);
+    let wakeup = format!("Descriptor {}, eventfd", app.figure("wakeup"));
+    let line = table.lines().find(|line| line.contains(&wakeup));
+    let line = line.unwrap_or_else(|| panic!("{table}"));
+    assert!(
+        line.contains(&format!("also held by sleep ({}", app.figure("heir"))),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_loop_that_a_forked_copy_keeps_busy_is_named_with_the_copy() {
+    let plan = Plan::new(Program::path(env!("CARGO_BIN_EXE_woken_by_a_copy")));
+    let helper = Helper::start(plan);
+    let output = helper.examine(&["--json", "--watch=1"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = json(&output);
+    let wakeup = descriptor(&report, |one| one["kind"] == "eventfd");
+    let copy = helper.figure("copy");
+    assert_eq!(wakeup["leaked_to"], serde_json::json!([copy]));
+    let watch = &report["watch"];
+    assert_eq!(watch["verdict"], "spins", "{watch:#}");
+    assert_eq!(watch["spins_around"], serde_json::json!([wakeup["number"]]));
+    let notes = report["notes"].as_array().unwrap();
+    let names_it = |note: &Value| {
+        let text = note["text"].as_str().unwrap();
+        note["scene"] == "S1" && text.contains(&format!("({copy}, its "))
+    };
+    assert!(notes.iter().any(names_it), "{notes:#?}");
+}
+
+#[test]
+fn a_terminal_has_colours_and_an_edge_unless_they_are_not_wanted() {
+    let app = App::start("careless");
+    let on_a_terminal = |no_color: &str| {
+        let output = Command::new(env!("CARGO_BIN_EXE_legwork"))
+            .args([
+                "run",
+                "--pty",
+                "--env",
+                "TERM=xterm",
+                "--env",
+                no_color,
+                "--",
+            ])
+            .args([env!("CARGO_BIN_EXE_legwork"), "doctor", &app.pid()])
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(on_a_terminal("NO_COLOR=").contains("\x1b[1;31m"));
+    let plain = on_a_terminal("NO_COLOR=1");
+    assert!(!plain.contains('\x1b'), "{plain}");
+    for line in plain.lines() {
+        assert!(line.trim_end().chars().count() <= 80, "{line:?}");
+    }
+}
