@@ -2,6 +2,7 @@
 
 pub mod bus;
 pub mod context;
+pub mod counted;
 pub mod death;
 pub mod display;
 pub mod hostile;

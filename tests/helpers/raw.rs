@@ -315,3 +315,9 @@ pub fn give_up_capability(number: u32) {
     // SAFETY: plain numbers. Refused to those who have no capabilities in the first place.
     unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
 }
+
+/// Gives back to the system what the allocator keeps for later.
+pub fn trim_memory() {
+    // SAFETY: a plain number.
+    unsafe { libc::malloc_trim(0) };
+}
