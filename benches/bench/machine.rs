@@ -67,7 +67,7 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
         Ok(path)
     } else {
         Err(format!(
-            "{} is missing: cargo build --release -p legwork-benches",
+            "{} is missing: `cargo xtask bench` builds it",
             path.display()
         )
         .into())

@@ -7,6 +7,7 @@ pub(crate) mod channel;
 #[cfg(feature = "peers")]
 pub(crate) mod crates;
 pub(crate) mod native;
+pub(crate) mod pipes;
 pub(crate) mod wakeups;
 
 /// Runs a control in this process, which is started for that and ruined by it.

@@ -25,6 +25,20 @@ impl Child {
         self.pid.unsigned_abs()
     }
 
+    /// Whether it has ended, and can be waited for without waiting.
+    pub(crate) fn has_ended(&self) -> io::Result<bool> {
+        // SAFETY: a plain structure of numbers, for which zero is a value.
+        let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        let pid = self.pid.unsigned_abs();
+        // SAFETY: `about` outlives the call.
+        match unsafe { libc::waitid(libc::P_PID, pid, &raw mut about, flags) } {
+            -1 => Err(io::Error::last_os_error()),
+            // SAFETY: filled in by the call, or zero as before.
+            _ => Ok(unsafe { about.si_pid() } != 0),
+        }
+    }
+
     /// Waits for the child's own end; its exit status must be 0.
     pub(crate) fn wait(self) -> io::Result<()> {
         let status = reap(self.pid);
@@ -99,6 +113,11 @@ impl Program {
         self.spawn_with(&[(output, 1), (output, 2), (end, 3)])
     }
 
+    /// The same between two pipes.
+    pub(crate) fn spawn_between(&self, input: &OwnedFd, output: &OwnedFd) -> io::Result<Child> {
+        self.spawn_with(&[(input, 0), (output, 1)])
+    }
+
     /// `map` goes to targets in rising order, from numbers above them.
     fn spawn_with(&self, map: &[(&OwnedFd, c_int)]) -> io::Result<Child> {
         let argv = self.argv();
@@ -106,7 +125,7 @@ impl Program {
         for (source, target) in map {
             actions.dup2(source, *target)?;
         }
-        actions.closefrom(map.last().map_or(3, |(_, target)| target + 1))?;
+        actions.closefrom(map.last().map_or(3, |(_, target)| 3.max(target + 1)))?;
         let mut pid = 0;
         // SAFETY: the path and the arguments are ended by NUL, the list by a null pointer, and all of them and the
         // actions outlive the call; nobody changes the environment in this program.

@@ -5,6 +5,8 @@
 
 mod buffer;
 mod call;
+mod command_line;
+mod communicate;
 #[cfg(feature = "peers")]
 mod crates;
 mod floor;
@@ -13,8 +15,10 @@ pub(crate) mod glib_jobs;
 mod many;
 mod memory;
 mod messages;
+mod options;
 mod spawn;
 mod start;
+mod starts;
 mod wakeups;
 
 use std::io::Read;
@@ -80,6 +84,26 @@ pub(crate) const ROWS: &[Question] = &[
         name: "forked",
         title: "a child that uses GLib (scene S1)",
         answer: forked::answer,
+    },
+    Question {
+        name: "starts",
+        title: "1,000 programs, one started per iteration",
+        answer: starts::answer,
+    },
+    Question {
+        name: "communicate",
+        title: "256 MiB to a program and back",
+        answer: communicate::answer,
+    },
+    Question {
+        name: "options",
+        title: "a program with every option",
+        answer: options::answer,
+    },
+    Question {
+        name: "command-line",
+        title: "legwork run beside env",
+        answer: command_line::answer,
     },
     #[cfg(feature = "peers")]
     Question {
