@@ -91,10 +91,7 @@ fn input_and_both_outputs_may_be_the_same_or_different_pipes() {
         drop(say);
         let (out, to_out) = std::io::pipe().unwrap();
         let (err, to_err) = std::io::pipe().unwrap();
-        let each = script()
-            .stdin(Stdio::fd(input))
-            .stdout(Stdio::fd(to_out))
-            .stderr(Stdio::fd(to_err));
+        let each = script().stdin(input).stdout(to_out).stderr(to_err);
         each.spawn().await.unwrap();
         assert_eq!(
             (read_all(out), read_all(err)),

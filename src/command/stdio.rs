@@ -1,6 +1,7 @@
 //! Where a program's standard descriptors lead.
 
 use std::fs::File;
+use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 
 /// Where one of a program's three standard descriptors leads.
@@ -71,5 +72,17 @@ impl From<OwnedFd> for Stdio {
 impl From<File> for Stdio {
     fn from(file: File) -> Self {
         Stdio::fd(file)
+    }
+}
+
+impl From<PipeReader> for Stdio {
+    fn from(pipe: PipeReader) -> Self {
+        Stdio::fd(pipe)
+    }
+}
+
+impl From<PipeWriter> for Stdio {
+    fn from(pipe: PipeWriter) -> Self {
+        Stdio::fd(pipe)
     }
 }

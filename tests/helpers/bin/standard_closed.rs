@@ -23,6 +23,8 @@ fn main() {
         for case in 0..8 {
             talk(case & 1 != 0, case & 2 != 0, case & 4 != 0).await;
         }
+        inherited(1, is_closed(1), "out\n");
+        inherited(2, is_closed(2), "err\n");
         look(is_closed).await;
     });
 }
@@ -60,6 +62,14 @@ async fn talk(feeds: bool, stdout: bool, stderr: bool) {
     program
         .await
         .unwrap_or_else(|error| panic!("{case}: {error:?}"));
+}
+
+/// The four times that an output was not asked for it went to the app's own, a file, unless that is closed.
+fn inherited(number: RawFd, is_closed: bool, words: &str) {
+    if !is_closed {
+        let said = std::fs::read_to_string(format!("/proc/self/fd/{number}")).unwrap();
+        assert_eq!(said.matches(words).count(), 4, "{said}");
+    }
 }
 
 /// What is not asked for is the app's own where it has one, and not what has come to lie there since.
