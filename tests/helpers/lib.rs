@@ -7,6 +7,7 @@ pub mod death;
 pub mod display;
 pub mod hostile;
 pub mod jobs;
+pub mod log_jobs;
 pub mod programs;
 pub mod raw;
 pub mod report;
