@@ -237,3 +237,36 @@ fn a_long_table_is_searched_by_keyboard() {
     desktop.press("Escape");
     desktop.wait_for("Finished");
 }
+
+#[test]
+fn the_doctor_names_what_a_fork_of_the_app_would_pass_on() {
+    let desktop = Desktop::with_app(&[]);
+    // Of the tests' package, which lies beside the app when all is built.
+    let doctor = Path::new(env!("CARGO_BIN_EXE_legwork-demo")).with_file_name("legwork");
+    let output = std::process::Command::new(&doctor)
+        .args(["doctor", "--json", "--fork"])
+        .arg(desktop.app_pid().to_string())
+        .output()
+        .unwrap_or_else(|error| {
+            panic!(
+                "{}, which `cargo xtask test` builds: {error}",
+                doctor.display()
+            )
+        });
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let descriptors = report["descriptors"].as_array().unwrap();
+    let scene_of = |field: &str, value: &str| {
+        let found = descriptors.iter().find(|one| one[field] == value);
+        let found = found.unwrap_or_else(|| panic!("no {value}: {descriptors:#?}"));
+        found["harm"]["scene"].clone()
+    };
+    assert_eq!(scene_of("kind", "eventfd"), "S1");
+    assert_eq!(scene_of("service", "session bus"), "S2");
+    assert_eq!(scene_of("service", "X11 display"), "S3");
+    let ignored = report["signals"]["ignored"].as_array().unwrap();
+    assert!(
+        ignored.iter().any(|signal| signal == "SIGPIPE"),
+        "Rust ignores it: {ignored:?}"
+    );
+}

@@ -104,6 +104,33 @@ fn every_carelessness_is_named_in_json() {
 }
 
 #[test]
+fn every_field_of_the_json_is_in_its_documentation() {
+    fn fields(value: &Value, all: &mut Vec<String>) {
+        match value {
+            Value::Array(values) => values.iter().for_each(|value| fields(value, all)),
+            Value::Object(object) => {
+                for (name, value) in object {
+                    all.push(name.clone());
+                    fields(value, all);
+                }
+            }
+            _ => {}
+        }
+    }
+    let app = App::start("careless");
+    let mut all = Vec::new();
+    fields(&json(&app.examine(&["--json", "--watch=0.1"])), &mut all);
+    assert!(all.len() > 100);
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/doctor.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let (_, schema) = page.split_once("## JSON").unwrap();
+    for name in all {
+        let is_there = [format!("`{name}`"), format!("`{name}[]`")];
+        assert!(is_there.iter().any(|name| schema.contains(name)), "{name}");
+    }
+}
+
+#[test]
 fn every_carelessness_is_named_in_the_table() {
     let app = App::start("careless");
     let output = app.examine(&[]);

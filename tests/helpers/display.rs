@@ -1,6 +1,6 @@
 //! An X server: the one that there is, or one for this test.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
@@ -15,10 +15,10 @@ impl Display {
     /// Where programs look for its name.
     pub const VARIABLE: &str = "DISPLAY";
 
-    /// The session's own display if this process has one on this machine, else a new one.
+    /// The session's own display if it lets anybody of this user in, else a new one.
     pub fn get() -> Self {
         if let Ok(name) = std::env::var(Self::VARIABLE)
-            && name.starts_with(':')
+            && connect(&name).is_ok()
         {
             return Self { name, server: None };
         }
@@ -57,19 +57,25 @@ impl Drop for Display {
 }
 
 /// A client's connection, accepted by the server: the first exchange of the X protocol, without authority.
-pub fn connect(name: &str) -> UnixStream {
-    let number = name.trim_start_matches(':').split('.').next();
-    let path = format!("/tmp/.X11-unix/X{}", number.expect("a number"));
-    let mut stream = UnixStream::connect(path).expect("the display's socket");
+///
+/// # Errors
+///
+/// There is no such display on this machine, or it wants an authority.
+pub fn connect(name: &str) -> std::io::Result<UnixStream> {
+    let number = name
+        .strip_prefix(':')
+        .and_then(|name| name.split('.').next());
+    let path = format!("/tmp/.X11-unix/X{}", number.ok_or(ErrorKind::NotFound)?);
+    let mut stream = UnixStream::connect(path)?;
     // Little-endian, protocol 11.0, no name and no data of an authority.
     let request = [b'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    stream.write_all(&request).expect("a server that reads");
+    stream.write_all(&request)?;
     let mut answer = [0; 8];
-    stream.read_exact(&mut answer).expect("an answer");
-    assert_eq!(answer[0], 1, "the display refuses the connection");
+    stream.read_exact(&mut answer)?;
+    if answer[0] != 1 {
+        return Err(ErrorKind::PermissionDenied.into());
+    }
     let length = usize::from(u16::from_le_bytes([answer[6], answer[7]])) * 4;
-    stream
-        .read_exact(&mut vec![0; length])
-        .expect("the rest of it");
-    stream
+    stream.read_exact(&mut vec![0; length])?;
+    Ok(stream)
 }

@@ -234,6 +234,11 @@ impl Desktop {
         self.app.0.try_wait().unwrap().is_none()
     }
 
+    /// The app's own process.
+    pub(crate) fn app_pid(&self) -> u32 {
+        self.app.0.id()
+    }
+
     /// The processes that work for the app now.
     pub(crate) fn workers(&self) -> Vec<u32> {
         let children = format!("/proc/{0}/task/{0}/children", self.app.0.id());

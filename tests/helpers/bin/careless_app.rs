@@ -29,7 +29,8 @@ fn main() {
 
     let bus = gio::bus_get_sync(BusType::Session, Cancellable::NONE).expect("a session bus");
     with_glib::id_of_bus(&bus, Cancellable::NONE).expect("a bus that answers");
-    let display = display::connect(&std::env::var(display::Display::VARIABLE).expect("a display"));
+    let display = std::env::var(display::Display::VARIABLE).expect("a display");
+    let display = display::connect(&display).expect("a display that lets it in");
     let server = TcpStream::connect(server).expect("a server");
     let memory = memfd_create("pixels", MemfdFlags::CLOEXEC).expect("memory");
     let inhibitor = OpenOptions::new()

@@ -18,7 +18,7 @@ use super::subject::{Subject, field, stat};
 /// Between two looks at the descriptors.
 const STEP: Duration = Duration::from_millis(20);
 /// What was ready less often is not told.
-const SELDOM: f64 = 0.1;
+const SELDOM: f64 = 0.05;
 
 /// What was seen in a window of time.
 pub(super) struct Watch {
