@@ -8,6 +8,7 @@ pub mod display;
 pub mod hostile;
 pub mod jobs;
 pub mod log_jobs;
+pub mod poll;
 pub mod programs;
 pub mod raw;
 pub mod report;
