@@ -78,6 +78,7 @@ pub struct Command {
     pub(super) helper: Worker,
     pub(super) changes: ExecOrder,
     pub(super) cancellables: Vec<gio::Cancellable>,
+    pub(super) waits: Vec<gio::Cancellable>,
 }
 
 #[derive(Debug)]
@@ -157,6 +158,7 @@ impl Command {
             helper: Worker::default(),
             changes: ExecOrder::default(),
             cancellables: Vec::new(),
+            waits: Vec::new(),
         }
     }
 
@@ -388,6 +390,14 @@ impl Command {
     /// Stops the program when `cancellable` is cancelled, from whichever thread.
     pub fn cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.cancellables.push(cancellable.clone());
+        self
+    }
+
+    /// Stops only the waiting when `cancellable` is cancelled, from whichever thread: the outcome is
+    /// *cancelled* at once, and the program runs on as a [detached](CommandHandle::detach) one. So
+    /// does the cancellable of `g_subprocess_wait_async()`.
+    pub fn wait_cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
+        self.waits.push(cancellable.clone());
         self
     }
 

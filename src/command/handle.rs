@@ -4,6 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 
 use gio::prelude::*;
@@ -127,6 +128,7 @@ impl Drop for Control {
     fn drop(&mut self) {
         if !self.detached.get()
             && let Some(supervisor) = self.supervisor.upgrade()
+            && !supervisor.is_let_go()
         {
             supervisor.cancel_now();
         }
@@ -144,6 +146,7 @@ impl CommandHandle {
         });
         let status = Status::new(&name, &label);
         let cancellables = std::mem::take(&mut command.cancellables);
+        let waits = std::mem::take(&mut command.waits);
         let (outlet, outcome) = mailbox(1);
         let mut outlet = Some(outlet);
         let started = start(
@@ -190,6 +193,9 @@ impl CommandHandle {
         for cancellable in &cancellables {
             handle.follow(cancellable);
         }
+        for cancellable in &waits {
+            handle.wait_until(cancellable);
+        }
         handle
     }
 
@@ -199,7 +205,19 @@ impl CommandHandle {
 
     fn follow(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            supervisor.at_end(cancel::follow(cancellable, supervisor.bell(), || ()));
+            let bell = supervisor.bell();
+            supervisor.at_end(cancel::follow(cancellable, move || bell.cancel()));
+        }
+    }
+
+    fn wait_until(&self, cancellable: &gio::Cancellable) {
+        if let Some(supervisor) = self.supervisor() {
+            let (bell, let_go) = (supervisor.bell(), supervisor.let_go());
+            let act = move || {
+                let_go.store(true, SeqCst);
+                bell.cancel();
+            };
+            supervisor.at_end(cancel::follow(cancellable, act));
         }
     }
 

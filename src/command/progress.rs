@@ -1,5 +1,7 @@
 //! From a program's lines to a progress bar.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// What one line says of a program's progress.
@@ -37,6 +39,12 @@ impl Step {
 pub trait LineProgress: 'static {
     /// Looks at one line, without its end. `None` when it says nothing of progress.
     fn line(&mut self, line: &str) -> Option<Step>;
+
+    /// What a line says to people, `None` when it says nothing: the last such line stands in the
+    /// error when the program has failed. Every line says itself, unless this is written otherwise.
+    fn words(&self, line: &str) -> Option<String> {
+        Some(line.to_owned())
+    }
 }
 
 impl<F: FnMut(&str) -> Option<Step> + 'static> LineProgress for F {
@@ -75,8 +83,16 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
 
 /// borg's `--log-json --progress`, which it writes to standard error: archive progress in bytes
 /// (without a total), and the steps of other operations. See borg-internals, "Frontends".
+///
+/// When it fails, the error has the words of its last message.
 pub fn borg() -> impl LineProgress {
-    |line: &str| {
+    Borg
+}
+
+struct Borg;
+
+impl LineProgress for Borg {
+    fn line(&mut self, line: &str) -> Option<Step> {
         let line: BorgLine = serde_json::from_str(line).ok()?;
         let (done, total, text) = match line.kind.as_str() {
             "archive_progress" => (line.original_size?, 0, line.path),
@@ -86,6 +102,14 @@ pub fn borg() -> impl LineProgress {
         let mut step = Step::new(done, total);
         step.text = text.filter(|text| !text.is_empty());
         Some(step)
+    }
+
+    fn words(&self, line: &str) -> Option<String> {
+        match serde_json::from_str::<BorgLine>(line) {
+            Ok(line) if line.kind == "log_message" => line.message,
+            Ok(_) => None,
+            Err(_) => Some(line.to_owned()),
+        }
     }
 }
 
@@ -98,6 +122,34 @@ struct BorgLine {
     total: Option<u64>,
     path: Option<String>,
     message: Option<String>,
+}
+
+/// One reader of lines for two roads. It may run the main loop while it looks at a line; lines of
+/// the other road go by meanwhile.
+#[derive(Clone)]
+pub(super) struct Shared(Rc<RefCell<Option<Box<dyn LineProgress>>>>);
+
+impl Shared {
+    pub(super) fn new(parser: Box<dyn LineProgress>) -> Self {
+        Shared(Rc::new(RefCell::new(Some(parser))))
+    }
+
+    fn ask<T>(&self, ask: impl FnOnce(&mut dyn LineProgress) -> Option<T>) -> Option<T> {
+        let mut parser = self.0.take()?;
+        let answer = ask(&mut *parser);
+        self.0.replace(Some(parser));
+        answer
+    }
+}
+
+impl LineProgress for Shared {
+    fn line(&mut self, line: &str) -> Option<Step> {
+        self.ask(|parser| parser.line(line))
+    }
+
+    fn words(&self, line: &str) -> Option<String> {
+        self.ask(|parser| parser.words(line))
+    }
 }
 
 /// Cuts bytes into lines at `\n`, at `\r` as programs write it that draw a progress line over and
@@ -206,5 +258,11 @@ mod tests {
         let step = progress.line(line).unwrap();
         assert_eq!((step.done, step.total), (3, 9));
         assert_eq!(progress.line("no json"), None);
+        assert_eq!(progress.words(line), None);
+        assert_eq!(progress.words("no json").unwrap(), "no json");
+        let line =
+            r#"{"type":"log_message","levelname":"ERROR","name":"borg","message":"It is locked."}"#;
+        assert_eq!(progress.line(line), None);
+        assert_eq!(progress.words(line).unwrap(), "It is locked.");
     }
 }

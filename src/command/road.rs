@@ -111,6 +111,11 @@ impl Road {
         Some((parser, std::mem::take(&mut watched.lines)))
     }
 
+    /// Whoever looked at the lines, at the end.
+    pub(super) fn take_parser(&mut self) -> Option<Box<dyn LineProgress>> {
+        self.progress.take()?.parser
+    }
+
     pub(super) fn give_back(&mut self, parser: Box<dyn LineProgress>) {
         if let Some(watched) = &mut self.progress {
             watched.parser = Some(parser);

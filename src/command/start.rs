@@ -11,6 +11,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::{Command, Directory, EnvChange, Secret};
 use super::handle::Output;
+use super::progress::Shared;
 use super::road::{Road, Rule};
 use super::stdio::{Stdio, Way};
 use super::supervisor::{Helper, InputRoad, Parts, Rules, Supervisor};
@@ -91,10 +92,9 @@ pub(super) fn start(
     if let Some(progress) = command.progress.take() {
         // One reader for both: which of the two a program writes its progress to is its own
         // secret.
-        let shared = Rc::new(std::cell::RefCell::new(progress));
+        let shared = Shared::new(progress);
         for road in [&mut stdout, &mut stderr].into_iter().flatten() {
-            let shared = shared.clone();
-            road.tell_progress_to(Box::new(move |line: &str| shared.borrow_mut().line(line)));
+            road.tell_progress_to(Box::new(shared.clone()));
         }
     }
 

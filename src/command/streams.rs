@@ -21,7 +21,11 @@ use crate::main_loop::hub::Lane;
 /// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
-pub struct OutputStream(Source);
+pub struct OutputStream {
+    source: Source,
+    /// Behind what was waited for.
+    ahead: Vec<u8>,
+}
 
 enum Source {
     Program {
@@ -34,11 +38,17 @@ enum Source {
 
 impl OutputStream {
     pub(super) fn new(supervisor: Rc<Supervisor>, lane: Lane) -> Self {
-        OutputStream(Source::Program { supervisor, lane })
+        OutputStream {
+            source: Source::Program { supervisor, lane },
+            ahead: Vec::new(),
+        }
     }
 
     pub(super) fn of_kept(bytes: Vec<u8>) -> Self {
-        OutputStream(Source::Kept(Some(bytes).filter(|bytes| !bytes.is_empty())))
+        OutputStream {
+            source: Source::Kept(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            ahead: Vec::new(),
+        }
     }
 
     /// The next bytes, at least one; `None` at the end. The end is that of the pipe, or when the
@@ -48,7 +58,10 @@ impl OutputStream {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
-        let (supervisor, lane) = match &mut self.0 {
+        if !self.ahead.is_empty() {
+            return Poll::Ready(Some(std::mem::take(&mut self.ahead)));
+        }
+        let (supervisor, lane) = match &mut self.source {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
         };
@@ -73,6 +86,40 @@ impl OutputStream {
         Poll::Ready(Some(taken))
     }
 
+    /// Reads on until the program has written `text`, a prompt for instance, and throws away what
+    /// came before it and `text` itself. Then it is true; false at the end.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use legwork::{Command, Stdio};
+    ///
+    /// let ask = Command::new("sh").args(["-c", "printf 'Name? '; read name; echo Hello $name"]);
+    /// let mut ask = ask.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    /// let (mut says, mut hears) = (ask.stdout().unwrap(), ask.stdin().unwrap());
+    /// if says.wait_for("Name? ").await {
+    ///     hears.write(b"Ada\n").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn wait_for(&mut self, text: &str) -> bool {
+        let text = text.as_bytes();
+        let mut seen: Vec<u8> = Vec::new();
+        while let Some(chunk) = self.chunk().await {
+            seen.extend(chunk);
+            if let Some(at) = seen
+                .windows(text.len().max(1))
+                .position(|part| part == text)
+            {
+                self.ahead = seen.split_off(at + text.len());
+                return true;
+            }
+            // Its beginning may have come already.
+            let surplus = seen.len().saturating_sub(text.len());
+            seen.drain(..surplus);
+        }
+        false
+    }
+
     /// The same, line by line.
     pub fn lines(self) -> Lines {
         Lines {
@@ -88,7 +135,10 @@ impl OutputStream {
     /// something was. The program's outcome does not wait for this pipe's end. When the program
     /// had ended before [`stdout`](super::CommandHandle::stdout) was called, it is what was kept.
     pub fn into_gio(mut self) -> Option<gio::InputStream> {
-        let from = std::mem::replace(&mut self.0, Source::Kept(None));
+        if !self.ahead.is_empty() {
+            return None;
+        }
+        let from = std::mem::replace(&mut self.source, Source::Kept(None));
         let (supervisor, lane) = match &from {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => {
@@ -102,7 +152,7 @@ impl OutputStream {
             Some(fd) => Some(gio_unix::InputStream::take_fd(fd).upcast()),
             None => {
                 // Is dropped as a stream is: what comes is thrown away.
-                self.0 = from;
+                self.source = from;
                 None
             }
         }
@@ -111,7 +161,7 @@ impl OutputStream {
 
 impl Drop for OutputStream {
     fn drop(&mut self) {
-        let Source::Program { supervisor, lane } = &self.0 else {
+        let Source::Program { supervisor, lane } = &self.source else {
             return;
         };
         let left = supervisor.road(*lane).as_mut().and_then(|road| {

@@ -10,7 +10,9 @@ mod verdict;
 use std::cell::RefCell;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ use rustix::io::Errno;
 use super::handle::Output;
 use super::road::Road;
 use super::stop::{Act, Stop};
-use crate::job::error::Error;
+use crate::job::error::{Error, ErrorKind};
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
@@ -68,6 +70,8 @@ pub(super) struct Supervisor {
     life: RefCell<Life>,
     due: RefCell<Due>,
     at_end: RefCell<Vec<Box<dyn FnOnce()>>>,
+    /// Only the waiting for it is to be cancelled.
+    let_go: Arc<AtomicBool>,
     app: u32,
 }
 
@@ -100,6 +104,7 @@ struct Life {
     exit_wakers: Vec<Waker>,
     incomplete: bool,
     context_gone: bool,
+    let_go: bool,
     ended: bool,
 }
 
@@ -182,6 +187,7 @@ impl Supervisor {
                     helper: RefCell::new(parts.helper),
                     life: RefCell::default(),
                     at_end: RefCell::default(),
+                    let_go: Arc::default(),
                     app: std::process::id(),
                 });
                 made = Some(supervisor.clone());
@@ -294,6 +300,34 @@ impl Supervisor {
 
     pub(super) fn cancel_now(&self) {
         self.stop(Reason::Asked);
+    }
+
+    /// Set before its bell rings, it means that nobody waits any more.
+    pub(super) fn let_go(&self) -> Arc<AtomicBool> {
+        self.let_go.clone()
+    }
+
+    /// Whether it runs on without anybody who waits for it.
+    pub(super) fn is_let_go(&self) -> bool {
+        self.life.borrow().let_go
+    }
+
+    /// Gives the outcome now, and goes on watching over the program.
+    fn stop_waiting(&self) {
+        {
+            let mut life = self.life.borrow_mut();
+            if life.ended || life.stop.is_some() {
+                return;
+            }
+            life.let_go = true;
+        }
+        let error = Error::new(
+            ErrorKind::Cancelled,
+            &self.rules.label,
+            "no longer waited for; it runs on",
+        );
+        let _ = self.outcome.put(Err(error));
+        self.outcome.close();
     }
 
     /// Takes the next step of the stop, or the last.
@@ -486,7 +520,11 @@ impl Entry for Supervisor {
     }
 
     fn cancel(&self) {
-        self.cancel_now();
+        if self.let_go.swap(false, SeqCst) {
+            self.stop_waiting();
+        } else {
+            self.cancel_now();
+        }
     }
 
     fn context_gone(&self) {

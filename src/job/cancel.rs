@@ -10,26 +10,23 @@ use crate::main_loop::hub::Bell;
 /// What undoes a [`follow`].
 pub(crate) type Unfollow = Box<dyn FnOnce()>;
 
-/// Rings when `cancellable` is cancelled, and at once if it is already. `tell` is called too, on
-/// the thread that cancels.
+/// Calls `act` when `cancellable` is cancelled, on the thread that does it, and at once if it is
+/// already.
 ///
 /// A plain signal handler, not `g_cancellable_connect`: that one holds a lock while it calls, and
 /// a handler which then disconnects waits for itself. To be undone when the child has ended, so
 /// that a cancellable that lives as long as the app does not remember every child.
 pub(crate) fn follow(
     cancellable: &gio::Cancellable,
-    bell: Bell,
-    tell: impl Fn() + Send + Sync + 'static,
+    act: impl Fn() + Clone + Send + Sync + 'static,
 ) -> Unfollow {
-    let rings = bell.clone();
+    let acts = act.clone();
     let handler = cancellable.connect("cancelled", false, move |_| {
-        // First: when the child ends for having been told, it is known why.
-        rings.cancel();
-        tell();
+        acts();
         None
     });
     if cancellable.is_cancelled() {
-        bell.cancel();
+        act();
     }
     let weak = cancellable.downgrade();
     Box::new(move || {

@@ -329,7 +329,12 @@ impl<J: Listed> JobHandle<J> {
             return;
         };
         let (bell, tell) = (supervisor.bell(), supervisor.teller());
-        supervisor.at_end(cancel::follow(cancellable, bell, tell));
+        let stop = move || {
+            // First: when the child ends for having been told, it is known why.
+            bell.cancel();
+            tell();
+        };
+        supervisor.at_end(cancel::follow(cancellable, stop));
     }
 
     /// The job's state as a GObject, to bind widgets to.

@@ -255,7 +255,7 @@ impl Supervisor {
 
     /// What tells the job at once that it is to stop, from any thread, also when the context does
     /// not run.
-    pub(super) fn teller(&self) -> impl Fn() + Send + Sync + 'static {
+    pub(super) fn teller(&self) -> impl Fn() + Clone + Send + Sync + 'static {
         let (page, told, app) = (self.page.clone(), self.told.clone(), self.app);
         move || {
             if app == std::process::id() {

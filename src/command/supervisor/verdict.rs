@@ -3,10 +3,13 @@
 use super::{Life, NotStarted, Reason, Supervisor};
 use crate::command::handle::Output;
 use crate::job::error::{Error, ErrorKind};
+use crate::main_loop::hub::Lane;
 use crate::process::{Exit, ExitStatus};
 
 impl Supervisor {
     pub(super) fn decide(&self) -> Result<Output, Error> {
+        // Asks the app's code: with nothing borrowed.
+        let said = [Lane::Output, Lane::Errors].map(|lane| self.last_words(lane));
         let life = self.life.borrow();
         let mut collected = [Vec::new(), Vec::new()];
         let mut tails = [String::new(), String::new()];
@@ -19,10 +22,11 @@ impl Supervisor {
             }
         }
         let [stdout_tail, stderr_tail] = tails;
-        let tail = if stderr_tail.is_empty() {
-            stdout_tail
+        let [said_out, said_err] = said;
+        let (tail, said) = if stderr_tail.is_empty() {
+            (stdout_tail, said_out)
         } else {
-            stderr_tail
+            (stderr_tail, said_err)
         };
         let label = &self.rules.label;
         let new = |kind, text: &str| Error::new(kind, label, text);
@@ -50,7 +54,6 @@ impl Supervisor {
                 return Ok(self.output(exit, &life, collected, truncated));
             }
             (None, None, Some(Ok(exit))) => {
-                let said = last_line(&tail);
                 let (kind, how) = match exit.status {
                     ExitStatus::Code(code) => {
                         (ErrorKind::Exit, format!("it ended with exit code {code}"))
@@ -80,6 +83,26 @@ impl Supervisor {
         Err(error)
     }
 
+    /// The last thing that was said, for an error's words.
+    fn last_words(&self, lane: Lane) -> Option<String> {
+        let (tail, parser) = {
+            let mut road = self.road(lane);
+            let road = road.as_mut()?;
+            (road.tail(), road.take_parser())
+        };
+        let lines = tail.lines().rev().map(str::trim);
+        let mut words = lines
+            .filter(|line| !line.is_empty())
+            .filter_map(|line| match &parser {
+                Some(parser) => parser.words(line),
+                None => Some(line.to_owned()),
+            });
+        words.next().map(|mut words| {
+            words.truncate(words.floor_char_boundary(300));
+            words
+        })
+    }
+
     pub(super) fn output(
         &self,
         exit: Exit,
@@ -96,13 +119,4 @@ impl Supervisor {
             truncated,
         }
     }
-}
-
-/// The last thing that was said, for an error's words.
-fn last_line(tail: &str) -> Option<&str> {
-    tail.lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .map(|line| &line[..line.floor_char_boundary(300)])
 }
