@@ -11,6 +11,7 @@ use std::path::Path;
 use legwork::Command;
 use legwork_tests::context::run;
 use legwork_tests::programs::{command, reported, sh};
+use legwork_tests::raw;
 use legwork_tests::report::Report;
 
 /// What a program finds that is started plainly, and then by way of the helper.
@@ -201,6 +202,24 @@ fn the_working_directory_is_the_apps_or_as_asked() {
             [folder.as_os_str().as_bytes(), b"\n"].concat()
         );
     });
+}
+
+#[test]
+fn no_signal_is_blocked_or_ignored_whatever_the_app_does() {
+    // A thread of its own, whose mask goes with it. Rust ignores SIGPIPE in its programs, this one too.
+    let thread = std::thread::spawn(|| {
+        raw::block_every_signal();
+        let app = Report::of_self().unwrap();
+        assert_ne!(
+            (app.blocked, app.ignored),
+            (0, 0),
+            "the control shows nothing"
+        );
+        run(|| both(|program| program))
+    });
+    for report in thread.join().unwrap() {
+        assert_eq!((report.blocked, report.ignored, report.caught), (0, 0, 0));
+    }
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn app(path: Option<&str>, arguments: &[&str]) -> Output {
 /// What the program that was found says, or what is said instead, and how the app exits.
 fn found(path: Option<&str>, arguments: &[&str]) -> (String, i32) {
     let output = app(path, arguments);
-    assert!(output.stderr.is_empty(), "{output:?}");
+    // Another user may not find the helper, and is warned of that.
+    let as_root = !arguments.contains(&"--not-as-root");
+    assert!(!as_root || output.stderr.is_empty(), "{output:?}");
     let words = String::from_utf8(output.stdout).unwrap();
     (words.trim_end().to_owned(), output.status.code().unwrap())
 }
@@ -181,6 +183,25 @@ fn where_nothing_else_is_found_what_cannot_be_executed_is_named() {
     assert!(words.contains("plain/tool\" is not executable"), "{words}");
     let (words, _) = found(Some(&folder("folder")), &["tool"]);
     assert!(words.contains("folder/tool\" is a directory"), "{words}");
+}
+
+#[test]
+fn a_folder_that_may_not_be_searched_is_told_with_what_is_missing() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let outside = tempfile::tempdir().unwrap();
+    mode(outside.path(), 0o755);
+    let closed = outside.path().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    mode(&closed, 0o000);
+    let closed = closed.to_str().unwrap();
+    let path = format!("{closed}:/usr/bin:/bin");
+    is_found(Some(&path), &["--not-as-root", "true"], "", 0);
+    is_not_found(Some(&path), &["--not-as-root", "tool"]);
+    let (words, _) = found(Some(&path), &["--not-as-root", "tool"]);
+    assert!(words.ends_with("closed\" may not be searched"), "{words}");
 }
 
 #[test]

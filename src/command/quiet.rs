@@ -32,7 +32,8 @@ pub(super) fn write_quietly(fd: &OwnedFd, bytes: &[u8]) -> Result<usize, Errno> 
         return write(fd, bytes);
     }
     match pwritev2(fd, &[IoSlice::new(bytes)], HERE, RWF_NOSIGNAL) {
-        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::SPIPE) => {
+        // An older kernel, or a sandbox that knows no such call: a pipe itself answers none of these.
+        Err(Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS | Errno::PERM) => {
             write_blocking_it(fd, bytes)
         }
         result => result,

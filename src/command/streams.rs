@@ -298,7 +298,8 @@ impl Input {
     }
 
     /// The same as a GIO stream; `None` when the program has closed its input, or something still
-    /// waits to be written.
+    /// waits to be written. GIO writes plainly: when nobody reads any more, an app in which SIGPIPE
+    /// is not ignored gets it.
     pub fn into_gio(self) -> Option<gio::OutputStream> {
         if self.supervisor.input_left(None)? > 0 {
             return None;

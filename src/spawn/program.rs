@@ -165,7 +165,8 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
     Ok(here.join(path))
 }
 
-/// Walks through PATH as execvp(3) does: a file that may not be executed is passed over and remembered.
+/// Walks through PATH as execvp(3) does: a file that may not be executed is passed over and remembered. A folder
+/// that may not be searched is no such file, where execvp would say "permission denied" of a program that is nowhere.
 fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     if name.is_empty() {
         return Err(refused("the name of the program is empty"));
@@ -182,23 +183,33 @@ fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
         .or_else(|| std::env::var_os("PATH"))
         .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
     let mut passed_over = None;
+    let mut closed = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
         let file = absolute(&directory.join(name))?;
         match check_executable(&file) {
             Ok(()) => return Ok(file),
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => {}
+            Err(_) if is_closed(&file) => closed = closed.or(Some(directory)),
             Err(error) => passed_over = passed_over.or(Some(error)),
         }
     }
     Err(passed_over.unwrap_or_else(|| {
+        let but = closed.map_or_else(String::new, |directory| {
+            format!(", of which {directory:?} may not be searched")
+        });
         SpawnError::failed(
             Step::Program,
             libc::ENOENT,
-            format!("there is no program {name:?} in {path:?}"),
+            format!("there is no program {name:?} in {path:?}{but}"),
         )
         .at(OsString::from_vec(name.as_bytes().to_vec()))
     }))
+}
+
+/// Whether a folder on the way to the file may not be searched.
+fn is_closed(file: &Path) -> bool {
+    fs::metadata(file).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
 fn check_executable(file: &Path) -> Result<(), SpawnError> {

@@ -30,6 +30,13 @@ fn main() {
             let error = stdin.write(&much).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         }
+        // A terminal is written to as well.
+        let mut cat = command("cat").terminal(80, 24).spawn();
+        let mut lines = cat.stdout().unwrap().lines();
+        cat.stdin().unwrap().write(b"typed\n").await.unwrap();
+        for _ in ["the echo", "what it says"] {
+            assert_eq!(lines.recv().await.unwrap().text, "typed");
+        }
     });
     assert_eq!(signals(), before);
     println!("alive");

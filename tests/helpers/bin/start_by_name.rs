@@ -1,11 +1,12 @@
 //! Starts the program of a name, so that a test can say in which folder and with which environment the app runs.
 //!
-//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] NAME [ARGUMENT...]` prints what the program prints
-//! and exits as it does; a start that fails exits with 99 and tells step, error number and words.
+//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--not-as-root] NAME [ARGUMENT...]` prints what the
+//! program prints and exits as it does; a start that fails exits with 99 and tells step, error number and words.
 
 use legwork::{Command, Stdio};
 use legwork_tests::context::run;
 use legwork_tests::programs::worker;
+use legwork_tests::raw;
 
 /// How it exits when the program could not be started.
 const NOT_STARTED: i32 = 99;
@@ -23,6 +24,10 @@ fn main() {
                 options.push(Box::new(|command| command.env("PATH", path)));
             }
             Some("--no-path") => options.push(Box::new(|command| command.env_remove("PATH"))),
+            Some("--not-as-root") if rustix::process::getuid().is_root() => {
+                raw::become_user(54_321)
+            }
+            Some("--not-as-root") => (),
             Some("--dir") => {
                 let folder = value();
                 options.push(Box::new(|command| command.current_dir(folder)));
