@@ -46,6 +46,66 @@ fn a_program_that_cannot_be_started_has_the_codes_of_a_shell() {
 }
 
 #[test]
+fn what_cannot_be_carried_out_is_125_with_a_sentence_and_nothing_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    for (options, words) in [
+        (
+            &["--fd", "3=/nonexistent"][..],
+            "--fd 3=/nonexistent: No such file",
+        ),
+        (
+            &["--fd", "1=/dev/null"],
+            "descriptor 1 of the child is given twice",
+        ),
+        (&["--fd=-1=/dev/null"], "-1"),
+        (
+            &["--fd", "5=/dev/null", "--fd", "5=/dev/null"],
+            "descriptor 5 of the child is given twice",
+        ),
+        (
+            &["--fd", "2000=/dev/null"],
+            "descriptor 2000 of the child is above 1023",
+        ),
+        (&["--fd", "x"], "--fd x: neither"),
+        (&["--fd", "5:99"], "--fd 5:99: Bad file descriptor"),
+        (&["--env", "=x"], "has an empty name"),
+        (&["--env", "A"], "--env A: there is no `=`"),
+        (
+            &["--cwd", "/etc/passwd"],
+            "\"/etc/passwd\" is not a directory",
+        ),
+        (&["--stdin", "/nonexistent"], "/nonexistent: No such file"),
+        (
+            &["--stdout", "/nonexistent/x"],
+            "/nonexistent/x: No such file",
+        ),
+        (&["--timeout", "1e30"], "--timeout"),
+        (&["--timeout", "nan"], "--timeout"),
+        (&["--grace", "soon"], "--grace"),
+        (&["--umask", "999"], "not an octal number"),
+        (&["--limit", "nofile=99999999999999999999"], "is no number"),
+        (&["--no-such-option"], "--no-such-option"),
+    ] {
+        let output = legwork()
+            .args(options)
+            .args(["--", "touch"])
+            .arg(&mark)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(125), "{output:?}");
+        assert!(text(&output.stderr).contains(words), "{output:?}");
+        assert!(output.stdout.is_empty() && !mark.exists(), "{options:?}");
+    }
+    assert_eq!(run(&[]).status.code(), Some(125));
+    assert_eq!(run(&["--", ""]).status.code(), Some(126));
+    // The control, and help, which is no failure.
+    let output = legwork().args(["--", "touch"]).arg(&mark).output().unwrap();
+    assert!(output.status.success() && mark.exists());
+    assert_eq!(run(&["--help"]).status.code(), Some(0));
+}
+
+#[test]
 fn environment_name_folder_and_descriptors_are_as_asked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

@@ -39,8 +39,17 @@ enum Task {
 
 fn main() -> ExitCode {
     JOBS.run_if_worker();
-    match Legwork::parse().task {
-        Task::Doctor(arguments) => doctor::main(arguments),
-        Task::Run(arguments) => run::main(*arguments),
+    match Legwork::try_parse().map(|legwork| legwork.task) {
+        Ok(Task::Doctor(arguments)) => doctor::main(arguments),
+        Ok(Task::Run(arguments)) => run::main(*arguments),
+        // `run` has its program's codes, among which 2 is a common one.
+        Err(error)
+            if error.use_stderr()
+                && std::env::args_os().nth(1).is_some_and(|task| task == "run") =>
+        {
+            let _ = error.print();
+            ExitCode::from(run::OWN_FAILURE)
+        }
+        Err(error) => error.exit(),
     }
 }

@@ -25,7 +25,7 @@ use stream::Terminal;
 /// What a shell's `timeout` says when the time was up.
 const TIMED_OUT: u8 = 124;
 /// What it says when it failed itself.
-const OWN_FAILURE: u8 = 125;
+pub(crate) const OWN_FAILURE: u8 = 125;
 /// What a shell says of a program that cannot be executed.
 const NOT_EXECUTABLE: u8 = 126;
 /// What a shell says of a program that is not there.

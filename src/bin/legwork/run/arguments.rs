@@ -21,7 +21,8 @@ use super::stream::Terminal;
 /// when legwork dies, by whatever cause, the program and its group are killed.
 ///
 /// Exit codes: the program's own; 128+N when signal N ended it; 124 when the time was up; 125 when
-/// legwork itself failed; 126 when the program cannot be executed; 127 when it is not there.
+/// legwork itself failed, or its options make no sense; 126 when the program cannot be executed; 127
+/// when it is not there.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The program's working directory
