@@ -132,6 +132,7 @@
 //! | [`wire`] | bytes between the two sides: frames, the control socket, sealed memory |
 //! | [`worker`] | the child's side: from `main` to the job and its end |
 //! | [`main_loop`] | the wire meets the `GMainContext` |
+//! | [`child`] | what every child has in common on the app's side: its error, its cancellable, its guardian |
 //! | [`job`] | the app's side of one job: handle, events, outcome |
 //! | [`command`] | external programs: pipes, steps of stopping, progress, outcome |
 //! | [`model`] | GObjects for user interfaces |
@@ -154,6 +155,8 @@ pub mod wire;
 pub mod worker;
 
 #[cfg(feature = "app")]
+pub mod child;
+#[cfg(feature = "app")]
 pub mod command;
 #[cfg(feature = "app")]
 pub mod job;
@@ -164,16 +167,16 @@ pub mod model;
 
 #[cfg(feature = "app")]
 #[doc(inline)]
+pub use child::{Error, ErrorKind, Panic, Worker};
+#[cfg(feature = "app")]
+#[doc(inline)]
 pub use command::{
     Command, CommandHandle, Ended, Input, Limit, Line, Lines, Output, OutputStream, Secret, Stdio,
     Stop, progress,
 };
 #[cfg(feature = "app")]
 #[doc(inline)]
-pub use job::{
-    Error, ErrorKind, JobBuilder, JobFuture, JobHandle, Level, LogRecord, Logs, Messages, Panic,
-    Sender, Spawn, Worker,
-};
+pub use job::{JobBuilder, JobFuture, JobHandle, Level, LogRecord, Logs, Messages, Sender, Spawn};
 #[cfg(feature = "app")]
 #[doc(inline)]
 pub use model::{State, Status};

@@ -12,7 +12,7 @@ use super::progress::LineProgress;
 use super::stdio::Stdio;
 use super::stop::Stop;
 use super::supervisor::Success;
-use crate::job::{Error, Worker};
+use crate::child::{Error, Worker};
 use crate::process::ExitStatus;
 use crate::spawn::{Group, Program};
 use crate::wire::frame::ExecOrder;

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use super::handle::Output;
 use super::road::Road;
 use super::stop::{Act, Stop};
-use crate::job::error::{Error, ErrorKind};
+use crate::child::{Error, ErrorKind};
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};

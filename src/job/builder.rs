@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::handle::JobHandle;
 use super::supervisor::Times;
-use super::worker::Worker;
+use crate::child::Worker;
 use crate::worker::Listed;
 
 /// Starts jobs. Implemented for every job in a [`jobs!`](crate::jobs!) table.

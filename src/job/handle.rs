@@ -13,13 +13,12 @@ use std::task::{Context, Poll};
 use gio::prelude::*;
 
 use super::builder::Options;
-use super::cancel;
 use super::channel::{Messages, Open, OpenRequests, Sender, Taken};
-use super::error::{Error, ErrorKind};
 use super::log::{Logs, Ring};
 use super::outcome::StopReason;
 use super::start::start;
 use super::supervisor::{Sink, Supervisor, Told};
+use crate::child::{Error, ErrorKind, cancel};
 use crate::main_loop::mailbox::{self, Mailbox, Outlet, PutError, mailbox};
 use crate::model::{State, Status};
 use crate::wire::attach;

@@ -6,33 +6,22 @@
 //! messages and the answer out.
 //!
 //! - [`builder`]: how a job is started: the options and their defaults.
-//! - [`worker`]: which program runs it.
 //! - [`start`]: from a value and its options to a running child.
 //! - [`supervisor`]: one child, from its birth to its one outcome.
 //! - [`outcome`]: which outcome it is.
 //! - [`handle`]: what the app holds, and its future.
 //! - [`channel`]: messages and requests.
-//! - [`cancel`]: a job and a `gio::Cancellable`.
 //! - [`log`]: what the job logs and prints.
-//! - [`guarded`]: its place with the guardian.
-//! - [`error`]: what went wrong, with questions to ask it.
 
 mod builder;
-pub(crate) mod cancel;
 mod channel;
-pub(crate) mod error;
-pub(crate) mod guarded;
 mod handle;
 mod log;
 mod outcome;
 mod start;
 mod supervisor;
-mod worker;
 
 pub use builder::{JobBuilder, Spawn};
 pub use channel::{Messages, Sender};
-pub use error::{Error, ErrorKind, Panic};
 pub use handle::{JobFuture, JobHandle};
 pub use log::{Level, LogRecord, Logs};
-pub(crate) use start::NOT_OUR_CONTEXT;
-pub use worker::Worker;

@@ -12,7 +12,7 @@
 
 use std::os::fd::OwnedFd;
 
-use super::error::{Error, ErrorKind, Panic, Rendered};
+use crate::child::error::{Error, ErrorKind, Panic, Rendered};
 use crate::process::{Exit, ExitStatus, Signal, WaitError};
 use crate::wire::control::{Fault, Unclaimed};
 use crate::wire::frame::{CrashReport, Failure, PanicReport, Refusal};

@@ -8,9 +8,8 @@ use std::sync::{Arc, Mutex};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::Options;
-use super::error::{Error, ErrorKind};
-use super::guarded;
 use super::supervisor::{Parts, Sink, Supervisor};
+use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::process::pidfd;
@@ -20,10 +19,6 @@ use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, PROTOCOL, Role};
 use crate::wire::page::Page;
 use crate::worker::{Job, Listed, main_checks_for_worker};
-
-/// A start on a thread that could not hear of its end.
-pub(crate) const NOT_OUR_CONTEXT: &str = "another thread runs this one's main context. Start it \
-     there, or give this thread a context of its own";
 
 /// Starts a child for `job`.
 pub(super) fn start<J: Listed>(

@@ -17,10 +17,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-use super::error::Error;
 use super::log::{Lines, Ring};
 use super::outcome::{Facts, StopReason};
-use super::worker::Worker;
+use crate::child::{Error, Worker};
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};

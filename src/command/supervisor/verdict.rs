@@ -1,8 +1,8 @@
 //! The one outcome, from all that is known at the end.
 
 use super::{Life, NotStarted, Reason, Supervisor};
+use crate::child::{Error, ErrorKind};
 use crate::command::handle::Output;
-use crate::job::error::{Error, ErrorKind};
 use crate::main_loop::hub::Lane;
 use crate::process::{Exit, ExitStatus};
 

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{BURST, END_WITHIN, Phase, SCRATCH, Supervisor, wake_all};
-use crate::job::guarded;
+use crate::child::guarded;
 use crate::job::outcome::Answer;
 use crate::main_loop::count_frame;
 use crate::main_loop::hub::Slice;

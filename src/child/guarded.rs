@@ -13,7 +13,7 @@ pub(crate) fn watch_over(worker: &Worker, process: &SharedProcess) {
 }
 
 /// Makes sure that there is a guardian, by a program that has proved to be a worker.
-pub(super) fn check(worker: &Worker) {
+pub(crate) fn check(worker: &Worker) {
     warn_of(guard::check(|| worker.to_program()));
 }
 

@@ -1,0 +1,21 @@
+//! What the app's side has in common for every child, be it a job's worker or a program.
+//!
+//! Knows nothing of what the child does: that is for [`job`](crate::job) and
+//! [`command`](crate::command), which stand on this room and not on each other.
+//!
+//! - [`error`]: what went wrong, with questions to ask it.
+//! - [`cancel`]: a child and a `gio::Cancellable`, or an object that goes away.
+//! - [`guarded`]: its place with the guardian.
+//! - [`worker`]: which program is the worker, and helps with programs.
+
+pub(crate) mod cancel;
+pub(crate) mod error;
+pub(crate) mod guarded;
+mod worker;
+
+pub use error::{Error, ErrorKind, Panic};
+pub use worker::Worker;
+
+/// A start on a thread that could not hear of its end.
+pub(crate) const NOT_OUR_CONTEXT: &str = "another thread runs this one's main context. Start it \
+     there, or give this thread a context of its own";
