@@ -91,11 +91,12 @@ impl From<SpawnError> for GuardError {
 /// all is not found out here.
 pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardError> {
     let mut state = lock();
-    if state.is_up() && state.hand_over(group_of(process), process.pidfd()).is_ok() {
-        return Ok(());
+    if !state.is_up() || state.hand_over(group_of(process), process.pidfd()).is_err() {
+        state.restart(helper)?;
+        state.hand_over(group_of(process), process.pidfd())?;
     }
-    state.restart(helper)?;
-    state.hand_over(group_of(process), process.pidfd())
+    // Of its end nothing is heard here.
+    state.ring()
 }
 
 /// The same for a child that a later guardian is to take over too.
@@ -111,6 +112,16 @@ pub(crate) fn watch_over_shared(
         return Ok(());
     }
     state.restart(helper())
+}
+
+/// A program has ended, and the app has heard of it: what it left behind (a browser, say) is not to
+/// be killed with the app. So the guardian has to see its end before that of the app.
+#[cfg_attr(not(feature = "app"), allow(dead_code))]
+pub(crate) fn has_ended() {
+    let mut state = lock();
+    if state.is_up() {
+        let _ = state.ring();
+    }
 }
 
 /// Makes sure that there is a guardian, by a program that has proved to be a worker.
@@ -153,6 +164,16 @@ impl State {
             .send(Kind::Guard, &group.to_le_bytes(), &[pidfd], Wait::No)?;
         guard.waiting += 1;
         if guard.waiting == WAITING_MAX {
+            self.ring()?;
+        }
+        Ok(())
+    }
+
+    /// Has it take what waits, if there is anything.
+    fn ring(&mut self) -> Result<(), GuardError> {
+        if let Some(guard) = &mut self.guard
+            && guard.waiting > 0
+        {
             guard.waiting = 0;
             rustix::io::write(&guard.bell, &1_u64.to_ne_bytes()).map_err(std::io::Error::from)?;
         }

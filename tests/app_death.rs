@@ -294,6 +294,18 @@ fn a_guardian_that_was_killed_is_followed_by_one_that_knows_all_children() {
 }
 
 #[test]
+fn what_a_program_left_behind_when_it_ended_is_not_the_apps_any_more() {
+    let mut app = App::start();
+    let left = ["launcher", "launcher by a plan"].map(|what| app.starts_aside(what));
+    // Long enough not to have died together with the app.
+    std::thread::sleep(2 * WHILE);
+    app.dies("kill");
+    for life in left {
+        assert!(!life.is_gone_within(WHILE));
+    }
+}
+
+#[test]
 fn control_a_program_that_nobody_watches_over_outlives_the_app() {
     let mut app = App::of("app_without_guardian");
     app.starts("program").starts("reader");

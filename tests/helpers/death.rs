@@ -18,6 +18,8 @@ use crate::{program, raw};
 
 /// A program that leads a family.
 const FAMILY: &str = "sleep 1000 & echo $!; wait";
+/// One that leaves its family and ends.
+const LAUNCHER: &str = "sleep 1000 & echo $!";
 /// One that dies as soon as nobody reads what it writes.
 const WRITER: &str = "sleep 1000 & echo $!; exec yes";
 
@@ -44,6 +46,8 @@ pub fn app() {
                     nothing.into_iter().for_each(detach);
                     pids
                 }
+                "launcher" => launcher().await,
+                "launcher by a plan" => planned_launcher(),
                 "reader" => reader(&mut held),
                 "plan" => planned(&mut held),
                 "plan of a thread that ends" => of_a_thread_that_ends(&mut held),
@@ -102,6 +106,27 @@ async fn family(command: Command, held: &mut Held) -> Vec<u32> {
     held.push(Box::new(lines));
     held.push(Box::new(program));
     pids
+}
+
+/// A program that starts another and ends.
+async fn launcher() -> Vec<u32> {
+    let mut program = shell(LAUNCHER).spawn();
+    let mut lines = program.stdout().expect("piped").lines();
+    let child = lines.recv().await.expect("it says so").text;
+    drop(lines);
+    program.await.expect("it has ended well");
+    vec![number(&child)]
+}
+
+fn planned_launcher() -> Vec<u32> {
+    let (said, theirs) = std::io::pipe().unwrap();
+    let plan = Plan::new(Program::name("sh")).args(["-c", LAUNCHER]);
+    let mut program = plan.stdout(theirs).spawn().unwrap();
+    guard::watch_over(&program, Program::Current).unwrap();
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    assert!(program.wait().unwrap().success());
+    vec![number(line.trim())]
 }
 
 fn detach(handle: Box<dyn Any>) {
