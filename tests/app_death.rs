@@ -94,7 +94,6 @@ impl App {
         let (input, told) = std::io::pipe().unwrap();
         let (says, output) = std::io::pipe().unwrap();
         let process = Plan::new(Program::path(program(name)))
-            .env("RUST_BACKTRACE", "0")
             .stdin(input)
             .stdout(output)
             .inherit(Standard::Error)
