@@ -3,10 +3,12 @@
 mod app;
 mod subjects;
 
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use app::{App, Helper, descriptor, doctor, json, text};
 use legwork::spawn::{Plan, Program};
+use legwork_tests::until;
 use serde_json::Value;
 
 #[test]
@@ -190,10 +192,15 @@ fn control_a_careful_app_gives_nothing_to_complain_of() {
 
 #[test]
 fn a_program_with_nothing_but_the_three_has_no_harm_at_all() {
-    let child = Plan::new(Program::name("sleep"))
-        .arg("1000")
+    let (input, output) = (std::io::pipe().unwrap(), std::io::pipe().unwrap());
+    let child = Plan::new(Program::name("cat"))
+        .stdin(input.0)
+        .stdout(output.1)
         .spawn()
         .unwrap();
+    // When it answers, its loader has closed what it had open.
+    (&input.1).write_all(b"!").unwrap();
+    (&output.0).read_exact(&mut [0]).unwrap();
     let output = doctor(&["--fork", &child.pid().to_string()]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let table = text(&output.stdout);
@@ -215,15 +222,19 @@ fn a_loop_that_spins_is_named_with_its_descriptor_and_who_else_holds_it() {
     let report = json(&output);
     let watch = &report["watch"];
     assert_eq!(watch["verdict"], "spins", "{watch:#}");
-    assert_eq!(
-        watch["spins_around"],
-        serde_json::json!([app.figure("wakeup")]),
-        "{watch:#}"
-    );
+    // A busy loop writes to its own wakeup, too, which on a busy machine may be ready at every look by chance.
+    let around = watch["spins_around"].as_array().unwrap();
+    assert!(around.contains(&app.figure("wakeup").into()), "{watch:#}");
+    assert!(around.len() <= 2, "{watch:#}");
     assert_eq!(watch["thread"]["is_main"], true);
     assert!(watch["thread"]["busy"].as_f64().unwrap() > 0.5, "{watch:#}");
+    let ready = watch["ready"].as_array().unwrap();
+    let wakeup = ready
+        .iter()
+        .find(|ready| ready["number"] == app.figure("wakeup"));
     assert_eq!(
-        watch["ready"][0]["waiting"], 1,
+        wakeup.unwrap()["waiting"],
+        1,
         "nothing was taken: {watch:#}"
     );
 
@@ -242,14 +253,18 @@ fn a_loop_that_spins_is_named_with_its_descriptor_and_who_else_holds_it() {
 fn a_loop_that_a_forked_copy_keeps_busy_is_named_with_the_copy() {
     let plan = Plan::new(Program::path(env!("CARGO_BIN_EXE_woken_by_a_copy")));
     let helper = Helper::start(plan);
-    let output = helper.examine(&["--json", "--watch=1"]);
-    assert_eq!(output.status.code(), Some(1));
-    let report = json(&output);
+    // The copy wakes the loop as often as it has a processor, which on a busy machine can be seldom.
+    let mut report = Value::Null;
+    until("the doctor sees it spin", || {
+        let output = helper.examine(&["--json", "--watch=1"]);
+        assert_eq!(output.status.code(), Some(1));
+        report = json(&output);
+        report["watch"]["verdict"] == "spins"
+    });
     let wakeup = descriptor(&report, |one| one["kind"] == "eventfd");
     let copy = helper.figure("copy");
     assert_eq!(wakeup["leaked_to"], serde_json::json!([copy]));
     let watch = &report["watch"];
-    assert_eq!(watch["verdict"], "spins", "{watch:#}");
     assert_eq!(watch["spins_around"], serde_json::json!([wakeup["number"]]));
     let notes = report["notes"].as_array().unwrap();
     let names_it = |note: &Value| {
@@ -257,6 +272,42 @@ fn a_loop_that_a_forked_copy_keeps_busy_is_named_with_the_copy() {
         note["scene"] == "S1" && text.contains(&format!("({copy}, its "))
     };
     assert!(notes.iter().any(names_it), "{notes:#?}");
+}
+
+#[test]
+fn a_program_that_computes_is_busy_and_no_descriptor_is_blamed() {
+    let script = ["-c", "while :; do :; done"];
+    let child = Plan::new(Program::name("sh")).args(script).spawn().unwrap();
+    let output = doctor(&["--json", "--watch=0.5", &child.pid().to_string()]);
+    assert_eq!(output.status.code(), Some(1));
+    let watch = &json(&output)["watch"];
+    assert_eq!(watch["verdict"], "busy", "{watch:#}");
+    assert_eq!(watch["spins_around"], serde_json::json!([]));
+}
+
+#[test]
+fn how_children_are_waited_for_is_told_as_far_as_it_shows() {
+    let shell = |script: &str| Plan::new(Program::name("sh")).args(["-c", script]).spawn();
+    let look = |pid: u32| {
+        let output = doctor(&["--json", &pid.to_string()]);
+        (output.status.code(), json(&output)["children"].clone())
+    };
+    // dash does not ignore this one when it is told to.
+    let deaf = shell("exec env --ignore-signal=CHLD sleep 1000").unwrap();
+    until("the shell has become what it starts", || {
+        std::fs::read_to_string(format!("/proc/{}/comm", deaf.pid())).unwrap() == "sleep\n"
+    });
+    let (code, children) = look(deaf.pid());
+    assert_eq!((code, &children["sigchld"]), (Some(1), &"ignored".into()));
+
+    // A shell waits for whichever of its children ends; alone as it is, that is nobody else's.
+    let waiting = shell("sleep 1000; true").unwrap();
+    let pid = waiting.pid();
+    until("the shell waits", || {
+        look(pid).1["threads_that_wait_for_any"] == serde_json::json!([pid])
+    });
+    let (code, children) = look(pid);
+    assert_eq!((code, &children["count"]), (Some(0), &1.into()));
 }
 
 #[test]

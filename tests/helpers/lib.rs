@@ -97,7 +97,7 @@ pub fn is_alive(pid: u32) -> bool {
 
 /// Waits until something is so; a generous time, as the machine may be busy.
 #[track_caller]
-pub fn until(what: &str, is_so: impl Fn() -> bool) {
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(

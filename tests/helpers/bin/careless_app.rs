@@ -5,6 +5,7 @@
 //! that they are ready, and run a main loop until they are killed.
 
 use std::fs::{File, OpenOptions};
+use std::io::Read;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
@@ -58,6 +59,13 @@ fn main() {
     let number = wakeup.as_raw_fd();
     // It is woken for ever, as it never takes what is there.
     glib_unix::unix_fd_add_local(number, IOCondition::IN, |_, _| ControlFlow::Continue);
+    // As every client of it does, or the first event that nobody takes would keep the loop busy as well.
+    display.set_nonblocking(true).expect("a socket");
+    let number = display.as_raw_fd();
+    glib_unix::unix_fd_add_local(number, IOCondition::IN, move |_, _| {
+        while matches!((&display).read(&mut [0; 4096]), Ok(1..)) {}
+        ControlFlow::Continue
+    });
     println!("ready");
     MainLoop::new(None, false).run();
 }

@@ -14,9 +14,9 @@ use clap::{ArgGroup, Args};
 /// process is changed.
 ///
 /// A program that is named after -- is started as `legwork run` starts it, with this command's standard input and
-/// error; its standard output goes to the standard error, so that the report stands alone. It is looked at when its
-/// descriptors have been the same for a second (after ten seconds at the latest), and then runs on until it ends by
-/// itself or is asked to.
+/// error; its standard output goes to the standard error, so that the report stands alone. It is looked at when it
+/// sleeps and its descriptors have been the same for a second (after ten seconds at the latest), and then runs on until
+/// it ends by itself or is asked to.
 ///
 /// Exit codes: 0 nothing found; 1 something found that even a child that executes a program would inherit, children
 /// that nobody waits for, or a main loop that spins; 2 the command line makes no sense; 125 the process could not be

@@ -17,11 +17,13 @@ use nix::sys::signalfd::SignalFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Failure;
-use super::subject::{file, numbers};
+use super::subject::{file, numbers, stat};
 use crate::run::{self, Events, Foreground, cannot};
 
-/// So long its descriptors are the same when it has settled.
+/// So long its descriptors are the same when it has settled, and sleeps.
 const QUIET: Duration = Duration::from_secs(1);
+/// And so long if it does not sleep: it may still be starting, on a busy machine, or spin for ever.
+const RESTLESS: Duration = Duration::from_secs(3);
 /// And if they never are, it is looked at after this time.
 const LONGEST: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(50);
@@ -76,7 +78,10 @@ impl Started {
         loop {
             let over = match after {
                 Some(after) => start.elapsed() >= after,
-                None => since.elapsed() >= QUIET || start.elapsed() >= LONGEST,
+                None => {
+                    let quiet = if self.sleeps() { QUIET } else { RESTLESS };
+                    since.elapsed() >= quiet || start.elapsed() >= LONGEST
+                }
             };
             if over {
                 return Ok(());
@@ -94,6 +99,11 @@ impl Started {
                 (seen, since) = (now, Instant::now());
             }
         }
+    }
+
+    fn sleeps(&self) -> bool {
+        let fields = stat(&file(self.pid(), "stat"));
+        fields.is_some_and(|fields| fields.first().is_some_and(|state| state == "S"))
     }
 
     /// Its descriptors, roughly.

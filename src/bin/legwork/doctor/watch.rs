@@ -17,6 +17,9 @@ use super::subject::{Subject, field, stat};
 
 /// Between two looks at the descriptors.
 const STEP: Duration = Duration::from_millis(20);
+/// So often it is looked at even if a busy machine makes the window longer for that, up to so many times.
+const LEAST_LOOKS: u32 = 10;
+const LONGER: u32 = 4;
 /// What was ready less often is not told.
 const SELDOM: f64 = 0.05;
 
@@ -80,7 +83,12 @@ impl Watch {
                 let times = seen.get(&info.number).map_or(0, |(times, _)| *times);
                 seen.insert(info.number, (times + 1, ready));
             }
-            let left = window.saturating_sub(start.elapsed());
+            let goal = if looks < LEAST_LOOKS {
+                window * LONGER
+            } else {
+                window
+            };
+            let left = goal.saturating_sub(start.elapsed());
             if left.is_zero() || nap(left.min(STEP)) {
                 break;
             }
