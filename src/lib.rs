@@ -81,6 +81,7 @@
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
 //! | hand over paths | [`path`] |
 //! | read its log | GLib's structured log has it already; or [`JobHandle::logs`] |
+//! | see what a process has open, and who holds the other ends | [`process::descriptors`]; `legwork doctor` |
 //!
 //! # Threads and contexts
 //!

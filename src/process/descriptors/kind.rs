@@ -148,7 +148,7 @@ pub(super) fn describe(kind: Kind, link: &Path, details: &str) -> String {
         Kind::Pipe if link.is_absolute() => format!("named pipe {shown}"),
         Kind::Pipe => "pipe".into(),
         Kind::Inhibitor => format!("inhibitor of logind's, {shown}"),
-        Kind::Eventfd => "eventfd, as main loops use to be woken".into(),
+        Kind::Eventfd => "eventfd, by which main loops are woken".into(),
         Kind::Pidfd => match field(details, "Pid:") {
             Some("-1") => "pidfd of a process that has ended".into(),
             Some(pid) => format!("pidfd of process {pid}"),

@@ -81,7 +81,7 @@ pub(super) fn sections(report: &Report<'_>) -> Vec<Section> {
 /// Which careless child gets a descriptor.
 pub(super) const fn passed_on(how: PassedOn) -> &'static str {
     match how {
-        PassedOn::Standard => "on purpose",
+        PassedOn::Standard => "any child",
         PassedOn::ByFork => "fork",
         PassedOn::ByExec => "fork, exec",
     }
