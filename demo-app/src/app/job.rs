@@ -315,8 +315,22 @@ impl Job {
         } else if self.running() && !self.stopping() && !self.paused() {
             let meter = self.imp().meter.borrow();
             let remaining = meter.remaining(status.total());
-            let line = words::progress(self.work(), &status.text(), meter.rate(), remaining);
+            let text = self.progress_text(status);
+            let line = words::progress(self.work(), &text, meter.rate(), remaining);
             self.set_line(line);
+        }
+    }
+
+    fn progress_text(&self, status: &legwork::Status) -> String {
+        let text = status.text();
+        if !matches!(self.work(), Work::Convert(_)) {
+            return text;
+        }
+        let played = words::played(status.done(), status.total());
+        if text.is_empty() {
+            played
+        } else {
+            format!("{played} · {text}")
         }
     }
 

@@ -21,6 +21,8 @@ mod imp {
         #[template_child]
         pub(super) title: TemplateChild<adw::ViewSwitcherTitle>,
         #[template_child]
+        pub(super) search: TemplateChild<gtk::Button>,
+        #[template_child]
         pub(super) open_folder: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) icon: TemplateChild<gtk::Image>,
@@ -197,16 +199,28 @@ impl JobPage {
         ));
         self.show_views(job);
         imp.isolation.show(job);
-        // What runs is looked at again when somebody looks.
-        imp.views.connect_visible_child_name_notify(clone!(
+        let looked = clone!(
             #[weak]
             job,
-            move |views| {
-                if views.visible_child_name().as_deref() == Some("isolation") {
+            #[weak(rename_to = search)]
+            imp.search,
+            move |views: &adw::ViewStack| {
+                let shown = views.visible_child_name();
+                search.set_visible(match shown.as_deref() {
+                    Some("result") => {
+                        matches!(job.work(), Work::Checksum(_) | Work::Thumbnails(_))
+                    }
+                    Some("isolation") => false,
+                    _ => true,
+                });
+                // What runs is looked at again when somebody looks.
+                if shown.as_deref() == Some("isolation") {
                     job.look_at_descriptors();
                 }
             }
-        ));
+        );
+        looked(&imp.views);
+        imp.views.connect_visible_child_name_notify(looked);
     }
 
     /// A job has a result and a log, a program has output, and a file that is made is a result.

@@ -139,21 +139,24 @@ impl NewJob {
             .property("program-folder", glib::home_dir())
             .build();
         let imp = dialog.imp();
+        // Where the next key press belongs: on a choice, on what is missing, or on the start.
         match offer {
-            Offer::Any => {}
+            Offer::Any => imp.checksum.grab_focus(),
             Offer::Folder(folder) => {
                 dialog.set_program_folder(Some(folder.clone()));
                 dialog.set_folder(Some(folder));
+                imp.start.grab_focus()
             }
             Offer::File(file) => {
                 dialog.set_file(Some(file));
                 imp.convert.set_active(true);
+                imp.start.grab_focus()
             }
             Offer::Program => {
                 imp.program.set_active(true);
-                imp.command.grab_focus();
+                imp.command.grab_focus()
             }
-        }
+        };
         // Small windows get small dialogs.
         if window.width() > 0 {
             let (width, height) = (

@@ -60,7 +60,13 @@ fn tile() -> gtk::Box {
         .build();
     tile.append(&stack);
     tile.append(&label(&["caption"]));
-    tile.append(&label(&["caption", "dim-label", "numeric"]));
+    // Why there is no picture takes more than one line.
+    let size = label(&["caption", "dim-label", "numeric"]);
+    size.set_ellipsize(gtk::pango::EllipsizeMode::End);
+    size.set_wrap(true);
+    size.set_lines(3);
+    size.set_justify(gtk::Justification::Center);
+    tile.append(&size);
     tile
 }
 

@@ -185,6 +185,19 @@ pub(crate) fn duration(time: Duration) -> String {
     }
 }
 
+/// How much of a recording is done: `0:34 of 2:10`.
+pub(crate) fn played(done: u64, total: u64) -> String {
+    let clock = |milliseconds: u64| {
+        let seconds = milliseconds / 1000;
+        let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        match hours {
+            0 => format!("{minutes}:{seconds:02}"),
+            _ => format!("{hours}:{minutes:02}:{seconds:02}"),
+        }
+    };
+    format!("{} of {}", clock(done), clock(total))
+}
+
 /// The line under a running job: `1,204 of 5,310 files · 312 MB/s · About 12 seconds`.
 pub(crate) fn progress(
     work: &Work,
@@ -328,6 +341,12 @@ mod tests {
                 "2 hours"
             ]
         );
+    }
+
+    #[test]
+    fn a_recording_is_told_by_the_clock() {
+        assert_eq!(played(34_999, 130_000), "0:34 of 2:10");
+        assert_eq!(played(0, 36_061_000), "0:00 of 10:01:01");
     }
 
     #[test]
