@@ -11,6 +11,8 @@ use super::{
 pub(super) const KEPT: usize = 5_000;
 /// Characters of a line before it is broken: a text view has trouble with longer ones.
 const WIDEST: usize = 1_000;
+/// Characters of a line that are told beside it.
+const READ: usize = 200;
 /// Columns from one tabulator to the next.
 const TAB: usize = 8;
 
@@ -66,15 +68,14 @@ impl Screen {
         }
     }
 
-    /// The last line in which there is something.
+    /// The last line in which there is something, as far as people read in a row.
     pub(super) fn last_line(&self) -> String {
         let open: String = self.cells.iter().map(|(c, _)| c).collect();
-        let open = open.trim();
-        if open.is_empty() {
-            self.last.clone()
-        } else {
-            open.to_owned()
-        }
+        let line = match open.trim() {
+            "" => &self.last,
+            open => open,
+        };
+        line.chars().take(READ).collect()
     }
 
     fn act(&mut self, act: Act) {
@@ -225,5 +226,7 @@ mod tests {
         assert_eq!(screen.last_line(), "error: no");
         screen.feed(b"Password: ");
         assert_eq!(screen.last_line(), "Password:");
+        screen.feed(&[b'x'; 2 * READ]);
+        assert_eq!(screen.last_line().len(), READ);
     }
 }
