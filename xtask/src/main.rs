@@ -12,6 +12,7 @@ mod pictures;
 mod session;
 mod setup;
 mod test;
+mod window;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
