@@ -137,7 +137,13 @@ fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
     let file = tone(folder.path(), 2);
     let mut desktop = Desktop::with_app(&[&file]);
     desktop.click("Format");
-    desktop.click("Ogg Vorbis Audio");
+    // By keyboard: where a popover's rows lie, GTK 4.8 does not tell truly.
+    desktop.wait_for("Ogg Vorbis Audio");
+    desktop.press("Down");
+    desktop.press("Return");
+    desktop.wait("the list of formats gone", |desktop| {
+        !desktop.sees("Opus Audio")
+    });
     desktop.click("Start");
     open(&mut desktop, "Conversion of tone.wav", "tone.ogg, ");
     desktop.wait_for("Show in Folder");
