@@ -1,8 +1,10 @@
 //! Programs without a window: what is passed on, what is told of them, and what it exits with.
 
+mod media;
+
 use std::{
     io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output, Stdio},
 };
 
@@ -33,18 +35,6 @@ fn events(output: &Output) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).expect(line))
         .collect()
-}
-
-/// A tone of so many seconds.
-fn tone(folder: &Path, seconds: u32) -> PathBuf {
-    let file = folder.join("tone.wav");
-    let source = format!("sine=frequency=440:duration={seconds}");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", &source])
-        .arg(&file)
-        .status();
-    assert!(made.expect("ffmpeg is installed").success());
-    file
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -138,7 +128,7 @@ fn sigint_stops_a_program_and_says_so() {
 #[test]
 fn a_file_is_converted_and_none_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
-    let input = tone(folder.path(), 3);
+    let input = media::tone(folder.path(), 3);
     let output = folder.path().join("tone.ogg");
     let args = ["convert", input.to_str().unwrap(), output.to_str().unwrap()];
     let done = run(&args);
@@ -155,7 +145,7 @@ fn a_file_is_converted_and_none_is_replaced() {
 #[test]
 fn a_conversion_tells_its_progress_up_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
-    let input = tone(folder.path(), 3);
+    let input = media::tone(folder.path(), 3);
     let output = folder.path().join("tone.flac");
     let done = run(&[
         "--json",
@@ -179,6 +169,20 @@ fn a_conversion_tells_its_progress_up_to_the_end() {
 }
 
 #[test]
+fn without_ffmpeg_it_says_how_to_get_it() {
+    let output = app(&["convert", "in.wav", "out.ogg"])
+        .env("PATH", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let said = text(&output.stderr);
+    assert!(
+        said.starts_with("ffmpeg is not installed. Get it from"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_file_that_is_no_media_fails_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("notes.txt");
@@ -193,11 +197,7 @@ fn a_file_that_is_no_media_fails_and_leaves_nothing() {
 #[test]
 fn a_conversion_that_is_stopped_keeps_what_can_be_played() {
     let folder = tempfile::tempdir().unwrap();
-    let input = folder.path().join("long.wav");
-    // A header that promises a day of sound, over a hole that takes no room.
-    let short = tone(folder.path(), 1);
-    std::fs::copy(&short, &input).unwrap();
-    stretch(&input);
+    let input = media::long_recording(folder.path());
     let output = folder.path().join("long.ogg");
     let mut app = app(&[
         "--json",
@@ -227,17 +227,4 @@ fn a_conversion_that_is_stopped_keeps_what_can_be_played() {
         .args(["-f", "null", "-"])
         .status();
     assert!(played.unwrap().success(), "it is whole as far as it goes");
-}
-
-/// Makes a WAV file 2 GB long: RIFF and data sizes are at 4 and, behind what ffmpeg puts between, before the sound.
-fn stretch(file: &Path) {
-    use std::os::unix::fs::FileExt;
-    let size: u32 = 2_000_000_000;
-    let bytes = std::fs::read(file).unwrap();
-    let data = bytes.windows(4).position(|four| four == b"data").unwrap() as u64;
-    let file = std::fs::File::options().write(true).open(file).unwrap();
-    file.set_len(u64::from(size)).unwrap();
-    file.write_all_at(&(size - 8).to_le_bytes(), 4).unwrap();
-    let sound = size - data as u32 - 8;
-    file.write_all_at(&sound.to_le_bytes(), data + 4).unwrap();
 }

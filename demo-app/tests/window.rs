@@ -2,6 +2,7 @@
 
 #[path = "window/desktop.rs"]
 mod desktop;
+mod media;
 #[path = "window/programs.rs"]
 mod programs;
 

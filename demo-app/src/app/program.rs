@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gtk::{gio, glib, glib::clone, prelude::*, subclass::prelude::*};
+use gtk::{gio, glib, glib::clone, subclass::prelude::*};
 use legwork::{Command, CommandHandle, Ended, Input, OutputStream};
 
 use super::{
@@ -70,15 +70,10 @@ impl Job {
     /// Makes a file of another kind.
     pub(super) fn run_conversion(&self, convert: Convert) {
         let start = Instant::now();
-        // An app that is closed stays until what it has begun is tidied up.
-        let stay = gio::Application::default().map(|app| app.hold());
         glib::spawn_future_local(clone!(
             #[strong(rename_to = job)]
             self,
-            async move {
-                job.convert(convert, start).await;
-                drop(stay);
-            }
+            async move { job.convert(convert, start).await }
         ));
     }
 

@@ -13,6 +13,7 @@ use super::{
     job_row::JobRow,
     new_job::{NewJob, Offer},
     pulse::Pulse,
+    words::Look,
     work::Work,
 };
 
@@ -459,7 +460,8 @@ impl Window {
                     "keep" => window.go_on_without_window(),
                     "stop" => {
                         window.imp().jobs.stop_all();
-                        window.destroy();
+                        // What a job has begun is tidied up before the app ends.
+                        window.go_on_without_window();
                     }
                     _ => {}
                 }
@@ -483,10 +485,13 @@ impl Window {
         let Some(app) = self.application() else {
             return;
         };
-        let notification = gio::Notification::new(&job.title());
-        notification.set_body(Some(&job.line()));
-        notification.set_default_action("app.show");
-        app.send_notification(None, &notification);
+        // Who stopped it knows.
+        if job.look() != Look::Stopped {
+            let notification = gio::Notification::new(&job.title());
+            notification.set_body(Some(&job.line()));
+            notification.set_default_action("app.show");
+            app.send_notification(None, &notification);
+        }
         if self.imp().jobs.n_running() == 0 {
             self.close();
         }

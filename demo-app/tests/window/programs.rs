@@ -1,8 +1,8 @@
 //! Programs in the window, clicked through: what they write, what they are told, and how they end.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
-use crate::desktop::Desktop;
+use crate::{desktop::Desktop, media};
 
 /// Types a command into the dialog and starts it.
 fn run(desktop: &mut Desktop, line: &str) {
@@ -26,18 +26,6 @@ fn open(desktop: &mut Desktop, line: &str, says: &str) {
         found.is_some()
     });
     desktop.click(&found.unwrap());
-}
-
-/// A tone of so many seconds.
-fn tone(folder: &Path, seconds: u32) -> std::path::PathBuf {
-    let file = folder.join("tone.wav");
-    let source = format!("sine=frequency=440:duration={seconds}");
-    let made = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", &source])
-        .arg(&file)
-        .status();
-    assert!(made.expect("ffmpeg is installed").success());
-    file
 }
 
 #[test]
@@ -134,7 +122,7 @@ fn a_running_program_is_answered_paused_and_stopped() {
 #[test]
 fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
     let folder = tempfile::tempdir().unwrap();
-    let file = tone(folder.path(), 2);
+    let file = media::tone(folder.path(), 2);
     let mut desktop = Desktop::with_app(&[&file]);
     desktop.click("Format");
     // By keyboard: where a popover's rows lie, GTK 4.8 does not tell truly.
@@ -167,4 +155,27 @@ fn a_file_that_is_no_media_says_so_and_nothing_is_left_of_it() {
     open(&mut desktop, "Conversion of notes.txt", told);
     desktop.wait_for("No New File");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn closing_stops_a_conversion_and_keeps_what_can_be_played() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = media::long_recording(folder.path());
+    let mut desktop = Desktop::with_app(&[&file]);
+    desktop.click("Start");
+    desktop.wait("what is done", |desktop| {
+        desktop
+            .texts()
+            .iter()
+            .any(|text| text.contains(" of 6:17:55"))
+    });
+    desktop.click("Close");
+    desktop.click("Stop Jobs");
+    assert!(desktop.app_ends());
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["tone.mp3", "tone.wav"], "nothing half done");
 }
