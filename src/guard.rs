@@ -3,7 +3,8 @@
 //! Every child's pidfd is handed to it. It is the worker program in another role, so the first
 //! program that is asked to be a worker becomes it; should that program be no worker after all, or
 //! should the guardian be killed, the next child that has proved to be a worker starts another,
-//! which takes over all that live.
+//! which takes over all that live. A program that is no worker and does not end says nothing either,
+//! as a guardian does first of all: it is replaced by the next one that has proved itself.
 //!
 //! It is not woken for every child: to wake a process on an idle processor costs the thread that
 //! starts a child a tenth of the whole start. What is handed over waits in the socket, and that is
@@ -16,6 +17,7 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -34,8 +36,14 @@ struct Guard {
     bell: OwnedFd,
     /// How many children have been handed over since it rang.
     waiting: u32,
+    since: Instant,
+    /// It has said that it is one.
+    answered: bool,
     _process: Process,
 }
+
+/// How long a guardian may take to say that it is one.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How many children may wait in the guardian's socket. The kernel takes some 270 such frames, and
 /// in all, per user, no more descriptors than the soft limit of open files.
@@ -88,7 +96,7 @@ impl From<SpawnError> for GuardError {
 /// # Errors
 ///
 /// The helper could not be started, or does not take the child. That it is no worker program at
-/// all is not found out here.
+/// all is not found out here: until a job has proved another to be one, nobody watches over.
 pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardError> {
     let mut state = lock();
     if !state.is_up() || state.hand_over(group_of(process), process.pidfd()).is_err() {
@@ -128,7 +136,7 @@ pub(crate) fn has_ended() {
 #[cfg_attr(not(feature = "app"), allow(dead_code))]
 pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardError> {
     let mut state = lock();
-    if state.is_up() {
+    if state.is_up() && !state.is_mute() {
         return Ok(());
     }
     state.restart(helper())
@@ -152,6 +160,14 @@ impl State {
         self.guard
             .as_ref()
             .is_some_and(|guard| guard.app == std::process::id() && !guard.control.has_hung_up())
+    }
+
+    /// Whether what is up has had its time, and has not said that it is a guardian.
+    fn is_mute(&mut self) -> bool {
+        self.guard.as_mut().is_some_and(|guard| {
+            guard.answered = guard.answered || guard.control.has_news();
+            !guard.answered && guard.since.elapsed() > ANSWER_WITHIN
+        })
     }
 
     fn hand_over(&mut self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardError> {
@@ -221,6 +237,8 @@ fn start(helper: Program) -> Result<Guard, GuardError> {
         control,
         bell,
         waiting: 0,
+        since: Instant::now(),
+        answered: false,
         _process: process,
     })
 }

@@ -94,6 +94,7 @@ impl App {
         let (input, told) = std::io::pipe().unwrap();
         let (says, output) = std::io::pipe().unwrap();
         let process = Plan::new(Program::path(program(name)))
+            .env("NO_WORKER", "hang")
             .stdin(input)
             .stdout(output)
             .inherit(Standard::Error)
@@ -302,6 +303,24 @@ fn what_a_program_left_behind_when_it_ended_is_not_the_apps_any_more() {
     for life in left {
         assert!(!life.is_gone_within(WHILE));
     }
+}
+
+#[test]
+fn a_guardian_that_is_none_gives_way_to_a_worker_that_has_proved_itself() {
+    let mut app = App::start();
+    app.starts("program of no guardian");
+    let none = app.guardian().expect("it is there, and mute");
+    assert!(command_line(none.pid).contains("no_worker"));
+    let start = Instant::now();
+    while !none.is_gone_within(WHILE) {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "it is still there"
+        );
+        app.starts("lean job");
+    }
+    assert!(start.elapsed() > Duration::from_secs(9), "it had no time");
+    app.stop_all().dies("kill");
 }
 
 #[test]

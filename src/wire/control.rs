@@ -307,6 +307,12 @@ impl Control {
 }
 
 impl Control {
+    /// Whether the other side has sent something that was not read yet.
+    pub(crate) fn has_news(&self) -> bool {
+        let mut fds = [PollFd::new(self, PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1))
+    }
+
     /// Whether the other side has closed its end.
     pub(crate) fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::RDHUP)];

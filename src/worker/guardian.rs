@@ -79,6 +79,8 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
     if watched.is_err() {
         leave(1);
     }
+    // An app that is dead already does not hear it, and its children wait below.
+    let _ = control.send(Kind::Ready, &[], &[], Wait::No);
     let mut wards: HashMap<u64, Ward> = HashMap::new();
     let mut ended: VecDeque<(Instant, Ward)> = VecDeque::new();
     let mut events = Vec::with_capacity(64);

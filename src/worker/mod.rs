@@ -15,7 +15,7 @@
 //! - [`boot`]: from `main` to the job, and its end.
 //! - [`link`]: the connection to the app, shared by the job's threads.
 //! - [`watch`]: the watcher.
-//! - [`log`], `tracing`, [`panic`], [`crash`]: what arrives in the app without the job's doing.
+//! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what arrives in the app without the job's doing.
 //! - [`guardian`]: the process that cleans up when the app dies.
 //! - [`exec`]: the step between `posix_spawn` and a program that wants more than that can do.
 //! - [`here`]: a job in this process, for unit tests.

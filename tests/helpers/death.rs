@@ -39,6 +39,10 @@ pub fn app() {
                     let limited = shell(FAMILY).limit(Limit::Core, Some(0), None);
                     family(limited, &mut held).await
                 }
+                "program of no guardian" => {
+                    let helper = Worker::program(program("no_worker"));
+                    family(shell(FAMILY).helper(&helper), &mut held).await
+                }
                 "writer" => family(shell(WRITER), &mut held).await,
                 "detached program" => {
                     let mut nothing = Held::new();

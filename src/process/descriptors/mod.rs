@@ -12,8 +12,8 @@
 //! |---|---|
 //! | what is open, and what each is connected to | [`list`] |
 //! | what a child that inherits it could do, and what some have done | [`DescriptorInfo::harm`] |
-//! | who else holds it, or its other end | [`holders`] |
-//! | whether a main loop that waits for it is woken | [`readiness`] |
+//! | who else holds it, or its other end | [`holders`](mod@holders) |
+//! | whether a main loop that waits for it is woken | [`readiness`](mod@readiness) |
 //!
 //! ```
 //! use legwork::process::descriptors::{self, Kind};
