@@ -277,7 +277,8 @@ impl NewJob {
                     let sentence = format!("Needs ffmpeg, which is not installed. {how}");
                     imp.convert_row
                         .set_subtitle(&glib::markup_escape_text(&sentence));
-                    imp.convert_row.set_sensitive(false);
+                    // The choice alone: how to get it is to be read.
+                    imp.convert.set_sensitive(false);
                     if imp.convert.is_active() {
                         imp.checksum.set_active(true);
                     }
