@@ -59,6 +59,24 @@ fn a_question_on_a_terminal_is_answered() {
 }
 
 #[test]
+fn a_terminal_that_is_resized_is_told_to_the_program() {
+    run(|| async {
+        let script =
+            "trap 'stty size; exit' WINCH; stty size; echo ready; while :; do sleep 0.05; done";
+        let mut sized = shell(script).terminal(100, 30).spawn();
+        let mut says = sized.stdout().unwrap();
+        assert!(says.wait_for("30 100").await && says.wait_for("ready").await);
+        sized.resize_terminal(120, 40).unwrap();
+        assert!(says.wait_for("40 120").await);
+        sized.await.unwrap();
+
+        let none = shell("sleep 1000").stdout(Stdio::piped()).spawn();
+        let error = none.resize_terminal(80, 24).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(25), "{error}"); // ENOTTY
+    });
+}
+
+#[test]
 fn an_app_may_stop_waiting_and_the_program_runs_on() {
     run(|| async {
         let folder = tempfile::tempdir().unwrap();

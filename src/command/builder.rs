@@ -267,7 +267,8 @@ impl Command {
     /// Gives it a terminal of its own, of so many columns and rows, as its standard input, output
     /// and error, which controls a session of its own: for programs that talk differently to a
     /// person. What it writes comes from [`CommandHandle::stdout`], both outputs in one, and what is
-    /// [written to it](CommandHandle::stdin) is typed. Setting one of the three as well is an error
+    /// [written to it](CommandHandle::stdin) is typed.
+    /// [`resize_terminal`](CommandHandle::resize_terminal) changes the size. Setting one of the three as well is an error
     /// when it is started. See pty(7).
     pub fn terminal(mut self, columns: u16, rows: u16) -> Self {
         self.terminal = Some((columns, rows));

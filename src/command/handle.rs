@@ -326,6 +326,19 @@ impl CommandHandle {
         self.signal(Signal::CONT)
     }
 
+    /// Sets the size of its [terminal](Command::terminal), as when a person resizes the window: the
+    /// program is sent SIGWINCH.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: it has no terminal, or that was turned into a GIO stream. `ESRCH`: it has ended.
+    pub fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
+        match self.supervisor() {
+            Some(supervisor) => supervisor.resize_terminal(columns, rows),
+            None => Err(rustix::io::Errno::SRCH.into()),
+        }
+    }
+
     /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer. It may
     /// be asked again. `None` when that cannot be known, or it was never started.
     pub async fn exited(&self) -> Option<Exit> {

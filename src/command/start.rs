@@ -363,15 +363,7 @@ fn on_a_terminal(
     grantpt(&ours)?;
     unlockpt(&ours)?;
     let path = ptsname(&ours, Vec::new())?;
-    rustix::termios::tcsetwinsize(
-        &ours,
-        rustix::termios::Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        },
-    )?;
+    set_size(&ours, columns, rows)?;
     without_waiting(&ours)?;
     Ok(Standards {
         plan: plan.terminal(path),
@@ -386,6 +378,17 @@ fn on_a_terminal(
         stdout: Some(Road::new(Lane::Output, ours, rule)),
         stderr: None,
     })
+}
+
+/// `ioctl(TIOCSWINSZ)`, see tty_ioctl(2). The program in the foreground is sent SIGWINCH.
+pub(super) fn set_size(terminal: &OwnedFd, columns: u16, rows: u16) -> io::Result<()> {
+    let size = rustix::termios::Winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    Ok(rustix::termios::tcsetwinsize(terminal, size)?)
 }
 
 /// A pipe for what the program writes: our end, which does not wait, and theirs.

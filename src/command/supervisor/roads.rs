@@ -1,6 +1,7 @@
 //! What the program is still to read, and what it writes.
 
 use std::cell::RefMut;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::task::Waker;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use super::{InputRoad, Supervisor};
 use crate::command::progress::Step;
 use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
+use crate::command::start::set_size;
 use crate::main_loop::hub::{Lane, Slice};
 
 impl Supervisor {
@@ -103,6 +105,18 @@ impl Supervisor {
 
     pub(in crate::command) fn road(&self, lane: Lane) -> RefMut<'_, Option<Road>> {
         self.roads[usize::from(lane == Lane::Errors)].borrow_mut()
+    }
+
+    /// Sets the size of its terminal, which is behind the road out.
+    pub(in crate::command) fn resize_terminal(&self, columns: u16, rows: u16) -> io::Result<()> {
+        match self
+            .road(Lane::Output)
+            .as_ref()
+            .and_then(|road| road.fd.as_ref())
+        {
+            Some(terminal) => set_size(terminal, columns, rows),
+            None => Err(Errno::NOTTY.into()),
+        }
     }
 
     /// The reader has read: what was left alone is watched again.
