@@ -10,6 +10,15 @@ impl Supervisor {
     pub(super) fn decide(&self) -> Result<Output, Error> {
         // Asks the app's code: with nothing borrowed.
         let said = [Lane::Output, Lane::Errors].map(|lane| self.last_words(lane));
+        let exit = match self.life.borrow().end {
+            Some(Ok(exit)) => Some(exit),
+            _ => None,
+        };
+        let judged = {
+            let life = self.life.borrow();
+            !life.context_gone && life.stop.is_none() && life.not_started.is_none()
+        };
+        let success = judged && exit.is_some_and(|exit| (self.rules.success)(exit.status));
         let life = self.life.borrow();
         let mut collected = [Vec::new(), Vec::new()];
         let mut tails = [String::new(), String::new()];
@@ -50,7 +59,7 @@ impl Supervisor {
                     &format!("it wrote nothing for {after:?}, and was stopped"),
                 ),
             },
-            (None, None, Some(Ok(exit))) if (self.rules.success)(exit.status) => {
+            (None, None, Some(Ok(exit))) if success => {
                 return Ok(self.output(exit, &life, collected, truncated));
             }
             (None, None, Some(Ok(exit))) => {
