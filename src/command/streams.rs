@@ -61,6 +61,10 @@ impl OutputStream {
         if !self.ahead.is_empty() {
             return Poll::Ready(Some(std::mem::take(&mut self.ahead)));
         }
+        self.poll_source(cx)
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let (supervisor, lane) = match &mut self.source {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
@@ -103,21 +107,25 @@ impl OutputStream {
     /// ```
     pub async fn wait_for(&mut self, text: &str) -> bool {
         let text = text.as_bytes();
-        let mut seen: Vec<u8> = Vec::new();
-        while let Some(chunk) = self.chunk().await {
-            seen.extend(chunk);
-            if let Some(at) = seen
-                .windows(text.len().max(1))
-                .position(|part| part == text)
-            {
-                self.ahead = seen.split_off(at + text.len());
+        if text.is_empty() {
+            return true;
+        }
+        loop {
+            if let Some(at) = self.ahead.windows(text.len()).position(|part| part == text) {
+                self.ahead.drain(..at + text.len());
                 return true;
             }
-            // Its beginning may have come already.
-            let surplus = seen.len().saturating_sub(text.len());
-            seen.drain(..surplus);
+            // Its beginning may have come already. Kept here, for who asks again when this future was dropped.
+            let surplus = self.ahead.len().saturating_sub(text.len());
+            self.ahead.drain(..surplus);
+            match poll_fn(|cx| self.poll_source(cx)).await {
+                Some(chunk) => self.ahead.extend(chunk),
+                None => {
+                    self.ahead.clear();
+                    return false;
+                }
+            }
         }
-        false
     }
 
     /// The same, line by line.
