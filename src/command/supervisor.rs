@@ -196,11 +196,12 @@ impl Supervisor {
             },
         );
         let supervisor = made.expect("`enter` calls its argument once");
-        supervisor.watch();
         supervisor.status.begin(supervisor.pid);
         if supervisor.helper.borrow().is_none() {
             supervisor.status.set_state(State::Running);
         }
+        // May be its end already.
+        supervisor.watch();
         supervisor.set_alarm();
         supervisor
     }
@@ -285,7 +286,17 @@ impl Supervisor {
         }
         {
             let mut life = self.life.borrow_mut();
-            if life.ended || life.end.is_some() || life.stop.is_some() {
+            if life.ended {
+                return;
+            }
+            if life.end.is_some() {
+                // It has ended by itself. Nobody waits any longer for pipes that somebody else holds.
+                drop(life);
+                self.due.borrow_mut().drained = Some(Instant::now());
+                self.set_alarm();
+                return;
+            }
+            if life.stop.is_some() {
                 return;
             }
             life.stop = Some(Stopping { reason, next: 0 });
@@ -346,14 +357,12 @@ impl Supervisor {
         let again = match step {
             Some(step) => {
                 match &step.act {
-                    Act::Signal(signal) => {
-                        let _ = self.signal(*signal);
-                        // A stopped program sees no signal but SIGKILL before it goes on.
-                        let _ = self.signal(Signal::CONT);
-                    }
+                    Act::Signal(signal) => drop(self.signal(*signal)),
                     Act::Input(bytes) => self.append_input(bytes, false),
                     Act::CloseInput => self.append_input(&[], true),
                 }
+                // A stopped program reads nothing, and sees no signal but SIGKILL, before it goes on.
+                let _ = self.signal(Signal::CONT);
                 Instant::now().checked_add(step.grace)
             }
             None => {
@@ -417,12 +426,16 @@ impl Supervisor {
 
     /// How it exited, once it has, also while a grandchild still holds its pipes.
     pub(super) fn poll_exit(&self, waker: &Waker) -> Poll<Option<Exit>> {
+        // The app's code: with nothing borrowed.
+        let waker = waker.clone();
         let mut life = self.life.borrow_mut();
         match life.end {
             Some(end) => Poll::Ready(end.ok()),
             None if life.ended => Poll::Ready(None),
             None => {
-                life.exit_wakers.push(waker.clone());
+                if !life.exit_wakers.iter().any(|other| other.will_wake(&waker)) {
+                    life.exit_wakers.push(waker);
+                }
                 Poll::Pending
             }
         }

@@ -18,13 +18,26 @@ use crate::main_loop::hub::{Lane, Slice};
 impl Supervisor {
     /// Puts bytes behind what is still to be written.
     pub(in crate::command) fn append_input(&self, bytes: &[u8], last: bool) {
+        if self.is_copy() {
+            return;
+        }
         if let Some(input) = &mut *self.input.borrow_mut() {
             if !input.last {
+                // What is written goes, so that a program that is always a little behind costs no more memory.
+                if input.written > input.bytes.len() / 2 {
+                    input.bytes.drain(..input.written);
+                    input.written = 0;
+                }
                 input.bytes.extend_from_slice(bytes);
             }
             input.last |= last;
         }
         self.write_input();
+    }
+
+    /// Whether this is a copy that somebody forked from the app: the pipes and the epoll descriptor are the app's.
+    fn is_copy(&self) -> bool {
+        self.app != std::process::id()
     }
 
     /// Nobody will write to it any more, but perhaps the stop.
@@ -121,6 +134,9 @@ impl Supervisor {
 
     /// The reader has read: what was left alone is watched again.
     pub(in crate::command) fn resume_road(&self, lane: Lane) {
+        if self.is_copy() {
+            return;
+        }
         if let Some(road) = &mut *self.road(lane)
             && road.paused
             && !road.is_full()

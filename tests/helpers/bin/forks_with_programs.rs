@@ -1,0 +1,74 @@
+//! Starts programs and forks, as some library might. The copy lets go of their inputs and outputs.
+
+use std::future::IntoFuture;
+use std::time::Duration;
+
+use legwork::glib::{MainContext, timeout_future};
+use legwork::{Stdio, main_loop};
+use legwork_tests::context::{state, until};
+use legwork_tests::programs::command;
+use legwork_tests::raw::in_a_forked_copy;
+
+fn main() {
+    let context = MainContext::new();
+    context
+        .with_thread_default(|| {
+            input_is_written_once(&context);
+            output_stays_paused(&context);
+        })
+        .unwrap();
+}
+
+fn input_is_written_once(context: &MainContext) {
+    let count = command("wc").arg("-c");
+    let mut count = count.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let pid = count.pid().unwrap();
+    let mut input = Some(count.stdin().unwrap());
+    let mut lines = count.stdout().unwrap().lines();
+    count.pause().unwrap();
+    context.block_on(until("it has stopped", || state(pid) == Some('T')));
+    // As much as goes into the pipe goes there, and the rest waits.
+    let bytes = [0; 200_000];
+    let soon = Duration::from_millis(50);
+    let write = input.as_mut().unwrap();
+    let written = context.block_on(legwork::glib::future_with_timeout(
+        soon,
+        write.write(&bytes),
+    ));
+    assert!(written.is_err(), "it was to wait for room");
+    count.resume().unwrap();
+    // There is room now, and the app has not looked yet.
+    legwork_tests::until("it has read", || state(pid) == Some('S'));
+    in_a_forked_copy(|| {
+        drop(input.take());
+        0
+    });
+    drop(input);
+    let line = context.block_on(lines.recv()).unwrap();
+    assert_eq!(line.text, "200000");
+    context.block_on(count.into_future()).unwrap();
+}
+
+fn output_stays_paused(context: &MainContext) {
+    let zeros = command("head").args(["-c", "1000000", "/dev/zero"]);
+    let mut zeros = zeros.stdout(Stdio::piped()).spawn();
+    let mut stdout = zeros.stdout();
+    let while_nobody_reads = || {
+        let before = main_loop::counters().wakeups;
+        context.block_on(timeout_future(Duration::from_millis(300)));
+        main_loop::counters().wakeups - before
+    };
+    while while_nobody_reads() > 0 {}
+    in_a_forked_copy(|| {
+        drop(stdout.take());
+        0
+    });
+    assert_eq!(while_nobody_reads(), 0, "it is left alone");
+    let mut stdout = stdout.unwrap();
+    let mut total = 0;
+    while let Some(chunk) = context.block_on(stdout.chunk()) {
+        total += chunk.len();
+    }
+    assert_eq!(total, 1_000_000);
+    context.block_on(zeros.into_future()).unwrap();
+}

@@ -1,0 +1,124 @@
+//! Programs whose handles, inputs and outputs are used at odd moments: while the end is judged, while the program is
+//! paused or waits for the app, while somebody else holds its pipes, in a forked copy of the app.
+
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use legwork::process::{ExitStatus, Signal};
+use legwork::{CommandHandle, Stdio, Stop, glib};
+use legwork_tests::context::{run, state, until};
+use legwork_tests::programs::{command, sh};
+use legwork_tests::sacrifice;
+
+/// Longer than any of these tests takes.
+const LONG: Duration = Duration::from_secs(100);
+
+#[test]
+fn whoever_judges_the_end_may_do_anything_with_the_handle() {
+    run(|| async {
+        let slot = Rc::new(RefCell::new(None::<CommandHandle>));
+        let (theirs, judged) = (slot.clone(), Rc::new(Cell::new(None)));
+        let judges = judged.clone();
+        let program = sh("exit 3").success(move |status| {
+            let handle = theirs.take().unwrap();
+            handle.cancel();
+            assert_eq!(handle.try_exited().unwrap().status, status);
+            let other = command("true").spawn();
+            drop(handle);
+            other.detach();
+            judges.set(Some(status));
+            true
+        });
+        *slot.borrow_mut() = Some(program.spawn());
+        until("the end is judged", || judged.get().is_some()).await;
+        assert_eq!(judged.get(), Some(ExitStatus::Code(3)));
+    });
+}
+
+#[test]
+fn a_paused_program_reads_the_bytes_that_ask_it_to_stop() {
+    run(|| async {
+        let stop = Stop::stdin(b"q\n").grace(LONG);
+        let program = sh("read word; test \"$word\" = q && exit 7")
+            .stop(stop)
+            .spawn();
+        let pid = program.pid().unwrap();
+        program.pause().unwrap();
+        until("it has stopped", || state(pid) == Some('T')).await;
+        program.cancel();
+        let error = program.await.unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(error.exit_code(), Some(7));
+    });
+}
+
+#[test]
+fn a_cancel_ends_the_wait_for_pipes_that_somebody_else_holds() {
+    run(|| async {
+        let script = "sleep 1000 2>/dev/null & echo $!; exit 0";
+        let mut program = sh(script).stdout(Stdio::piped()).drain(LONG).spawn();
+        let mut lines = program.stdout().unwrap().lines();
+        let grandchild = lines.recv().await.unwrap().text;
+        let exit = program.exited().await.unwrap();
+        assert!(exit.success());
+        program.cancel();
+        // It had ended by itself.
+        let end = glib::future_with_timeout(LONG / 2, program.into_future()).await;
+        let output = end.expect("it does not wait for a stranger").unwrap();
+        assert!(output.incomplete);
+        assert_eq!(lines.recv().await, None);
+        command("kill").arg(grandchild).spawn().await.unwrap();
+    });
+}
+
+#[test]
+fn who_asks_again_and_again_for_the_exit_waits_once() {
+    struct Noted;
+    impl Wake for Noted {
+        fn wake(self: Arc<Self>) {}
+    }
+    run(|| async {
+        let noted = Arc::new(Noted);
+        let waker = Waker::from(noted.clone());
+        let program = command("sleep").arg("1000").spawn();
+        for _ in 0..1000 {
+            let exited = pin!(program.exited());
+            let answer = exited.poll(&mut Context::from_waker(&waker));
+            assert!(matches!(answer, Poll::Pending));
+        }
+        assert!(Arc::strong_count(&noted) < 10);
+        program.kill().unwrap();
+        let exit = program.exited().await.unwrap();
+        assert_eq!(exit.status.signal(), Some(Signal::KILL));
+    });
+}
+
+#[test]
+fn a_question_is_found_by_the_second_who_waits_for_it() {
+    run(|| async {
+        let script = "printf Na; read go; printf 'me? '; read end";
+        let ask = sh(script).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut ask = ask.spawn();
+        let (mut says, mut hears) = (ask.stdout().unwrap(), ask.stdin().unwrap());
+        // Until it has taken the first half.
+        let soon = Duration::from_millis(300);
+        let first = glib::future_with_timeout(soon, says.wait_for("Name? ")).await;
+        assert!(first.is_err());
+        hears.write(b"go\n").await.unwrap();
+        let second = glib::future_with_timeout(LONG, says.wait_for("Name? ")).await;
+        assert!(second.unwrap());
+        // Nothing is there already.
+        assert!(says.wait_for("").await);
+        hears.write(b"end\n").await.unwrap();
+        ask.await.unwrap();
+    });
+}
+
+#[test]
+fn a_forked_copy_of_the_app_leaves_inputs_and_outputs_alone() {
+    sacrifice("forks_with_programs");
+}
