@@ -1,6 +1,7 @@
 //! Programs whose handles, inputs and outputs are used at odd moments: while the end is judged, while the program is
 //! paused or waits for the app, while somebody else holds its pipes, in a forked copy of the app.
 
+use legwork::gio::prelude::*;
 use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
@@ -53,6 +54,55 @@ fn a_paused_program_reads_the_bytes_that_ask_it_to_stop() {
         let error = program.await.unwrap_err();
         assert!(error.is_cancelled());
         assert_eq!(error.exit_code(), Some(7));
+    });
+}
+
+#[test]
+fn a_program_that_waits_for_the_app_is_not_stalled() {
+    run(|| async {
+        let stall = Duration::from_millis(200);
+        // The app does not read.
+        let program = command("head").args(["-c", "2000000", "/dev/zero"]);
+        let mut program = program.stdout(Stdio::piped()).stall_deadline(stall).spawn();
+        let mut stdout = program.stdout().unwrap();
+        glib::timeout_future(4 * stall).await;
+        let mut total = 0;
+        while let Some(chunk) = stdout.chunk().await {
+            total += chunk.len();
+        }
+        assert_eq!(total, 2_000_000);
+        program.await.unwrap();
+
+        // The app has paused it.
+        let program = sh("echo on; read word").stdin(Stdio::piped());
+        let mut program = program.stdout(Stdio::piped()).stall_deadline(stall).spawn();
+        program.pause().unwrap();
+        glib::timeout_future(4 * stall).await;
+        program.resume().unwrap();
+        let mut stdin = program.stdin().unwrap();
+        stdin.write(b"go on\n").await.unwrap();
+        program.await.unwrap();
+
+        // The app reads it by GIO, and only GIO knows.
+        let script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done";
+        let program = sh(script).stdout(Stdio::piped()).stall_deadline(stall);
+        let mut program = program.spawn();
+        let stream = program.stdout().unwrap().into_gio().unwrap();
+        let (buffer, length, _) = stream
+            .read_all_future(vec![0; 100], glib::Priority::DEFAULT)
+            .await
+            .unwrap();
+        assert_eq!(&buffer[..length], b"1\n2\n3\n4\n5\n6\n7\n8\n");
+        program.await.unwrap();
+
+        // And one that has gone on is stalled as before.
+        let program = sh("sleep 1000")
+            .stdout(Stdio::piped())
+            .stall_deadline(stall);
+        let program = program.spawn();
+        program.pause().unwrap();
+        program.resume().unwrap();
+        assert!(program.await.unwrap_err().is_timeout());
     });
 }
 

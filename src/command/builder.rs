@@ -321,13 +321,15 @@ impl Command {
     }
 
     /// Stops it when it has written nothing for this time, to neither of the pipes that the app
-    /// reads. A program that writes to no pipe of the app's is not watched so.
+    /// reads. A program that writes to no pipe of the app's is not watched so, nor one that is read by
+    /// GIO; and while the app has paused it, or does not read on, the time does not count.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall = Some(deadline);
         self
     }
 
-    /// How long a pipe is still read that a grandchild holds open when the program has ended.
+    /// How long a pipe is still read that a grandchild holds open when the program has ended. A
+    /// cancel, or dropping the handle, ends it at once.
     pub fn drain(mut self, bound: Duration) -> Self {
         self.drain = bound;
         self

@@ -157,7 +157,10 @@ impl OutputStream {
         let ahead = supervisor.road(lane).as_mut()?.has_bytes();
         let fd = (!ahead).then(|| supervisor.take_road_fd(lane)).flatten();
         match fd {
-            Some(fd) => Some(gio_unix::InputStream::take_fd(fd).upcast()),
+            Some(fd) => {
+                supervisor.forget_stall();
+                Some(gio_unix::InputStream::take_fd(fd).upcast())
+            }
             None => {
                 // Is dropped as a stream is: what comes is thrown away.
                 self.source = from;

@@ -7,7 +7,7 @@ mod helper;
 mod roads;
 mod verdict;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -71,6 +71,8 @@ pub(super) struct Supervisor {
     life: RefCell<Life>,
     due: RefCell<Due>,
     at_end: RefCell<Vec<Box<dyn FnOnce()>>>,
+    /// The app has paused it.
+    held: Cell<bool>,
     /// Only the waiting for it is to be cancelled.
     let_go: Arc<AtomicBool>,
     app: u32,
@@ -188,6 +190,7 @@ impl Supervisor {
                     helper: RefCell::new(parts.helper),
                     life: RefCell::default(),
                     at_end: RefCell::default(),
+                    held: Cell::new(false),
                     let_go: Arc::default(),
                     app: std::process::id(),
                 });
@@ -265,6 +268,10 @@ impl Supervisor {
     // --- stopping -----------------------------------------------------------------------------
 
     pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        if signal == Signal::STOP || signal == Signal::CONT {
+            self.held.set(signal == Signal::STOP);
+            self.renew_stall();
+        }
         self.with_process(|process| {
             if process.leads_group() {
                 process.signal_group(signal)
@@ -518,7 +525,11 @@ impl Entry for Supervisor {
             self.stop(Reason::Deadline(after));
         }
         if stall && let Some(after) = self.rules.stall {
-            self.stop(Reason::Stalled(after));
+            if self.held.get() || self.has_paused_road() {
+                self.renew_stall();
+            } else {
+                self.stop(Reason::Stalled(after));
+            }
         }
         if step {
             self.next_step();

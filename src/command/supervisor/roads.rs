@@ -143,6 +143,7 @@ impl Supervisor {
             && let Some(fd) = &road.fd
         {
             road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
+            self.renew_stall();
         }
     }
 
@@ -200,15 +201,33 @@ impl Supervisor {
                 break;
             }
         }
-        if total > 0
-            && let Some(stall) = self.rules.stall
-        {
+        if total > 0 {
+            self.renew_stall();
+        }
+    }
+
+    /// It has written, or could not for the app's sake.
+    pub(super) fn renew_stall(&self) {
+        if let Some(stall) = self.rules.stall {
             let mut due = self.due.borrow_mut();
             if due.stall.is_some() {
                 // The alarm itself is not moved with every read: it looks again when it rings.
                 due.stall = Instant::now().checked_add(stall);
             }
         }
+    }
+
+    /// Somebody else reads a road from now on, and whether anything comes is not known here.
+    pub(in crate::command) fn forget_stall(&self) {
+        self.due.borrow_mut().stall = None;
+    }
+
+    /// Whether it may have to wait for the app to read.
+    pub(super) fn has_paused_road(&self) -> bool {
+        let is_paused = |road: &Road| road.paused && road.fd.is_some();
+        [Lane::Output, Lane::Errors]
+            .iter()
+            .any(|lane| self.road(*lane).as_ref().is_some_and(is_paused))
     }
 
     pub(super) fn pause(&self, road: &mut Road) {
