@@ -313,7 +313,8 @@ impl Command {
         self.success(move |status| status.code().is_some_and(|code| codes.contains(&code)))
     }
 
-    /// Stops it when it has not ended after this time. 0 stops it at once; a time beyond the
+    /// Stops it when it has not ended after this time; the outcome is
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time beyond the
     /// clock's end is none.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);

@@ -232,7 +232,8 @@ impl CommandHandle {
 
     /// Its standard input, when that is piped: the first time; then `None`.
     ///
-    /// A piped input that is never asked for stays open as long as the handle.
+    /// A piped input that is never asked for stays open until the handle is awaited, and longer
+    /// where the stop needs it, see [`Stop::stdin`](super::Stop::stdin).
     pub fn stdin(&mut self) -> Option<Input> {
         let supervisor = self.supervisor()?;
         std::mem::take(&mut self.has.stdin).then(|| Input { supervisor })

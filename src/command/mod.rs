@@ -6,7 +6,8 @@
 //! the main context, without a helper thread.
 //!
 //! What the program writes is always drained, whoever reads it or not: a program never hangs
-//! because nobody looked at its standard error. Its end never waits for a pipe that a grandchild
+//! because nobody looked at its standard error. (Who takes an [`OutputStream`] reads it or drops
+//! it: while it is held unread, the program waits.) Its end never waits for a pipe that a grandchild
 //! still holds: what is left is read for a bounded time, and the outcome says when that cut
 //! something off.
 //!

@@ -35,7 +35,17 @@ impl Step {
 
 /// Reads progress out of the lines that a program writes.
 ///
-/// Any `FnMut(&str) -> Option<Step>` is one.
+/// Any `FnMut(&str) -> Option<Step>` is one; a closure names the type of its argument.
+///
+/// ```
+/// use legwork::{Command, progress::Step};
+///
+/// // It writes "step 3 of 50".
+/// let command = Command::new("convert-all").progress(|line: &str| {
+///     let (done, total) = line.strip_prefix("step ")?.split_once(" of ")?;
+///     Some(Step::new(done.parse().ok()?, total.parse().ok()?))
+/// });
+/// ```
 pub trait LineProgress: 'static {
     /// Looks at one line, without its end. `None` when it says nothing of progress.
     fn line(&mut self, line: &str) -> Option<Step>;

@@ -18,7 +18,8 @@ use crate::main_loop::hub::Lane;
 ///
 /// From [`CommandHandle::stdout`](super::CommandHandle::stdout) and
 /// [`stderr`](super::CommandHandle::stderr). While it is there nothing is lost: when it is not
-/// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes.
+/// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes. The
+/// program's outcome may come first; what was read ahead is still here then.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
 pub struct OutputStream {
@@ -91,7 +92,9 @@ impl OutputStream {
     }
 
     /// Reads on until the program has written `text`, a prompt for instance, and throws away what
-    /// came before it and `text` itself. Then it is true; false at the end.
+    /// came before it and `text` itself. Then it is true; false at the end. What follows is read
+    /// as before, by [`lines`](Self::lines) for instance; who wants what came before, too, reads
+    /// [chunks](Self::chunk), for a prompt is no line.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -269,7 +272,8 @@ impl Stream for Lines {
 
 /// A program's standard input. From [`CommandHandle::stdin`](super::CommandHandle::stdin).
 ///
-/// Dropping it ends the program's input, once all is written. Neither `Send` nor `Sync`.
+/// Dropping it ends the program's input, once all is written; keep it where
+/// [`Stop::stdin`](super::Stop::stdin) is to write there. Neither `Send` nor `Sync`.
 pub struct Input {
     pub(super) supervisor: Rc<Supervisor>,
 }

@@ -160,8 +160,9 @@ impl<J: Listed> JobBuilder<J> {
         self
     }
 
-    /// Stops the job when it has not ended after this time, counted from the spawn. 0 stops it at
-    /// once; a time beyond the clock's end is none.
+    /// Stops the job when it has not ended after this time, counted from the spawn; the outcome is
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time beyond the
+    /// clock's end is none.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
         self

@@ -5,7 +5,7 @@
 //! depends on Legwork never builds a parser of arguments:
 //!
 //! ```sh
-//! cargo install legwork --features cli
+//! cargo install --git https://github.com/legwork-rs/legwork legwork --features cli
 //! ```
 //!
 //! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what

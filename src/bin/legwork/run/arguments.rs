@@ -78,7 +78,8 @@ pub(crate) struct Arguments {
     /// Print what happens to standard output, one JSON object a line, the outcome last
     #[arg(long)]
     pub(super) json: bool,
-    /// The program and its arguments
+    /// The program and its arguments: what follows its name is its own, options too. A `--` may stand
+    /// before it
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
