@@ -59,6 +59,54 @@ fn a_question_on_a_terminal_is_answered() {
 }
 
 #[test]
+fn the_end_of_the_input_is_typed_on_a_terminal() {
+    run(|| async {
+        for (typed, seen) in [("", "0 0"), ("a line\n", "1 7"), ("no line", "0 7")] {
+            let mut count = shell("stty -echo; echo ready; wc -lc")
+                .terminal(80, 24)
+                .spawn();
+            let (mut says, mut hears) = (count.stdout().unwrap(), count.stdin().unwrap());
+            assert!(says.wait_for("ready\r\n").await);
+            hears.write(typed.as_bytes()).await.unwrap();
+            drop(hears);
+            let mut lines = says.lines();
+            let line = lines.recv().await.unwrap().text;
+            let figures: Vec<_> = line.split_whitespace().collect();
+            assert_eq!(figures.join(" "), seen, "{typed:?}");
+            count.await.unwrap();
+        }
+        // In raw mode it is a key as any other, and nobody presses it.
+        let script = "stty raw -echo; echo ready; timeout 0.3 cat | wc -c";
+        let mut keys = shell(script).terminal(80, 24).spawn();
+        let (mut says, hears) = (keys.stdout().unwrap(), keys.stdin().unwrap());
+        assert!(says.wait_for("ready").await);
+        drop(hears);
+        let line = says.lines();
+        let mut line = line;
+        let _ = line.recv().await;
+        assert_eq!(line.recv().await.unwrap().text.trim(), "0");
+        keys.await.unwrap();
+    });
+}
+
+#[test]
+fn a_failure_has_the_tail_of_what_was_written_whatever_was_kept_of_it() {
+    run(|| async {
+        for limit in [0, 10, 100_000, 250_000] {
+            let script = "head -c 200000 /dev/zero | tr '\\0' x; echo; echo the end; exit 3";
+            let error = shell(script)
+                .output_limit(limit)
+                .output()
+                .await
+                .unwrap_err();
+            let tail = error.output_tail();
+            assert_eq!(tail.len(), 8192, "{limit}");
+            assert!(tail.ends_with("xxx\nthe end\n"), "{limit}");
+        }
+    });
+}
+
+#[test]
 fn a_terminal_that_is_resized_is_told_to_the_program() {
     run(|| async {
         let script =

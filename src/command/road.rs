@@ -41,6 +41,8 @@ pub(super) struct Road {
     bytes: VecDeque<u8>,
     collected: Vec<u8>,
     tail: VecDeque<u8>,
+    /// The tail is what came behind what was collected, not the end of all.
+    tail_goes_on: bool,
     /// Bytes were dropped because nobody read, or because of the limit.
     pub(super) dropped: bool,
     /// Not watched, until somebody has read.
@@ -68,6 +70,7 @@ impl Road {
             bytes: VecDeque::new(),
             collected: Vec::new(),
             tail: VecDeque::new(),
+            tail_goes_on: false,
             dropped: false,
             paused: false,
             progress: None,
@@ -116,9 +119,14 @@ impl Road {
         self.progress.take()?.parser
     }
 
-    pub(super) fn give_back(&mut self, parser: Box<dyn LineProgress>) {
-        if let Some(watched) = &mut self.progress {
-            watched.parser = Some(parser);
+    /// Returns it when it is needed no more.
+    pub(super) fn give_back(
+        &mut self,
+        parser: Box<dyn LineProgress>,
+    ) -> Option<Box<dyn LineProgress>> {
+        match &mut self.progress {
+            Some(watched) => watched.parser.replace(parser),
+            None => Some(parser),
         }
     }
 
@@ -128,12 +136,16 @@ impl Road {
         let result = match self.rule {
             // All is wanted: read it to where it stays.
             Rule::Collect { limit } if self.progress.is_none() && self.collected.len() < limit => {
+                self.tail_goes_on = true;
                 self.collected.reserve(CHUNK);
                 let read = retry_on_intr(|| {
                     rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut self.collected))
                 });
-                self.dropped |= self.collected.len() > limit;
-                self.collected.truncate(limit);
+                if self.collected.len() > limit {
+                    let surplus = self.collected.split_off(limit);
+                    self.keep_tail(&surplus);
+                    self.dropped = true;
+                }
                 read
             }
             _ => {
@@ -156,9 +168,7 @@ impl Road {
 
     /// Takes in what was read.
     fn feed(&mut self, bytes: &[u8]) {
-        self.tail.extend(&bytes[bytes.len().saturating_sub(TAIL)..]);
-        let surplus = self.tail.len().saturating_sub(TAIL);
-        self.tail.drain(..surplus);
+        self.keep_tail(bytes);
         if let Some(Watched { cutter, lines, .. }) = &mut self.progress {
             cutter.feed(bytes, |line| lines.push(line));
         }
@@ -178,6 +188,12 @@ impl Road {
                 self.dropped |= surplus > 0;
             }
         }
+    }
+
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        self.tail.extend(&bytes[bytes.len().saturating_sub(TAIL)..]);
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..surplus);
     }
 
     pub(super) fn has_bytes(&self) -> bool {
@@ -202,11 +218,13 @@ impl Road {
     }
 
     pub(super) fn tail(&self) -> String {
-        if self.tail.is_empty() {
-            let from = self.collected.len().saturating_sub(TAIL);
-            return String::from_utf8_lossy(&self.collected[from..]).into_owned();
+        let mut bytes = Vec::new();
+        if self.tail_goes_on {
+            let room = TAIL - self.tail.len();
+            let from = self.collected.len().saturating_sub(room);
+            bytes.extend_from_slice(&self.collected[from..]);
         }
-        let bytes: Vec<u8> = self.tail.iter().copied().collect();
+        bytes.extend(&self.tail);
         String::from_utf8_lossy(&bytes).into_owned()
     }
 }

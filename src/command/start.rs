@@ -278,6 +278,8 @@ fn standards(
                 last,
                 watched: false,
                 waker: None,
+                terminal: false,
+                mid_line: false,
             });
             plan.stdin(theirs)
         }
@@ -374,6 +376,8 @@ fn on_a_terminal(
             last: false,
             watched: false,
             waker: None,
+            terminal: true,
+            mid_line: false,
         }),
         stdout: Some(Road::new(Lane::Output, ours, rule)),
         stderr: None,

@@ -55,6 +55,10 @@ pub(super) struct InputRoad {
     pub(super) last: bool,
     pub(super) watched: bool,
     pub(super) waker: Option<Waker>,
+    /// It is a terminal, whose input has an end when that is typed.
+    pub(super) terminal: bool,
+    /// What was written last has not ended its line.
+    pub(super) mid_line: bool,
 }
 
 pub(super) struct Supervisor {
@@ -463,7 +467,10 @@ impl Supervisor {
             wakers.extend(waker);
         }
         wakers.extend(self.take_input().and_then(|input| input.waker));
-        drop(self.helper.take());
+        if let Some(helper) = self.helper.take() {
+            // Somebody may hold a copy of it, and epoll goes by the open file.
+            self.hub.unwatch(helper.control.as_fd());
+        }
         drop(
             self.process
                 .lock()

@@ -437,6 +437,10 @@ struct LastLook {
 
 impl LastLook {
     fn dispatch(&self) -> ControlFlow {
+        if self.app != std::process::id() {
+            // What is ready behind the epoll descriptor is the app's to read.
+            return ControlFlow::Break;
+        }
         match Hub::by_id(self.id) {
             Some(hub) => {
                 hub.dispatch();

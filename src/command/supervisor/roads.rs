@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use rustix::io::Errno;
+use rustix::termios::{LocalModes, SpecialCodeIndex};
 
 use super::{InputRoad, Supervisor};
 use crate::command::progress::Step;
@@ -14,6 +15,25 @@ use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
 use crate::command::start::set_size;
 use crate::main_loop::hub::{Lane, Slice};
+
+/// How much is written in a row at most: a quick reader would have the main loop to itself. When
+/// there is room for more, epoll says so again.
+const WRITTEN_MAX: usize = 1024 * 1024;
+
+impl InputRoad {
+    /// What a person types to end the input, where the terminal takes it for that: not in raw mode,
+    /// where it is a key as any other. In the middle of a line the first only hands over the line.
+    fn type_end(&mut self) {
+        let Ok(mode) = rustix::termios::tcgetattr(&self.fd) else {
+            return;
+        };
+        if mode.local_modes.contains(LocalModes::ICANON) {
+            let end = mode.special_codes[SpecialCodeIndex::VEOF];
+            let times = if self.mid_line { 2 } else { 1 };
+            self.bytes.extend(std::iter::repeat_n(end, times));
+        }
+    }
+}
 
 impl Supervisor {
     /// Puts bytes behind what is still to be written.
@@ -29,6 +49,10 @@ impl Supervisor {
                     input.written = 0;
                 }
                 input.bytes.extend_from_slice(bytes);
+                input.mid_line = bytes.last().map_or(input.mid_line, |last| *last != b'\n');
+                if last && input.terminal {
+                    input.type_end();
+                }
             }
             input.last |= last;
         }
@@ -42,7 +66,13 @@ impl Supervisor {
 
     /// Nobody will write to it any more, but perhaps the stop.
     pub(in crate::command) fn end_input(&self) {
-        if !self.rules.stop.uses_input() {
+        // A program on a terminal was not promised an end: it may never have looked for one.
+        let terminal = self
+            .input
+            .borrow()
+            .as_ref()
+            .is_some_and(|input| input.terminal);
+        if !self.rules.stop.uses_input() && !terminal {
             self.append_input(&[], true);
         }
     }
@@ -76,10 +106,14 @@ impl Supervisor {
         {
             let mut slot = self.input.borrow_mut();
             let Some(input) = slot.as_mut() else { return };
+            let begun = input.written;
             let open = loop {
                 let rest = &input.bytes[input.written..];
                 if rest.is_empty() {
                     break !input.last;
+                }
+                if input.written - begun >= WRITTEN_MAX {
+                    break true;
                 }
                 match write_quietly(&input.fd, rest) {
                     Ok(length) => input.written += length,
@@ -252,9 +286,12 @@ impl Supervisor {
             text: step.text.or(before.text),
             ..step
         });
-        if let Some(road) = &mut *self.road(lane) {
-            road.give_back(parser);
-        }
+        let left = match &mut *self.road(lane) {
+            Some(road) => road.give_back(parser),
+            None => Some(parser),
+        };
+        // The app's code may run at its end: with nothing borrowed.
+        drop(left);
         if let Some(Step { done, total, text }) = last {
             self.status.set_progress(done, total, text);
         }
