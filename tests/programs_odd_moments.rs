@@ -58,6 +58,23 @@ fn a_paused_program_reads_the_bytes_that_ask_it_to_stop() {
 }
 
 #[test]
+fn a_program_whose_input_has_ended_is_asked_to_stop_by_a_signal() {
+    run(|| async {
+        let script = "trap 'exit 8' TERM; echo ready; while :; do sleep 0.05; done";
+        let program = sh(script).stdout(Stdio::piped());
+        let mut program = program.stop(Stop::stdin(b"q\n").grace(LONG)).spawn();
+        let mut stdout = program.stdout().unwrap();
+        assert!(stdout.wait_for("ready").await);
+        // It was asked something, and answered.
+        drop(program.stdin().unwrap());
+        program.cancel();
+        let error = program.await.unwrap_err();
+        assert!(error.is_cancelled());
+        assert_eq!(error.exit_code(), Some(8));
+    });
+}
+
+#[test]
 fn a_program_that_waits_for_the_app_is_not_stalled() {
     run(|| async {
         let stall = Duration::from_millis(200);

@@ -48,7 +48,7 @@ impl Stop {
     /// Writes these bytes to its standard input, behind what is still to be written there. With
     /// such a step standard input is a pipe unless the command says otherwise, and stays open while
     /// the handle is awaited. An [`Input`](super::Input) that was taken is to be kept as long:
-    /// dropping it ends the input, and then this step only waits for its grace.
+    /// dropping it ends the input, and a program whose input has ended is sent SIGTERM instead.
     pub fn stdin(bytes: impl Into<Vec<u8>>) -> Self {
         Stop::step(Act::Input(bytes.into()))
     }

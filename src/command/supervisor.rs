@@ -369,7 +369,9 @@ impl Supervisor {
             Some(step) => {
                 match &step.act {
                     Act::Signal(signal) => drop(self.signal(*signal)),
-                    Act::Input(bytes) => self.append_input(bytes, false),
+                    Act::Input(bytes) if self.hears() => self.append_input(bytes, false),
+                    // What it cannot be told in its own words it is told as any program.
+                    Act::Input(_) => drop(self.signal(Signal::TERM)),
                     Act::CloseInput => self.append_input(&[], true),
                 }
                 // A stopped program reads nothing, and sees no signal but SIGKILL, before it goes on.

@@ -59,6 +59,12 @@ impl Supervisor {
         self.write_input();
     }
 
+    /// Whether what is written to it now can still be read.
+    pub(super) fn hears(&self) -> bool {
+        let input = self.input.borrow();
+        input.as_ref().is_some_and(|input| !input.last)
+    }
+
     /// Whether this is a copy that somebody forked from the app: the pipes and the epoll descriptor are the app's.
     fn is_copy(&self) -> bool {
         self.app != std::process::id()

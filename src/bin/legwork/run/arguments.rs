@@ -72,8 +72,8 @@ pub(crate) struct Arguments {
     /// Its umask, in octal
     #[arg(long, value_name = "MODE", value_parser = octal)]
     umask: Option<u32>,
-    /// Give it a terminal of its own
-    #[arg(long, conflicts_with_all = ["session"])]
+    /// Give it a terminal of its own, as its standard input, output and error
+    #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
     pub(super) pty: bool,
     /// Print what happens to standard output, one JSON object a line, the outcome last
     #[arg(long)]
@@ -86,7 +86,9 @@ pub(crate) struct Arguments {
 
 /// A time on the command line.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
