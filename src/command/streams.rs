@@ -11,6 +11,7 @@ use futures_core::Stream;
 use gio::prelude::*;
 
 use super::progress::Cutter;
+use super::road::KEPT;
 use super::supervisor::Supervisor;
 use crate::main_loop::hub::Lane;
 
@@ -91,10 +92,10 @@ impl OutputStream {
         Poll::Ready(Some(taken))
     }
 
-    /// Reads on until the program has written `text`, a prompt for instance, and throws away what
-    /// came before it and `text` itself. Then it is true; false at the end. What follows is read
-    /// as before, by [`lines`](Self::lines) for instance; who wants what came before, too, reads
-    /// [chunks](Self::chunk), for a prompt is no line.
+    /// Reads on until the program has written `text`, a prompt for instance, which is no line and
+    /// would be none of [`lines`](Self::lines) before it is answered. Gives what came before it,
+    /// the newest 64 KiB; what follows is read as before. `None` when the end came first: then all
+    /// of that is still there to be read.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -103,31 +104,34 @@ impl OutputStream {
     /// let ask = Command::new("sh").args(["-c", "printf 'Name? '; read name; echo Hello $name"]);
     /// let mut ask = ask.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     /// let (mut says, mut hears) = (ask.stdout().unwrap(), ask.stdin().unwrap());
-    /// if says.wait_for("Name? ").await {
+    /// if says.wait_for("Name? ").await.is_some() {
     ///     hears.write(b"Ada\n").await?;
     /// }
     /// # Ok(()) }
     /// ```
-    pub async fn wait_for(&mut self, text: &str) -> bool {
+    pub async fn wait_for(&mut self, text: &str) -> Option<Vec<u8>> {
         let text = text.as_bytes();
         if text.is_empty() {
-            return true;
+            return Some(Vec::new());
         }
+        // Kept in `ahead`, for who asks again when this future was dropped.
+        let mut looked = 0;
         loop {
-            if let Some(at) = self.ahead.windows(text.len()).position(|part| part == text) {
-                self.ahead.drain(..at + text.len());
-                return true;
+            // Its beginning may have been looked at already.
+            let from = usize::saturating_sub(looked, text.len() - 1);
+            let mut parts = self.ahead[from..].windows(text.len());
+            if let Some(at) = parts.position(|part| part == text).map(|at| from + at) {
+                let rest = self.ahead.split_off(at + text.len());
+                let mut before = std::mem::replace(&mut self.ahead, rest);
+                before.truncate(at);
+                before.drain(..at.saturating_sub(KEPT));
+                return Some(before);
             }
-            // Its beginning may have come already. Kept here, for who asks again when this future was dropped.
-            let surplus = self.ahead.len().saturating_sub(text.len());
+            let surplus = self.ahead.len().saturating_sub(KEPT + text.len());
             self.ahead.drain(..surplus);
-            match poll_fn(|cx| self.poll_source(cx)).await {
-                Some(chunk) => self.ahead.extend(chunk),
-                None => {
-                    self.ahead.clear();
-                    return false;
-                }
-            }
+            looked = self.ahead.len();
+            let chunk = poll_fn(|cx| self.poll_source(cx)).await?;
+            self.ahead.extend(chunk);
         }
     }
 
