@@ -122,6 +122,11 @@ impl Supervisor {
                     break true;
                 }
                 match write_quietly(&input.fd, rest) {
+                    // Not all of it: there is no more room now, and epoll says when there is.
+                    Ok(length) if length < rest.len() => {
+                        input.written += length;
+                        break true;
+                    }
                     Ok(length) => input.written += length,
                     Err(Errno::INTR) => (),
                     Err(Errno::AGAIN) => break true,
