@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use legwork::gio::prelude::*;
 use legwork::process::{ExitStatus, Signal};
 use legwork::{ErrorKind, State, Stdio, Stop, gio, glib};
-use legwork_tests::context::{is_alive, run, state, until};
+use legwork_tests::context::{is_alive, is_stopped, run, state, until};
 use legwork_tests::programs::{command, sh};
 use legwork_tests::{program, sacrifice};
 
@@ -192,14 +192,14 @@ fn a_program_is_paused_and_goes_on() {
         stdin.write(b"one\n").await.unwrap();
         assert_eq!(lines.recv().await.unwrap().text, "one");
         cat.pause().unwrap();
-        until("it has stopped", || state(pid) == Some('T')).await;
+        until("it has stopped", || is_stopped(pid)).await;
         stdin.write(b"two\n").await.unwrap();
-        assert_eq!(state(pid), Some('T'));
+        assert!(is_stopped(pid));
         cat.resume().unwrap();
         assert_eq!(lines.recv().await.unwrap().text, "two");
         // One that is stopped is ended, too.
         cat.pause().unwrap();
-        until("it has stopped", || state(pid) == Some('T')).await;
+        until("it has stopped", || is_stopped(pid)).await;
         cat.cancel();
         assert!(cat.await.unwrap_err().is_cancelled());
         assert!(!is_alive(pid));

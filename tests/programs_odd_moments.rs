@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use legwork::process::{ExitStatus, Signal};
 use legwork::{CommandHandle, Stdio, Stop, glib};
-use legwork_tests::context::{run, state, until};
+use legwork_tests::context::{is_stopped, run, until};
 use legwork_tests::programs::{command, sh};
 use legwork_tests::sacrifice;
 
@@ -49,7 +49,7 @@ fn a_paused_program_reads_the_bytes_that_ask_it_to_stop() {
             .spawn();
         let pid = program.pid().unwrap();
         program.pause().unwrap();
-        until("it has stopped", || state(pid) == Some('T')).await;
+        until("it has stopped", || is_stopped(pid)).await;
         program.cancel();
         let error = program.await.unwrap_err();
         assert!(error.is_cancelled());

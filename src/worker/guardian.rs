@@ -96,8 +96,9 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
             let _ = epoll::delete(&epoll, &control);
         }
         events.clear();
+        let now = Instant::now();
         let forget = ended.front().map(|(at, _)| *at + AFTERMATH);
-        let time = forget.map(|at| at.saturating_duration_since(Instant::now()));
+        let time = forget.map(|at| at.saturating_duration_since(now));
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         let room = rustix::buffer::spare_capacity(&mut events);
         let _ = epoll::wait(&epoll, room, time.as_ref());
@@ -127,10 +128,8 @@ pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
             ended.iter().for_each(|(_, ward)| kill(ward));
             leave(0);
         }
-        while ended
-            .front()
-            .is_some_and(|(at, _)| at.elapsed() >= AFTERMATH)
-        {
+        // The app has been seen alive since: what this process did not get round to meanwhile does not count.
+        while ended.front().is_some_and(|(at, _)| *at + AFTERMATH <= now) {
             ended.pop_front();
         }
     }

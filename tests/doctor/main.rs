@@ -334,7 +334,8 @@ fn a_terminal_has_colours_and_an_edge_unless_they_are_not_wanted() {
     assert!(on_a_terminal("NO_COLOR=").contains("\x1b[1;31m"));
     let plain = on_a_terminal("NO_COLOR=1");
     assert!(!plain.contains('\x1b'), "{plain}");
-    for line in plain.lines() {
+    // The heading has the program's path, which is as long as it is.
+    for line in plain.lines().skip(1) {
         assert!(line.trim_end().chars().count() <= 80, "{line:?}");
     }
 }

@@ -37,3 +37,8 @@ pub fn state(pid: u32) -> Option<char> {
         std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
+
+/// Whether a process is stopped: by a signal, or by a tracer that was told of one.
+pub fn is_stopped(pid: u32) -> bool {
+    matches!(state(pid), Some('T' | 't'))
+}

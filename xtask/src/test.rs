@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything is built and every test is run, on a desktop of its own.
 //!
-//! The output of the tests goes through unchanged; the totals over all of them are the last line.
+//! The output of the tests goes through unchanged; at the end stands once more what the failed ones have said, and the
+//! totals over all of them are the last line.
 
+use std::cmp::Ordering;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
@@ -48,6 +50,9 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
         totals.failed = 1;
     }
 
+    if !totals.said.is_empty() {
+        print!("==> what the failed tests have said\n{}", totals.said);
+    }
     println!("{} passed, {} failed", totals.passed, totals.failed);
     Ok(if totals.failed == 0 {
         ExitCode::SUCCESS
@@ -103,11 +108,18 @@ fn stream(tests: &mut Command) -> Result<Totals, String> {
     Ok(totals)
 }
 
+/// How many lines of one test program's failures are repeated.
+const REPEATED_MAX: usize = 80;
+
 /// What the test programs have reported so far.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 struct Totals {
     passed: u64,
     failed: u64,
+    /// What stands under the `failures:` of every program, as far as it is repeated.
+    said: String,
+    /// How many lines of that the program that is running has said; `None` outside of it.
+    failures: Option<usize>,
     /// Tests of the program that is running, which has not reported yet: passed and failed.
     open: Option<(u64, u64)>,
 }
@@ -118,8 +130,12 @@ impl Totals {
         if line.starts_with("running ") && (line.ends_with(" tests") || line.ends_with(" test")) {
             self.close();
             self.open = Some((0, 0));
+        } else if line == "failures:" && self.open.is_some() {
+            // It comes twice: with what they have said, and with their names.
+            self.failures.get_or_insert(0);
         } else if let Some(report) = line.strip_prefix("test result: ") {
             self.open = None;
+            self.failures = None;
             self.passed += number_before(report, " passed");
             self.failed += number_before(report, " failed");
         } else if let Some((passed, failed)) = &mut self.open
@@ -128,10 +144,22 @@ impl Totals {
             *passed += u64::from(line.ends_with(" ... ok"));
             *failed += u64::from(line.ends_with(" ... FAILED"));
         }
+        if let Some(lines) = &mut self.failures
+            && !line.is_empty()
+            && line != "failures:"
+        {
+            *lines += 1;
+            match (*lines).cmp(&REPEATED_MAX) {
+                Ordering::Less => self.said += &format!("{line}\n"),
+                Ordering::Equal => self.said += "(and so on)\n",
+                Ordering::Greater => (),
+            }
+        }
     }
 
     /// Counts a test program that ended without a report: it died, and that is a failure of its own.
     fn close(&mut self) {
+        self.failures = None;
         if let Some((passed, failed)) = self.open.take() {
             self.passed += passed;
             self.failed += failed + 1;
@@ -177,6 +205,25 @@ mod tests {
         let died = "running 3 tests\ntest a ... ok\n";
         assert_eq!(totals(&[died, GREEN].concat()), (3, 1));
         assert_eq!(totals(&[GREEN, died].concat()), (3, 1));
+    }
+
+    #[test]
+    fn what_the_failed_have_said_is_kept() {
+        let said = "---- c stdout ----\n  panicked at 3\n";
+        let red = format!(
+            "running 1 test\ntest c ... FAILED\n\nfailures:\n\n{said}\n\nfailures:\n    c\n\n\
+            test result: FAILED. 0 passed; 1 failed\n"
+        );
+        let mut totals = Totals::default();
+        let output = [GREEN, &red, GREEN].concat();
+        output.lines().for_each(|line| totals.read(line));
+        assert_eq!(totals.said, format!("{said}    c\n"));
+
+        let long = red.replace(said, &"more\n".repeat(REPEATED_MAX));
+        totals.said.clear();
+        long.lines().for_each(|line| totals.read(line));
+        assert_eq!(totals.said.lines().count(), REPEATED_MAX);
+        assert!(totals.said.ends_with("more\n(and so on)\n"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use legwork::glib::{MainContext, timeout_future};
 use legwork::{Stdio, main_loop};
-use legwork_tests::context::{state, until};
+use legwork_tests::context::{is_stopped, state, until};
 use legwork_tests::programs::command;
 use legwork_tests::raw::in_a_forked_copy;
 
@@ -26,7 +26,7 @@ fn input_is_written_once(context: &MainContext) {
     let mut input = Some(count.stdin().unwrap());
     let mut lines = count.stdout().unwrap().lines();
     count.pause().unwrap();
-    context.block_on(until("it has stopped", || state(pid) == Some('T')));
+    context.block_on(until("it has stopped", || is_stopped(pid)));
     // As much as goes into the pipe goes there, and the rest waits.
     let bytes = [0; 200_000];
     let soon = Duration::from_millis(50);
