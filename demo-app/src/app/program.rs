@@ -1,6 +1,7 @@
 //! Jobs that are programs: started, read, answered, paused, and told of at their end.
 
 use std::{
+    cell::Cell,
     collections::VecDeque,
     time::{Duration, Instant},
 };
@@ -19,8 +20,11 @@ use crate::{
     workplace,
 };
 
-/// What a program is told that its terminal is: as wide as most programs expect, and no screen to draw on.
-const TERMINAL: (u16, u16) = (80, 24);
+thread_local! {
+    /// Columns and rows of the terminal that the next program gets: as much as was last seen of one, for it starts
+    /// before anybody looks; at first what all programs expect.
+    static TERMINAL: Cell<(u16, u16)> = const { Cell::new((80, 24)) };
+}
 
 /// What a job keeps of a program while it runs.
 #[derive(Default)]
@@ -40,8 +44,8 @@ impl Job {
             #[strong(rename_to = job)]
             self,
             async move {
-                let (columns, rows) = TERMINAL;
                 let command = program.command().await;
+                let (columns, rows) = TERMINAL.get();
                 let mut handle = job
                     .set_up(command)
                     .terminal(columns, rows)
@@ -194,6 +198,16 @@ impl Job {
         } else {
             last
         });
+    }
+
+    /// Makes its terminal as large as what is seen of it: so many columns and rows.
+    pub(super) fn fit_terminal(&self, size: (u16, u16)) {
+        // What has none, or has ended, does not say what the next one will have: there is no line for answers.
+        if let Some(handle) = &self.imp().running_program.borrow().handle
+            && handle.resize_terminal(size.0, size.1).is_ok()
+        {
+            TERMINAL.set(size);
+        }
     }
 
     /// Lets the program read this, behind what was said before.

@@ -136,6 +136,11 @@ impl Desktop {
         self.ask(json!({"do": "type", "text": text}));
     }
 
+    /// Makes the window this large, in pixels.
+    pub(crate) fn resize(&mut self, width: u32, height: u32) {
+        self.ask(json!({"do": "resize", "width": width, "height": height}));
+    }
+
     /// Chooses work in the New Job dialog and starts it.
     pub(crate) fn start(&mut self, work: &str) {
         self.click("New Job");

@@ -125,6 +125,15 @@ def colour(name, place):
     return attributes.get("fg-color")
 
 
+def resize(width, height):
+    """Makes the newest window this large, as by its edge."""
+    found = subprocess.run(
+        ["xdotool", "search", "--onlyvisible", "--class", "legwork"],
+        check=True, capture_output=True, text=True,
+    )
+    hand("windowsize", found.stdout.split()[-1], width, height)
+
+
 def answer(command):
     do = command.pop("do")
     if do == "click":
@@ -141,6 +150,9 @@ def answer(command):
         return [name_of(window) for window in windows()]
     if do == "press":
         hand("key", command["keys"])
+        return True
+    if do == "resize":
+        resize(command["width"], command["height"])
         return True
     if do == "type":
         hand("type", "--delay", 30, command["text"])

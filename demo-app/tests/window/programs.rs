@@ -119,6 +119,49 @@ fn a_running_program_is_answered_paused_and_stopped() {
     desktop.wait("the end of the program", |_| !Path::new(&process).exists());
 }
 
+/// The last size that a program of [`a_programs_terminal_is_as_large_as_what_is_seen_of_it`] has told: columns, rows.
+fn last_size(desktop: &mut Desktop) -> Option<(u32, u32)> {
+    let said = desktop.reads("Output");
+    let (rows, columns) = said.trim_end().lines().last()?.split_once(' ')?;
+    Some((columns.parse().ok()?, rows.parse().ok()?))
+}
+
+#[test]
+fn a_programs_terminal_is_as_large_as_what_is_seen_of_it() {
+    let mut desktop = Desktop::with_app(&[]);
+    let line =
+        "sh -c 'trap \"stty size\" WINCH; stty size; while :; do sleep 1000 & wait $!; done'";
+    desktop.resize(900, 800);
+    run(&mut desktop, line);
+    open(&mut desktop, line, "");
+    let mut large = (0, 0);
+    desktop.wait("another size than every terminal has at first", |desktop| {
+        large = last_size(desktop).unwrap_or_default();
+        large.0 > 80 && large.1 > 24
+    });
+    desktop.resize(400, 500);
+    let mut small = large;
+    desktop.wait("a smaller terminal", |desktop| {
+        small = last_size(desktop).unwrap_or(large);
+        small.0 < large.0 && small.1 < large.1
+    });
+    assert!(small.0 >= 20 && small.1 >= 5, "{small:?}");
+    desktop.resize(900, 800);
+    desktop.wait("the size that it had before", |desktop| {
+        last_size(desktop) == Some(large)
+    });
+    desktop.click("Stop");
+    desktop.wait_for("Stopped");
+
+    // The next one starts with it.
+    desktop.press("Escape");
+    run(&mut desktop, "stty size");
+    open(&mut desktop, "stty size", "Finished in ");
+    desktop.wait("that size again", |desktop| {
+        last_size(desktop) == Some(large)
+    });
+}
+
 #[test]
 fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
     let folder = tempfile::tempdir().unwrap();

@@ -8,11 +8,12 @@
 //! - [`screen`]: lines, and which of them have changed.
 //! - [`colour`]: colours that can be read on the ground that there is: light, dark, high contrast.
 //! - [`tag`]: those looks as tags; [`text`]: all of it in a text buffer.
-//! - [`view`]: what is seen, with an answer for a program that asks.
+//! - [`view`]: what is seen, with an answer for a program that asks; [`size`]: how much is in sight of it.
 
 mod colour;
 mod escape;
 mod screen;
+mod size;
 mod style;
 mod tag;
 mod text;

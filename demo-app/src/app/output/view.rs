@@ -3,7 +3,10 @@
 use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib, glib::clone, prelude::*};
 
-use super::super::{follow::follow_text, job::Job, job_page::toast};
+use super::{
+    super::{follow::follow_text, job::Job, job_page::toast},
+    size,
+};
 
 mod imp {
     use super::*;
@@ -75,6 +78,15 @@ impl OutputView {
         let buffer = output.buffer();
         imp.text.set_buffer(Some(buffer));
         follow_text(&imp.scrolled, &imp.text, &imp.follow);
+        size::watch(
+            &imp.scrolled,
+            &imp.text,
+            clone!(
+                #[weak]
+                job,
+                move |seen| job.fit_terminal(seen)
+            ),
+        );
         buffer.connect_changed(clone!(
             #[weak(rename_to = view)]
             self,
