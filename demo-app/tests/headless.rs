@@ -147,6 +147,38 @@ fn a_wrong_command_line_exits_with_2_and_prints_no_result() {
 }
 
 #[test]
+fn who_asks_the_window_for_help_or_has_no_display_learns_how_to_do_without() {
+    let window = |args: &[&str]| {
+        let mut app = Command::new(env!("CARGO_BIN_EXE_legwork-demo"));
+        app.args(args)
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("WAYLAND_SOCKET");
+        // A compositor may be found without being named.
+        app.env("XDG_RUNTIME_DIR", "/nonexistent");
+        app.output().expect("the app starts")
+    };
+    let help = window(&["--help"]);
+    assert_eq!(help.status.code(), Some(0));
+    for task in [
+        "checksum DIR",
+        "thumbnails DIR OUT",
+        "run -- ",
+        "convert IN OUT",
+        "--help",
+    ] {
+        let line = format!("legwork-demo --headless {task}");
+        assert!(text(&help.stdout).contains(&line), "{line} in {help:?}");
+    }
+    let none = window(&[]);
+    assert_eq!(none.status.code(), Some(1));
+    assert!(
+        text(&none.stderr).contains("there is no display.\nTry “legwork-demo --headless --help”."),
+        "{none:?}"
+    );
+}
+
+#[test]
 fn small_pictures_are_written_beside_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();

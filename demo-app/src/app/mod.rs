@@ -41,7 +41,7 @@ mod window;
 mod words;
 mod work;
 
-use std::path::Path;
+use std::{ops::ControlFlow, path::Path};
 
 use adw::prelude::*;
 use gtk::{gio, glib};
@@ -50,6 +50,18 @@ use self::{window::Window, work::Work};
 
 /// The name by which the desktop knows this app.
 const APP_ID: &str = "org.legwork.Demo";
+
+/// What `--help` says before the options, which are GLib's and GTK's.
+const SUMMARY: &str = "\
+Runs jobs and programs in processes of their own, in a window that stays smooth.
+A folder or a file that is named here is offered for a job at once.
+
+Without a window, in a terminal or a script:
+  legwork-demo --headless checksum DIR
+  legwork-demo --headless thumbnails DIR OUT
+  legwork-demo --headless run -- PROGRAM [ARGUMENT]...
+  legwork-demo --headless convert IN OUT
+  legwork-demo --headless --help";
 
 /// Opens the window and stays until the last one is closed.
 pub(crate) fn run() -> glib::ExitCode {
@@ -61,6 +73,16 @@ pub(crate) fn run() -> glib::ExitCode {
         .application_id(APP_ID)
         .flags(gio::ApplicationFlags::HANDLES_OPEN)
         .build();
+    app.set_option_context_parameter_string(Some("[FOLDER|FILE]"));
+    app.set_option_context_summary(Some(SUMMARY));
+    app.connect_handle_local_options(|_, _| {
+        // GTK would end the program with words for its authors.
+        if gtk::init().is_ok() {
+            return ControlFlow::Continue(());
+        }
+        eprintln!("legwork-demo: there is no display.\nTry “legwork-demo --headless --help”.");
+        ControlFlow::Break(glib::ExitCode::FAILURE)
+    });
     app.connect_startup(set_up);
     app.connect_activate(|app| window(app).present());
     // A folder or a file on the command line is like one that was dropped on the window.
