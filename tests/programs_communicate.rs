@@ -225,10 +225,7 @@ fn a_stream_has_all_that_was_written_and_then_its_end() {
 #[test]
 fn a_read_waits_until_there_is_something_or_the_end() {
     run(|| async {
-        let mut cat = command("cat")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn();
+        let mut cat = cat();
         let (stdin, mut stdout) = (cat.stdin().unwrap(), cat.stdout().unwrap());
         let mut waiting = Context::from_waker(Waker::noop());
         glib::timeout_future(Duration::from_millis(50)).await;
@@ -241,18 +238,20 @@ fn a_read_waits_until_there_is_something_or_the_end() {
     });
 }
 
+/// Writes what it reads, both by pipes.
+fn cat() -> CommandHandle {
+    command("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+}
+
 const LINES: usize = 100_000;
 const LINE: &[u8] = b"hello world, said over and over again\n";
 
 #[test]
 fn three_programs_are_chained_by_streams() {
     run(|| async {
-        let cat = || {
-            command("cat")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-        };
         let mut cats = [cat(), cat(), cat()];
         let here = glib::MainContext::ref_thread_default();
         for at in [0, 1] {
@@ -280,12 +279,6 @@ fn three_programs_are_chained_by_streams() {
 #[test]
 fn three_programs_are_chained_by_gio() {
     run(|| async {
-        let cat = || {
-            command("cat")
-                .stdin(Stdio::piped())
-                .stdout(Stdio::piped())
-                .spawn()
-        };
         let mut cats = [cat(), cat(), cat()];
         let here = glib::MainContext::ref_thread_default();
         let flags =

@@ -6,11 +6,13 @@ use std::time::Duration;
 use crate::process::{ExitStatus, Signal, Usage};
 use crate::spawn::{SpawnError, Step};
 
-/// Why a job gave no output. The other half of [its outcome](crate::JobHandle).
+/// Why a job gave no output, or a program did not succeed. The other half of the outcome of [a
+/// job](crate::JobHandle) or [a program](crate::CommandHandle).
 ///
-/// `Display` is a sentence for a person: the job's label, and for the job's own error what that
-/// says. `source()` is what caused it: the job's error's own source, or the system's. `Debug` is
-/// the report for a developer, with everything that is known.
+/// `Display` is a sentence for a person: the label, and what happened; for a job's own error that
+/// is what it says, for a program that failed what it said last. `source()` is what caused it: the
+/// source of the job's own error, or the system's. `Debug` is the report for a developer, with
+/// everything that is known.
 ///
 /// `Send` and `Sync`.
 ///
@@ -49,21 +51,24 @@ pub(crate) struct Inner {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The job's own error.
+    /// The job's own error. Of jobs only.
     Failed,
-    /// The child could not be started, or did not become the right worker. The job has not run.
+    /// The child could not be started, or did not become the right worker, or its helper could not
+    /// execute the program. Neither job nor program has run.
     Start,
-    /// The job panicked.
+    /// The job panicked. Of jobs only.
     Panic,
     /// A signal ended the child.
     Signal,
-    /// The child exited without an answer.
+    /// The worker exited without an answer; or the program did, with a code that is [no
+    /// success](crate::Command::success).
     Exit,
-    /// The deadline passed.
+    /// The deadline passed, or a program wrote nothing for [too
+    /// long](crate::Command::stall_deadline).
     Timeout,
     /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
     Cancelled,
-    /// The child said something that cannot be right.
+    /// The worker said something that cannot be right. Of jobs only.
     Protocol,
 }
 
@@ -127,7 +132,7 @@ impl Error {
         self.0.kind == ErrorKind::Cancelled
     }
 
-    /// Whether its deadline passed.
+    /// Whether it was stopped because its deadline passed, or because it wrote nothing for too long.
     pub fn is_timeout(&self) -> bool {
         self.0.kind == ErrorKind::Timeout
     }
@@ -142,8 +147,8 @@ impl Error {
         self.0.kind == ErrorKind::Start
     }
 
-    /// Whether the worker ended by a fault of its program: a panic, a signal, an exit without an
-    /// answer, or words that cannot be right.
+    /// Whether the child ended by a fault of its own: a panic, a signal, an exit without an answer
+    /// or with a code that is no success, or words that cannot be right.
     pub fn is_crash(&self) -> bool {
         matches!(
             self.0.kind,
@@ -151,8 +156,8 @@ impl Error {
         )
     }
 
-    /// The signal that ended the child, whatever the kind: a job that was stopped by force has
-    /// one too.
+    /// The signal that ended the child, whatever the kind: one that was stopped by force has one
+    /// too.
     pub fn signal(&self) -> Option<Signal> {
         self.0.status.and_then(ExitStatus::signal)
     }
@@ -211,12 +216,12 @@ impl Error {
             .map(|usage| usage.user_time + usage.system_time)
     }
 
-    /// Whether the job had begun to run: if not, nothing of it has happened.
+    /// Whether the job or the program had begun to run: if not, nothing of it has happened.
     pub fn has_run(&self) -> bool {
         self.0.ran
     }
 
-    /// The label of the job.
+    /// The label of the job or program.
     pub fn label(&self) -> &str {
         &self.0.label
     }

@@ -1,6 +1,6 @@
 //! What the app holds of a running program.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -118,8 +118,7 @@ struct Has {
 struct Control {
     supervisor: Weak<Supervisor>,
     status: Status,
-    /// Made when it is asked for.
-    cancellable: OnceCell<gio::Cancellable>,
+    cancellable: cancel::Own,
     detached: Cell<bool>,
 }
 
@@ -182,7 +181,7 @@ impl CommandHandle {
             control: Control {
                 supervisor,
                 status,
-                cancellable: OnceCell::new(),
+                cancellable: cancel::Own::default(),
                 detached: Cell::new(false),
             },
             outcome,
@@ -274,14 +273,8 @@ impl CommandHandle {
 
     /// A cancellable that stops it, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        let cancellable = &self.control.cancellable;
-        cancellable
-            .get_or_init(|| {
-                let made = gio::Cancellable::new();
-                self.follow(&made);
-                made
-            })
-            .clone()
+        let own = &self.control.cancellable;
+        own.get(|made| self.follow(made))
     }
 
     /// Stops it when `object` is disposed.

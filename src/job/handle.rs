@@ -1,6 +1,6 @@
 //! What the app holds of a job, and the future that it becomes.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
@@ -82,8 +82,7 @@ struct Core<J: Listed> {
 struct Control {
     supervisor: Weak<Supervisor>,
     status: Status,
-    /// Made when it is asked for.
-    cancellable: OnceCell<gio::Cancellable>,
+    cancellable: cancel::Own,
     detached: Cell<bool>,
 }
 
@@ -308,7 +307,7 @@ impl<J: Listed> JobHandle<J> {
                 control: Control {
                     supervisor,
                     status,
-                    cancellable: OnceCell::new(),
+                    cancellable: cancel::Own::default(),
                     detached: Cell::new(false),
                 },
                 outcome,
@@ -360,14 +359,8 @@ impl<J: Listed> JobHandle<J> {
 
     /// A cancellable that stops the job, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        let cancellable = &self.core.control.cancellable;
-        cancellable
-            .get_or_init(|| {
-                let made = gio::Cancellable::new();
-                self.follow(&made);
-                made
-            })
-            .clone()
+        let own = &self.core.control.cancellable;
+        own.get(|made| self.follow(made))
     }
 
     /// Stops the job when `object` is disposed of, on whichever thread: the window that shows it,
