@@ -106,6 +106,38 @@ fn what_cannot_be_carried_out_is_125_with_a_sentence_and_nothing_runs() {
 }
 
 #[test]
+fn an_option_goes_by_the_names_that_people_know_it_by_elsewhere() {
+    let options = ["--env-clear", "--setenv", "A=1", "--arg0", "me"];
+    let options = [&options[..], &["--chdir", "/usr", "--deadline", "0.5"]].concat();
+    let script = "echo $0, $PWD, $A, ${HOME-none}; exec sleep 1000";
+    let output = run(&[&options[..], &["--", "/bin/sh", "-c", script]].concat());
+    assert_eq!(output.status.code(), Some(124), "{output:?}");
+    assert_eq!(text(&output.stdout), "me, /usr, 1, none\n");
+    let output = run(&[
+        "--env-remove",
+        "HOME",
+        "--",
+        "sh",
+        "-c",
+        "echo ${HOME-none}",
+    ]);
+    assert_eq!(text(&output.stdout), "none\n");
+}
+
+#[test]
+fn an_unknown_option_is_not_answered_by_a_tip_to_run_it() {
+    // What the tip says, done.
+    let output = run(&["--", "--until", "5"]);
+    assert_eq!(output.status.code(), Some(127), "{output:?}");
+    let output = run(&["--until", "5", "--", "true"]);
+    assert_eq!(output.status.code(), Some(125));
+    let words = text(&output.stderr);
+    assert!(words.contains("'--until'"), "{words}");
+    assert!(words.contains("--help"), "{words}");
+    assert!(!words.contains("-- --until"), "{words}");
+}
+
+#[test]
 fn environment_name_folder_and_descriptors_are_as_asked() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");

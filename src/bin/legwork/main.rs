@@ -16,6 +16,7 @@ mod run;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
 legwork::jobs! {
@@ -39,7 +40,10 @@ enum Task {
 
 fn main() -> ExitCode {
     JOBS.run_if_worker();
-    match Legwork::try_parse().map(|legwork| legwork.task) {
+    match Legwork::try_parse()
+        .map(|legwork| legwork.task)
+        .map_err(without_tip)
+    {
         Ok(Task::Doctor(arguments)) => doctor::main(arguments),
         Ok(Task::Run(arguments)) => run::main(*arguments),
         // `run` has its program's codes, among which 2 is a common one.
@@ -52,4 +56,13 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     }
+}
+
+/// Where the last argument takes anything, clap's tip for an option that is none is to write `--` before it: that would
+/// run a program of its name.
+fn without_tip(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::Suggested);
+    }
+    error
 }

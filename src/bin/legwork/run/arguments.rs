@@ -23,22 +23,23 @@ use super::stream::Terminal;
 /// Exit codes: the program's own; 128+N when signal N ended it; 124 when the time was up; 125 when
 /// legwork itself failed, or its options make no sense; 126 when the program cannot be executed; 127
 /// when it is not there.
+// An alias is the name that the library, env(1) or bwrap(1) has for the same.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The program's working directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", aliases = ["chdir", "current-dir", "workdir"])]
     cwd: Option<PathBuf>,
     /// Set a variable (may be repeated)
-    #[arg(long, value_name = "NAME=VALUE")]
+    #[arg(long, value_name = "NAME=VALUE", alias = "setenv")]
     env: Vec<OsString>,
     /// Leave a variable out (may be repeated)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", aliases = ["env-remove", "unsetenv"])]
     unset: Vec<OsString>,
     /// Begin with an empty environment
-    #[arg(long)]
+    #[arg(long, aliases = ["env-clear", "clearenv"])]
     clear_env: bool,
     /// What the program sees as its own name
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", alias = "arg0")]
     argv0: Option<OsString>,
     /// N=PATH: the file, opened to read and write or as far as that is allowed, becomes the program's
     /// descriptor N. N:M: our descriptor M becomes its N (may be repeated)
@@ -57,7 +58,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     session: bool,
     /// Stop it after this many seconds: SIGTERM, and SIGKILL after the grace
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, alias = "deadline")]
     pub(super) timeout: Option<Duration>,
     /// Seconds between SIGTERM and SIGKILL
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "2")]
