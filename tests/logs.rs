@@ -313,3 +313,23 @@ fn control_a_write_to_a_pipe_waits_for_an_app_whose_loop_does_not_run() {
         "nothing that is printed is dropped"
     );
 }
+
+#[test]
+fn all_who_wait_for_records_hear_of_the_end() {
+    run_in_time(async || {
+        let mut job = Speak::AtEveryLevel
+            .builder()
+            .worker(&worker())
+            .forward_logs(false)
+            .spawn();
+        let both = [job.logs(), job.logs()];
+        let context = glib::MainContext::ref_thread_default();
+        let readers = both.map(|logs| context.spawn_local(all(logs)));
+        job.await.unwrap();
+        let mut records = 0;
+        for reader in readers {
+            records += reader.await.expect("not aborted").len();
+        }
+        assert!(records > 0);
+    });
+}

@@ -146,7 +146,8 @@ struct RingState {
     records: VecDeque<LogRecord>,
     dropped: u64,
     ended: bool,
-    waker: Option<Waker>,
+    /// One for each [`Logs`] that is waited for.
+    wakers: Vec<Waker>,
 }
 
 impl Ring {
@@ -155,7 +156,7 @@ impl Ring {
     }
 
     pub(super) fn push(&self, mut record: LogRecord) {
-        let waker = {
+        let wakers = {
             let mut state = self.lock();
             if state.records.len() >= LOGS_MAX
                 && let Some(lost) = state.records.pop_front()
@@ -168,22 +169,18 @@ impl Ring {
                     .saturating_add(std::mem::take(&mut state.dropped));
             }
             state.records.push_back(record);
-            state.waker.take()
+            std::mem::take(&mut state.wakers)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     pub(super) fn end(&self) {
-        let waker = {
+        let wakers = {
             let mut state = self.lock();
             state.ended = true;
-            state.waker.take()
+            std::mem::take(&mut state.wakers)
         };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -210,6 +207,8 @@ impl Stream for Logs {
     type Item = LogRecord;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+        // Cloned and dropped outside of the lock: that may run the app's code.
+        let waker = cx.waker().clone();
         let mut state = self.0.lock();
         if let Some(record) = Logs::take(&mut state) {
             return Poll::Ready(Some(record));
@@ -217,10 +216,9 @@ impl Stream for Logs {
         if state.ended {
             return Poll::Ready(None);
         }
-        let old = state.waker.replace(cx.waker().clone());
-        // Dropping a waker may run the app's code: not under the lock.
-        drop(state);
-        drop(old);
+        if !state.wakers.iter().any(|other| other.will_wake(cx.waker())) {
+            state.wakers.push(waker);
+        }
         Poll::Pending
     }
 }
