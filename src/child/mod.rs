@@ -8,6 +8,10 @@
 //! - [`guarded`]: its place with the guardian.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
+use std::os::fd::BorrowedFd;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
 pub(crate) mod cancel;
 pub(crate) mod error;
 pub(crate) mod guarded;
@@ -19,3 +23,10 @@ pub use worker::Worker;
 /// A start on a thread that could not hear of its end.
 pub(crate) const NOT_OUR_CONTEXT: &str = "another thread runs this one's main context. Start it \
      there, or give this thread a context of its own";
+
+/// Whether a descriptor is readable: for an alarm, which may ring late and before the hub has looked. A pidfd is when its
+/// process has ended.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1))
+}

@@ -21,7 +21,7 @@ use rustix::io::Errno;
 use super::handle::Output;
 use super::road::Road;
 use super::stop::{Act, Stop};
-use crate::child::{Error, ErrorKind};
+use crate::child::{Error, ErrorKind, is_readable};
 use crate::guard;
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
@@ -259,7 +259,8 @@ impl Supervisor {
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
-        self.life.borrow().end.is_none().then_some(self.pid)
+        let life = self.life.borrow();
+        (life.end.is_none() && !life.ended).then_some(self.pid)
     }
 
     fn set_alarm(&self) {
@@ -389,7 +390,19 @@ impl Supervisor {
 
     // --- the end ------------------------------------------------------------------------------
 
+    /// What has happened in time counts, though the main loop was at something else until an alarm.
+    fn catch_up(&self) {
+        self.read_helper();
+        if self.with_process(|process| is_readable(process.pidfd())) == Some(true) {
+            self.exited();
+        }
+    }
+
     fn exited(&self) {
+        if self.life.borrow().end.is_some() {
+            // A nested main loop was quicker.
+            return;
+        }
         self.read_helper();
         let stopping = self.life.borrow().stop.is_some();
         if stopping {
@@ -510,7 +523,8 @@ impl Entry for Supervisor {
         }
     }
 
-    fn alarm(&self) {
+    fn alarm(&self, _: &Slice) {
+        self.catch_up();
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (helper, deadline, stall, step, drained) = {
@@ -536,7 +550,7 @@ impl Entry for Supervisor {
         if stall && let Some(after) = self.rules.stall {
             if self.held.get() || self.has_paused_road() {
                 self.renew_stall();
-            } else {
+            } else if !self.has_written() {
                 self.stop(Reason::Stalled(after));
             }
         }
@@ -544,11 +558,12 @@ impl Entry for Supervisor {
             self.next_step();
         }
         if drained {
-            // Somebody else holds the pipes, and may for ever.
-            self.life.borrow_mut().incomplete = true;
             for lane in [Lane::Output, Lane::Errors] {
                 self.read_road(lane, LAST_READ, None);
             }
+            // Somebody else holds the pipes, and may for ever.
+            let incomplete = !(self.is_at_end(Lane::Output) && self.is_at_end(Lane::Errors));
+            self.life.borrow_mut().incomplete = incomplete;
             self.finish();
         }
         self.set_alarm();

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use super::log::{Lines, Ring};
 use super::outcome::{Facts, StopReason};
-use crate::child::{Error, Worker};
+use crate::child::{Error, Worker, is_readable};
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
@@ -319,6 +319,18 @@ impl Supervisor {
 
     // --- the end ------------------------------------------------------------------------------
 
+    /// What has happened in time counts, though the main loop was at something else until an alarm.
+    fn catch_up(&self, slice: &Slice) {
+        if self.left.get().is_some() {
+            return;
+        }
+        if self.with_process(|process| is_readable(process.pidfd())) == Some(true) {
+            self.exited(slice);
+        } else if self.phase.get() == Phase::Starting {
+            self.read_frames(slice);
+        }
+    }
+
     fn exited(&self, slice: &Slice) {
         // The group first, while its leader is not reaped and its number is its own.
         self.force();
@@ -331,6 +343,7 @@ impl Supervisor {
             None => (),
         }
         self.with_process(|process| self.hub.unwatch(process.pidfd()));
+        *self.due.borrow_mut() = Due::default();
         let waiting = |fd: std::os::fd::BorrowedFd<'_>| {
             rustix::io::ioctl_fionread(fd).map_or(0, |bytes| bytes as usize)
         };
@@ -421,7 +434,11 @@ impl Entry for Supervisor {
         }
     }
 
-    fn alarm(&self) {
+    fn alarm(&self, slice: &Slice) {
+        self.catch_up(slice);
+        if self.has_ended() {
+            return;
+        }
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let due = {

@@ -43,8 +43,9 @@ pub(crate) enum Lane {
 pub(crate) trait Entry {
     /// A descriptor is ready (again: epoll is level-triggered).
     fn ready(&self, lane: Lane, writable: bool, slice: &Slice);
-    /// The time that was set by [`Hub::set_alarm`] has come.
-    fn alarm(&self);
+    /// The time that was set by [`Hub::set_alarm`] has come, perhaps long ago: the main loop may have
+    /// been at something else, and what is ready is looked at after this.
+    fn alarm(&self, slice: &Slice);
     /// Somebody [asked for its end](Bell::cancel).
     fn cancel(&self);
     /// The context is gone and its children are killed: there will be no other call.
@@ -338,7 +339,7 @@ impl Hub {
     }
 
     /// Calls those whose time has come.
-    fn ring(&self, now: Instant) {
+    fn ring(&self, now: Instant, slice: &Slice) {
         if self.clock.get().is_none_or(|first| first > now) {
             return;
         }
@@ -353,7 +354,7 @@ impl Hub {
             let Some((_, key)) = due else { break };
             let entry = self.entries.borrow().get(&key).cloned();
             if let Some(entry) = entry {
-                entry.alarm();
+                entry.alarm(slice);
             }
         }
         self.set_clock();
@@ -370,8 +371,8 @@ impl Hub {
             }
         }
         let now = Instant::now();
-        self.ring(now);
         let slice = Slice(now + SLICE);
+        self.ring(now, &slice);
         // Called again from a nested main loop, it finds no vector and makes another.
         let mut events = self.events.take();
         events.clear();

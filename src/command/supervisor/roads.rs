@@ -16,8 +16,8 @@ use crate::command::road::Road;
 use crate::command::start::set_size;
 use crate::main_loop::hub::{Lane, Slice};
 
-/// How much is written in a row at most: a quick reader would have the main loop to itself. When
-/// there is room for more, epoll says so again.
+/// How much is written at a time at most: a program may have made its pipe as large as it likes.
+/// When there is room for more, epoll says so.
 const WRITTEN_MAX: usize = 1024 * 1024;
 
 impl InputRoad {
@@ -112,22 +112,16 @@ impl Supervisor {
         {
             let mut slot = self.input.borrow_mut();
             let Some(input) = slot.as_mut() else { return };
-            let begun = input.written;
             let open = loop {
                 let rest = &input.bytes[input.written..];
                 if rest.is_empty() {
                     break !input.last;
                 }
-                if input.written - begun >= WRITTEN_MAX {
-                    break true;
-                }
-                match write_quietly(&input.fd, rest) {
-                    // Not all of it: there is no more room now, and epoll says when there is.
-                    Ok(length) if length < rest.len() => {
+                match write_quietly(&input.fd, &rest[..rest.len().min(WRITTEN_MAX)]) {
+                    Ok(length) => {
                         input.written += length;
-                        break true;
+                        break !input.last || length < rest.len();
                     }
-                    Ok(length) => input.written += length,
                     Err(Errno::INTR) => (),
                     Err(Errno::AGAIN) => break true,
                     // It has stopped reading, which is its right.
@@ -209,13 +203,13 @@ impl Supervisor {
         Some(fd)
     }
 
-    /// Reads while there is something to read, at most `most` bytes.
-    pub(super) fn read_road(&self, lane: Lane, most: usize, slice: Option<&Slice>) {
+    /// Reads while there is something to read, until it is `most` bytes or more; says how many.
+    pub(super) fn read_road(&self, lane: Lane, most: usize, slice: Option<&Slice>) -> usize {
         let mut total = 0;
         while total < most {
             let (waker, open) = {
                 let mut slot = self.road(lane);
-                let Some(road) = slot.as_mut() else { return };
+                let Some(road) = slot.as_mut() else { break };
                 if slice.is_some() && road.is_full() {
                     self.pause(road);
                     break;
@@ -249,6 +243,7 @@ impl Supervisor {
         if total > 0 {
             self.renew_stall();
         }
+        total
     }
 
     /// It has written, or could not for the app's sake.
@@ -260,6 +255,14 @@ impl Supervisor {
                 due.stall = Instant::now().checked_add(stall);
             }
         }
+    }
+
+    /// Whether it has written what the main loop had no time to look at; that is read.
+    pub(super) fn has_written(&self) -> bool {
+        [Lane::Output, Lane::Errors]
+            .into_iter()
+            .map(|lane| self.read_road(lane, 1, None))
+            .any(|length| length > 0)
     }
 
     /// Somebody else reads a road from now on, and whether anything comes is not known here.
@@ -285,26 +288,31 @@ impl Supervisor {
 
     /// Shows the lines that have come to whoever reads progress out of them.
     pub(super) fn look_for_progress(&self, lane: Lane) {
-        let taken = self.road(lane).as_mut().and_then(Road::take_lines);
-        let Some((mut parser, lines)) = taken else {
-            return;
-        };
-        let steps = lines
-            .iter()
-            .filter_map(|line| parser.line(&String::from_utf8_lossy(&line.bytes)));
-        // Latest wins; but words stay until there are others.
-        let last = steps.reduce(|before, step| Step {
-            text: step.text.or(before.text),
-            ..step
-        });
-        let left = match &mut *self.road(lane) {
-            Some(road) => road.give_back(parser),
-            None => Some(parser),
-        };
-        // The app's code may run at its end: with nothing borrowed.
-        drop(left);
-        if let Some(Step { done, total, text }) = last {
-            self.status.set_progress(done, total, text);
+        // Again for what came while the parser, or who was notified, ran a nested main loop.
+        loop {
+            let taken = self.road(lane).as_mut().and_then(Road::take_lines);
+            let Some((mut parser, lines)) = taken else {
+                return;
+            };
+            let steps = lines
+                .iter()
+                .filter_map(|line| parser.line(&String::from_utf8_lossy(&line.bytes)));
+            // Latest wins; but words stay until there are others.
+            let last = steps.reduce(|before, step| Step {
+                text: step.text.or(before.text),
+                ..step
+            });
+            let left = match &mut *self.road(lane) {
+                Some(road) => road.give_back(parser),
+                None => Some(parser),
+            };
+            // The app's code may run at its end: with nothing borrowed.
+            drop(left);
+            if let Some(Step { done, total, text }) = last
+                && !self.life.borrow().ended
+            {
+                self.status.set_progress(done, total, text);
+            }
         }
     }
 }
