@@ -10,7 +10,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use legwork::process::{ExitStatus, Signal};
-use legwork::{CommandHandle, Stdio, Stop, glib};
+use legwork::progress::Step;
+use legwork::{CommandHandle, Input, State, Status, Stdio, Stop, glib};
 use legwork_tests::context::{is_stopped, run, until};
 use legwork_tests::programs::{command, sh};
 use legwork_tests::sacrifice;
@@ -182,6 +183,64 @@ fn a_question_is_found_by_the_second_who_waits_for_it() {
         assert!(says.wait_for("").await.is_some());
         hears.write(b"end\n").await.unwrap();
         ask.await.unwrap();
+    });
+}
+
+#[test]
+fn whoever_reads_progress_may_run_the_loop_through_the_end_of_the_program() {
+    run(|| async {
+        let status = Rc::new(RefCell::new(None::<Status>));
+        let (theirs, lines) = (status.clone(), Rc::new(RefCell::new(Vec::new())));
+        let seen = lines.clone();
+        let program = sh("echo 1/3");
+        let program = program.progress(move |line: &str| {
+            seen.borrow_mut().push(line.to_owned());
+            let status = theirs.borrow().clone().unwrap();
+            let context = glib::MainContext::ref_thread_default();
+            while status.running() {
+                context.iteration(true);
+            }
+            Some(Step::new(1, 3))
+        });
+        let program = program.spawn();
+        status.replace(Some(program.status().clone()));
+        program.await.unwrap();
+        let status = status.take().unwrap();
+        // It is at its end, whatever is said of it later.
+        assert_eq!(status.state(), State::Finished);
+        assert_eq!((status.fraction(), status.done()), (1.0, 0));
+        assert_eq!(*lines.borrow(), ["1/3"], "called within itself");
+    });
+}
+
+#[test]
+fn lines_that_come_while_progress_is_read_are_shown_after_that() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    run(|| async {
+        let input = Rc::new(RefCell::new(None::<Input>));
+        let (theirs, written) = (input.clone(), mark.clone());
+        let script = "echo 1; read go; echo 2; : > \"$0\"; read end";
+        let program = sh(script).arg(&mark).stdin(Stdio::piped());
+        let program = program.progress(move |line: &str| {
+            let done = line.parse().unwrap();
+            if done == 1 {
+                let context = glib::MainContext::ref_thread_default();
+                let mut input = theirs.take().unwrap();
+                context.block_on(input.write(b"go\n")).unwrap();
+                theirs.replace(Some(input));
+                context.block_on(until("it has written", || written.exists()));
+                // And it was read.
+                while context.iteration(false) {}
+            }
+            Some(Step::new(done, 2))
+        });
+        let mut program = program.spawn();
+        input.replace(program.stdin());
+        let status = program.status().clone();
+        until("both lines were shown", || status.done() == 2).await;
+        input.take();
+        assert_eq!(program.await.unwrap_err().exit_code(), Some(1));
     });
 }
 

@@ -53,8 +53,8 @@ pub(crate) struct Inner {
 pub enum ErrorKind {
     /// The job's own error. Of jobs only.
     Failed,
-    /// The child could not be started, or did not become the right worker, or its helper could not
-    /// execute the program. Neither job nor program has run.
+    /// The child could not be started or not be watched, did not become the right worker, or its
+    /// helper could not execute the program. [`Error::has_run`] says whether anything was done.
     Start,
     /// The job panicked. Of jobs only.
     Panic,
@@ -216,7 +216,7 @@ impl Error {
             .map(|usage| usage.user_time + usage.system_time)
     }
 
-    /// Whether the job or the program had begun to run: if not, nothing of it has happened.
+    /// Whether the job or the program had begun to run, or may have: if not, nothing of it has happened.
     pub fn has_run(&self) -> bool {
         self.0.ran
     }

@@ -108,6 +108,8 @@ struct Life {
     not_started: Option<NotStarted>,
     stop: Option<Stopping>,
     end: Option<Result<Exit, WaitError>>,
+    /// The error number for which its end cannot be watched.
+    unwatched: Option<i32>,
     exit_wakers: Vec<Waker>,
     incomplete: bool,
     context_gone: bool,
@@ -136,7 +138,13 @@ struct Due {
     step: Option<Instant>,
     /// Nothing is read after this.
     drained: Option<Instant>,
+    /// A descriptor that cannot be watched is looked at.
+    look: Option<Instant>,
 }
+
+/// How often a descriptor is looked at for which the kernel has no memory to watch it, or for which
+/// the user has too many watched already; see epoll(7), `max_user_watches`.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 impl Due {
     fn first(&self) -> Option<Instant> {
@@ -146,6 +154,7 @@ impl Due {
             self.stall,
             self.step,
             self.drained,
+            self.look,
         ]
         .into_iter()
         .flatten()
@@ -215,11 +224,13 @@ impl Supervisor {
 
     fn watch(&self) {
         for road in &self.roads {
-            if let Some(road) = &*road.borrow()
+            if let Some(road) = &mut *road.borrow_mut()
                 && let Some(fd) = &road.fd
             {
-                // Without memory for it in the kernel, what the program writes is read at its end.
-                let _ = self.hub.watch(self.key, road.lane, fd.as_fd());
+                road.paused = self.hub.watch(self.key, road.lane, fd.as_fd()).is_err();
+                if road.paused {
+                    self.look_later();
+                }
             }
         }
         let helper = match &*self.helper.borrow() {
@@ -231,7 +242,8 @@ impl Supervisor {
         let watched = self
             .with_process(|process| self.hub.watch(self.key, Lane::Exit, process.pidfd()))
             .unwrap_or(Ok(()));
-        if watched.and(helper).is_err() {
+        if let Err(error) = watched.and(helper) {
+            self.life.borrow_mut().unwatched = error.raw_os_error();
             self.force();
             self.finish();
         }
@@ -523,11 +535,11 @@ impl Entry for Supervisor {
         }
     }
 
-    fn alarm(&self, _: &Slice) {
+    fn alarm(&self, slice: &Slice) {
         self.catch_up();
         let now = Instant::now();
         let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        let (helper, deadline, stall, step, drained) = {
+        let (helper, deadline, stall, step, drained, look) = {
             let due = self.due.borrow();
             (
                 is_due(due.helper),
@@ -535,8 +547,13 @@ impl Entry for Supervisor {
                 is_due(due.stall),
                 is_due(due.step),
                 is_due(due.drained),
+                is_due(due.look),
             )
         };
+        if look {
+            self.due.borrow_mut().look = None;
+            self.look(slice);
+        }
         if helper {
             self.due.borrow_mut().helper = None;
             self.life.borrow_mut().not_started = Some(NotStarted::Helper(format!(

@@ -49,6 +49,8 @@ pub(super) struct Facts {
     /// It closed its control socket and did not end.
     pub(super) hung_up: bool,
     pub(super) context_gone: bool,
+    /// Why nothing could be heard of it.
+    pub(super) unwatched: Option<std::io::Error>,
     pub(super) end: Option<Result<Exit, WaitError>>,
     pub(super) output_tail: String,
     pub(super) progress: (u64, u64),
@@ -69,12 +71,14 @@ impl Facts {
         label: &str,
         program: &str,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+        // It had its input, and may have been quicker.
+        let unwatched = self.unwatched.is_some();
         let mut error = match self.decide(label, program) {
             Ok(output) => return Ok(output),
             Err(error) => error,
         };
         let inner = error.inner_mut();
-        inner.ran = self.ready;
+        inner.ran = self.ready || unwatched;
         inner.output_tail = self.output_tail;
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.end {
@@ -107,6 +111,10 @@ impl Facts {
                 ErrorKind::Cancelled,
                 "its main context went away, and it was stopped".to_owned(),
             );
+        }
+        if let Some(error) = self.unwatched.take() {
+            let text = format!("{program} could not be watched, and was stopped: {error}");
+            return Err(Error::new(ErrorKind::Start, label, text).because(error));
         }
         if let Some(fault) = &self.fault {
             return new(

@@ -223,9 +223,8 @@ impl Supervisor {
                 .unwrap_or(Ok(()))
         })();
         if let Err(error) = watched {
-            // The kernel has no memory for it, and there will be no events.
-            self.facts.borrow_mut().fault =
-                Some(Fault(format!("the worker cannot be watched: {error}")));
+            // The kernel has no memory for it, or the user no right to more: there will be no events.
+            self.facts.borrow_mut().unwatched = Some(error);
             self.finish();
         }
     }

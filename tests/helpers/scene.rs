@@ -65,6 +65,14 @@ pub fn tell(name: &str, value: impl Display) {
     let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
 }
 
+/// The most memory that this process has had at once, `VmHWM`, in KiB.
+pub fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("of this process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .expect("the kernel counts it")
+}
+
 /// The processor time of this process, all its threads together.
 pub fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);

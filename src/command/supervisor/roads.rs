@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 use rustix::termios::{LocalModes, SpecialCodeIndex};
 
-use super::{InputRoad, Supervisor};
+use super::{InputRoad, LOOK_EVERY, Supervisor};
 use crate::command::progress::Step;
 use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
@@ -138,6 +138,9 @@ impl Supervisor {
                 if wants_room {
                     let watched = self.hub.watch_room(self.key, Lane::Input, input.fd.as_fd());
                     input.watched = watched.is_ok();
+                    if !input.watched {
+                        self.look_later();
+                    }
                 } else {
                     self.hub.unwatch(input.fd.as_fd());
                     input.watched = false;
@@ -182,8 +185,30 @@ impl Supervisor {
             && let Some(fd) = &road.fd
         {
             road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
+            if road.paused {
+                self.look_later();
+            }
             self.renew_stall();
         }
+    }
+
+    /// For a descriptor that cannot be watched.
+    pub(super) fn look_later(&self) {
+        self.due.borrow_mut().look = Instant::now().checked_add(LOOK_EVERY);
+        self.set_alarm();
+    }
+
+    /// Reads and writes what is not watched and is to be, and tries to watch it again.
+    pub(super) fn look(&self, slice: &Slice) {
+        for lane in [Lane::Output, Lane::Errors] {
+            let is_due = self.road(lane).as_ref().is_some_and(|road| road.paused);
+            if is_due {
+                self.read_road(lane, usize::MAX, Some(slice));
+                self.resume_road(lane);
+            }
+        }
+        self.finish_if_drained();
+        self.write_input();
     }
 
     /// Whether no more will come on a road.

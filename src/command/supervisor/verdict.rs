@@ -79,7 +79,11 @@ impl Supervisor {
             (None, None, Some(Err(error))) => {
                 new(ErrorKind::Exit, "it ended, and how cannot be known").because(error)
             }
-            (None, None, None) => new(ErrorKind::Exit, "it could not be watched, and was stopped"),
+            (None, None, None) => {
+                let error = std::io::Error::from_raw_os_error(life.unwatched.unwrap_or_default());
+                let text = format!("it could not be watched, and was stopped: {error}");
+                new(ErrorKind::Start, &text).because(error)
+            }
         };
         let inner = error.inner_mut();
         inner.ran = life.not_started.is_none();

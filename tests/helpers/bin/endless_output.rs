@@ -5,7 +5,7 @@ use std::time::Duration;
 use legwork::{Command, Stdio, Stop, glib};
 use legwork_tests::context::run;
 use legwork_tests::programs::{command, sh};
-use legwork_tests::scene::tell;
+use legwork_tests::scene::{peak_memory, tell};
 
 /// So long each of them writes.
 const TIME: Duration = Duration::from_millis(700);
@@ -14,17 +14,17 @@ fn main() {
     run(|| async {
         // All that is there once, such as the guardian.
         command("true").output().await.unwrap();
-        let before = peak();
+        let before = peak_memory();
         let endless = || command("yes").deadline(TIME).stop(Stop::kill());
 
         let error = endless().output_limit(1 << 20).output().await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        tell("collected", peak() - before);
+        tell("collected", peak_memory() - before);
 
         // Nobody reads what is piped.
         let error = both(sh("yes >&2 & exec yes")).await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
-        tell("unread", peak() - before);
+        tell("unread", peak_memory() - before);
 
         // Somebody could, and does not: the program waits.
         let mut program = endless().stdout(Stdio::piped()).spawn();
@@ -32,7 +32,7 @@ fn main() {
         let error = program.await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         drop(stream);
-        tell("waiting", peak() - before);
+        tell("waiting", peak_memory() - before);
 
         // One line without end, read and told as progress.
         let line = sh("tr '\\0' x </dev/zero").progress(|_: &str| None);
@@ -48,7 +48,7 @@ fn main() {
         let longest = reader.await.unwrap().unwrap();
         assert!(longest.cut);
         assert_eq!(longest.text.len(), 64 * 1024);
-        tell("line", peak() - before);
+        tell("line", peak_memory() - before);
     });
 }
 
@@ -59,15 +59,4 @@ fn both(program: Command) -> impl Future<Output = legwork::command::Ended> {
         .stderr(Stdio::piped())
         .spawn()
         .into_future()
-}
-
-/// `VmHWM`, in KiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.unwrap()
-        .trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .unwrap()
 }

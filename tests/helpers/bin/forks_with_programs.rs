@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use legwork::glib::{MainContext, timeout_future};
-use legwork::{Stdio, main_loop};
+use legwork::{Stdio, Stop, main_loop};
 use legwork_tests::context::{is_stopped, state, until};
 use legwork_tests::programs::command;
 use legwork_tests::raw::in_a_forked_copy;
@@ -15,6 +15,7 @@ fn main() {
         .with_thread_default(|| {
             input_is_written_once(&context);
             output_stays_paused(&context);
+            what_is_ready_is_the_apps(&context);
         })
         .unwrap();
 }
@@ -71,4 +72,29 @@ fn output_stays_paused(context: &MainContext) {
     }
     assert_eq!(total, 1_000_000);
     context.block_on(zeros.into_future()).unwrap();
+}
+
+fn what_is_ready_is_the_apps(context: &MainContext) {
+    let hello = command("sh").args(["-c", "echo hello; read end"]);
+    let hello = hello.stdin(Stdio::piped()).stdout(Stdio::piped());
+    // Behind the moment at which the copy runs the loop, and before the app does.
+    let soon = Duration::from_millis(200);
+    let mut hello = hello.deadline(soon).stop(Stop::stdin(b"late\n")).spawn();
+    let mut lines = hello.stdout().unwrap().lines();
+    let pid = hello.pid().unwrap();
+    legwork_tests::until("it has written", || state(pid) == Some('S'));
+    std::thread::sleep(2 * soon);
+    let iterated = in_a_forked_copy(|| {
+        for _ in 0..100 {
+            context.iteration(false);
+        }
+        0
+    });
+    assert_eq!(iterated, 0);
+    let line = context.block_on(lines.recv()).unwrap();
+    assert_eq!(line.text, "hello");
+    // The copy has not stopped it: the app does, in its own time.
+    let error = context.block_on(hello.into_future()).unwrap_err();
+    assert!(error.is_timeout(), "{error:?}");
+    assert_eq!(error.exit_code(), Some(0), "{error:?}");
 }
