@@ -3,9 +3,11 @@
 mod media;
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    fs::Permissions,
+    io::{BufRead, BufReader, Lines, Write},
+    os::unix::fs::PermissionsExt,
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStdout, Command, Output, Stdio},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -192,6 +194,119 @@ fn a_file_that_is_no_media_fails_and_leaves_nothing() {
     assert_eq!(done.status.code(), Some(3));
     assert!(text(&done.stderr).contains("Invalid data"), "{done:?}");
     assert_eq!(names(folder.path()), ["notes.txt"]);
+}
+
+/// An ffmpeg that has begun its file and does not end when it is asked to; it says that it was.
+const DEAF: &str = r#"#!/bin/sh
+trap '' INT TERM
+for last; do :; done
+echo half > "${last#file:}"
+echo begun >&2
+/usr/bin/head -c 1 > /dev/null
+echo asked >&2
+while :; do /bin/sleep 1000; done
+"#;
+
+fn deaf() -> tempfile::TempDir {
+    let programs = tempfile::tempdir().unwrap();
+    let ffmpeg = programs.path().join("ffmpeg");
+    std::fs::write(&ffmpeg, DEAF).unwrap();
+    std::fs::set_permissions(&ffmpeg, Permissions::from_mode(0o755)).unwrap();
+    programs
+}
+
+struct Conversion {
+    app: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Conversion {
+    /// A conversion in `folder` by the ffmpeg in `programs`, begun.
+    fn begun(folder: &Path, programs: &Path) -> Self {
+        let (input, output) = (folder.join("tone.wav"), folder.join("tone.ogg"));
+        std::fs::write(&input, "sound").unwrap();
+        let mut app = app(&["--json", "convert"])
+            .args([input, output])
+            .env("PATH", programs)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(app.stdout.take().unwrap()).lines();
+        let mut conversion = Self { app, lines };
+        conversion.wait_for("begun");
+        conversion
+    }
+
+    fn wait_for(&mut self, what: &str) {
+        let found = self
+            .lines
+            .find(|line| line.as_ref().unwrap().contains(what));
+        found.unwrap_or_else(|| panic!("no {what}")).unwrap();
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.app), signal).unwrap();
+    }
+}
+
+impl Drop for Conversion {
+    fn drop(&mut self) {
+        let _ = self.app.kill();
+        let _ = self.app.wait();
+    }
+}
+
+#[test]
+fn nothing_is_left_of_a_conversion_that_somebody_gives_up_at_once() {
+    let (programs, folder) = (deaf(), tempfile::tempdir().unwrap());
+
+    for again in [Signal::INT, Signal::TERM] {
+        let mut conversion = Conversion::begun(folder.path(), programs.path());
+        assert_eq!(
+            names(folder.path()).len(),
+            2,
+            "the control: a file is begun"
+        );
+        conversion.signal(Signal::INT);
+        conversion.wait_for("asked");
+        conversion.signal(again);
+        let last = conversion
+            .lines
+            .by_ref()
+            .map(Result::unwrap)
+            .last()
+            .unwrap();
+        assert!(last.contains("cancelled"), "{last}");
+        let code = conversion.app.wait().unwrap().code();
+        assert_eq!(code, Some(128 + again.as_raw()));
+        assert_eq!(names(folder.path()), ["tone.wav"]);
+    }
+}
+
+#[test]
+fn what_a_killed_app_had_begun_is_gone_when_the_file_is_made_again() {
+    let (programs, folder) = (deaf(), tempfile::tempdir().unwrap());
+
+    let mut conversion = Conversion::begun(folder.path(), programs.path());
+    conversion.signal(Signal::KILL);
+    conversion.app.wait().unwrap();
+    let left = names(folder.path());
+    assert_eq!(left.len(), 2, "the control: nobody could remove it");
+
+    let first = Conversion::begun(folder.path(), programs.path());
+    let now = names(folder.path());
+    assert_eq!(now.len(), 2, "{now:?}");
+    assert_ne!(now[0], left[0]);
+    // Of one that still runs it is left alone.
+    let second = Conversion::begun(folder.path(), programs.path());
+    assert!(names(folder.path()).contains(&now[0]));
+    for mut conversion in [first, second] {
+        conversion.signal(Signal::INT);
+        conversion.wait_for("asked");
+        conversion.signal(Signal::INT);
+        assert_eq!(conversion.app.wait().unwrap().code(), Some(130));
+    }
+    assert_eq!(names(folder.path()), ["tone.wav"]);
 }
 
 #[test]

@@ -28,7 +28,8 @@ On a terminal there is a progress bar; into a pipe go plain lines. Sums can be
 checked with `sha256sum --check`. What could not be read is told on standard
 error, and is an event with --json. What a program writes goes to where it would
 have gone, and is an event with --json; of ffmpeg and borg that report their
-progress there is a bar as well. OUT is never replaced.
+progress there is a bar as well. OUT is never replaced. At Ctrl+C what can be
+kept is kept; a second Ctrl+C does not wait for that.
 
 Exit status:
     0  everything was read; the program or the conversion succeeded

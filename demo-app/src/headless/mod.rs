@@ -113,7 +113,7 @@ where
     J: legwork::Listed + legwork::Job<Output = Tally>,
 {
     let stop = gio::Cancellable::new();
-    let signal = stop_on_signals(&stop);
+    let signal = stop_on_signals(&stop, exit_at_once);
     let mut job = job
         .builder()
         .worker(&workplace::worker())
@@ -184,20 +184,28 @@ fn tell_failure(report: &Report, error: &legwork::Error, signal: Option<Signal>)
     Ok(FAILED)
 }
 
-/// The first signal asks the job to stop; a second one does not wait for it.
-fn stop_on_signals(stop: &gio::Cancellable) -> Rc<Cell<Option<Signal>>> {
+/// The first signal asks the job to stop; every further one is told to `again`.
+fn stop_on_signals(
+    stop: &gio::Cancellable,
+    again: impl Fn(Signal) + Clone + 'static,
+) -> Rc<Cell<Option<Signal>>> {
     let got = Rc::new(Cell::new(None));
     for signal in [Signal::INT, Signal::TERM] {
-        let (got, stop) = (got.clone(), stop.clone());
+        let (got, stop, again) = (got.clone(), stop.clone(), again.clone());
         glib_unix::unix_signal_add_local(signal.as_raw(), move || {
             if got.replace(Some(signal)).is_some() {
-                std::process::exit(by(signal).into());
+                again(signal);
             }
             stop.cancel();
             glib::ControlFlow::Continue
         });
     }
     got
+}
+
+/// For whoever does not want to wait: what runs ends with the app.
+fn exit_at_once(signal: Signal) {
+    std::process::exit(by(signal).into());
 }
 
 /// Makes the folder that the small pictures go to. It may not lie in the one that is read: the next run

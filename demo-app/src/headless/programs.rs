@@ -7,11 +7,14 @@ use std::{
     task::Poll,
 };
 
-use legwork::{CommandHandle, OutputStream, Stdio, gio};
+use legwork::{
+    CommandHandle, OutputStream, Stdio,
+    gio::{self, prelude::*},
+};
 use serde_json::json;
 
 use super::{
-    FAILED, USAGE,
+    FAILED, USAGE, exit_at_once,
     report::{self, Lane, Report},
     stop_on_signals, tell_failure, tell_progress,
 };
@@ -23,7 +26,7 @@ use crate::{
 /// Runs a program to its end; returns the exit code.
 pub(super) async fn run(program: Program, report: Report) -> io::Result<u8> {
     let stop = gio::Cancellable::new();
-    let signal = stop_on_signals(&stop);
+    let signal = stop_on_signals(&stop, exit_at_once);
     let words: Vec<_> = program.words.iter().map(report::path).collect();
     report.start("run", "command", json!(words))?;
     // A group in the background that reads from a terminal is stopped by the kernel.
@@ -73,10 +76,22 @@ pub(super) async fn convert(convert: Convert, report: Report) -> io::Result<u8> 
             return Ok(USAGE);
         }
     };
-    let stop = gio::Cancellable::new();
-    let signal = stop_on_signals(&stop);
+    let (stop, kill) = (gio::Cancellable::new(), gio::Cancellable::new());
+    // The unfinished file goes with whoever gives up, so the second one is no exit yet.
+    let signal = stop_on_signals(&stop, {
+        let kill = kill.clone();
+        move |signal| {
+            if kill.is_cancelled() {
+                exit_at_once(signal);
+            }
+            kill.cancel();
+        }
+    });
     report.start("convert", "file", report::path(&convert.input))?;
-    let length = programs::length(&convert.input).await;
+    // Nobody waits for a length that is not needed any more.
+    let length = or_when(&stop, programs::length(&convert.input))
+        .await
+        .flatten();
     let mut handle = convert
         .command(&unfinished, length)
         .helper(&workplace::worker())
@@ -85,7 +100,16 @@ pub(super) async fn convert(convert: Convert, report: Report) -> io::Result<u8> 
     let told = tell_progress(handle.status(), &report, &stop);
     // Its standard output is progress, which the bar shows.
     let errors = handle.stderr();
-    pass_on_lane(errors, Lane::Errors, &report).await?;
+    let mut passed = pin!(pass_on_lane(errors, Lane::Errors, &report));
+    let passed = match or_when(&kill, passed.as_mut()).await {
+        Some(passed) => passed,
+        None => {
+            // Unless it has ended already.
+            let _ = handle.kill();
+            passed.await
+        }
+    };
+    passed?;
     let ended = handle.await;
     told.replace(Ok(()))?;
     match ended {
@@ -104,6 +128,16 @@ pub(super) async fn convert(convert: Convert, report: Report) -> io::Result<u8> 
             tell_failure(&report, &error, signal.get())
         }
     }
+}
+
+/// What comes of `work`, or nothing when it is cancelled before.
+async fn or_when<T>(cancelled: &gio::Cancellable, work: impl Future<Output = T>) -> Option<T> {
+    let (mut cancelled, mut work) = (cancelled.future(), pin!(work));
+    poll_fn(|cx| match work.as_mut().poll(cx) {
+        Poll::Ready(done) => Poll::Ready(Some(done)),
+        Poll::Pending => cancelled.as_mut().poll(cx).map(|()| None),
+    })
+    .await
 }
 
 /// Passes on what a program writes to both of its outputs, until both have ended.

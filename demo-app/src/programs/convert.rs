@@ -1,17 +1,20 @@
 //! A video or audio file as another kind of file, by ffmpeg.
 //!
 //! It is written under a name of its own and gets its real one at the end, without replacing anything: half a file
-//! never looks like a whole one, and nothing that was there is lost.
+//! never looks like a whole one, and nothing that was there is lost. What an app that was killed had begun is removed
+//! when the same file is made again.
 
 use std::{
-    ffi::OsString,
-    fs, io,
+    ffi::{OsStr, OsString},
+    fs::{self, File, OpenOptions},
+    io,
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use legwork::{Command, Stdio, Stop, progress};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 
 /// One file to be made from another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +109,7 @@ impl Convert {
             command = command.arg("-vn");
         }
         command
-            .arg(url(&to.0))
+            .arg(url(&to.path))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .progress(progress::ffmpeg(length.unwrap_or_default()))
@@ -130,26 +133,66 @@ impl Convert {
                 "this is not a file's name",
             ));
         };
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        remove_left_behind(folder, name);
         // The ending stays: it tells ffmpeg what to write.
-        let mut hidden = OsString::from(format!(".{}-", std::process::id()));
+        let mut hidden = OsString::from(format!("{HIDDEN}{}-", std::process::id()));
         hidden.push(name);
-        let unfinished = folder.join(hidden);
-        fs::File::create_new(&unfinished)?;
-        Ok(Unfinished(unfinished))
+        let path = folder.join(hidden);
+        let file = File::create_new(&path)?;
+        // Where there are no locks nothing is removed later, either.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        Ok(Unfinished { path, _lock: file })
+    }
+}
+
+/// Begins the name of every unfinished file; the number of a process and the real name follow.
+const HIDDEN: &str = ".legwork-";
+
+/// Removes unfinished files of this name of which nobody holds the lock: who made them was killed.
+fn remove_left_behind(folder: &Path, name: &OsStr) {
+    let unfinished = |file: &OsStr| {
+        let rest = file.as_encoded_bytes().strip_prefix(HIDDEN.as_bytes());
+        let number = rest.and_then(|rest| rest.strip_suffix(name.as_encoded_bytes()));
+        let digits = number.and_then(|number| number.strip_suffix(b"-"));
+        digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
+    };
+    let Ok(files) = fs::read_dir(folder) else {
+        return;
+    };
+    for file in files.flatten().filter(|file| unfinished(&file.file_name())) {
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        let opened = OpenOptions::new()
+            .write(true)
+            .custom_flags(flags)
+            .open(file.path());
+        if opened
+            .is_ok_and(|opened| flock(opened, FlockOperation::NonBlockingLockExclusive).is_ok())
+        {
+            let _ = fs::remove_file(file.path());
+        }
     }
 }
 
 /// A file that is being made; dropping it removes it.
-pub(crate) struct Unfinished(PathBuf);
+pub(crate) struct Unfinished {
+    path: PathBuf,
+    /// Held as long as somebody writes; a process that dies of anything lets go of it.
+    _lock: File,
+}
 
 impl Unfinished {
     /// Gives it its real name and returns its size. Asks the file system.
     pub(crate) fn finish(self, name: &Path) -> io::Result<u64> {
-        let size = fs::metadata(&self.0)?.len();
-        match renameat_with(CWD, &self.0, CWD, name, RenameFlags::NOREPLACE) {
+        let size = fs::metadata(&self.path)?.len();
+        match renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE) {
             // A file system that cannot do it in one step.
             Err(rustix::io::Errno::INVAL) if fs::symlink_metadata(name).is_err() => {
-                fs::rename(&self.0, name)?;
+                fs::rename(&self.path, name)?;
             }
             done => done?,
         }
@@ -160,7 +203,7 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         // Gone already when it was finished.
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -206,14 +249,17 @@ mod tests {
             output: folder.path().join("out.ogg"),
         };
         let made = convert.begin().unwrap();
-        fs::write(&made.0, "sound").unwrap();
+        let other = Unfinished {
+            path: folder.path().join("other"),
+            _lock: File::create_new(folder.path().join("other")).unwrap(),
+        };
+        fs::write(&made.path, "sound").unwrap();
         assert!(!convert.output.exists());
         assert_eq!(made.finish(&convert.output).unwrap(), 5);
         assert_eq!(fs::read(&convert.output).unwrap(), b"sound");
 
         assert!(convert.begin().is_err(), "it is there now");
-        let other = Unfinished(folder.path().join("other"));
-        fs::write(&other.0, "noise").unwrap();
+        fs::write(&other.path, "noise").unwrap();
         let late = other.finish(&convert.output).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&convert.output).unwrap(), b"sound");
@@ -229,5 +275,41 @@ mod tests {
         };
         drop(convert.begin().unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_app_left_behind_is_removed_and_nothing_else_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(".legwork-1-out.ogg");
+        fs::write(&left, "half").unwrap();
+        let others = [
+            ".legwork-1-about.ogg",
+            ".legwork--out.ogg",
+            ".legwork-x1-out.ogg",
+            "1-out.ogg",
+        ];
+        for other in others {
+            fs::write(folder.path().join(other), "").unwrap();
+        }
+        let held = folder.path().join(".legwork-2-out.ogg");
+        let lock = File::create(&held).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+
+        let convert = Convert {
+            input: "in".into(),
+            output: folder.path().join("out.ogg"),
+        };
+        let unfinished = convert.begin().unwrap();
+        assert!(!left.exists() && held.exists());
+        assert!(
+            others
+                .iter()
+                .all(|other| folder.path().join(other).exists())
+        );
+        drop(unfinished);
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            others.len() + 1
+        );
     }
 }
