@@ -25,6 +25,8 @@ mod imp {
     #[derive(Default)]
     pub(crate) struct Output {
         pub(super) buffer: gtk::TextBuffer,
+        /// On all of the text: what is seen is what was written.
+        pub(super) verbatim: gtk::TextTag,
         pub(super) screen: RefCell<Screen>,
         /// What has come is shown soon.
         pub(super) due: Cell<bool>,
@@ -40,6 +42,9 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.buffer.set_enable_undo(false);
+            // Else a word that is too long for its line gets a hyphen that nobody has written.
+            self.verbatim.set_insert_hyphens(false);
+            self.buffer.tag_table().add(&self.verbatim);
             let style = adw::StyleManager::default();
             for change in ["dark", "high-contrast"] {
                 style.connect_notify_local(
@@ -123,7 +128,8 @@ impl Output {
 
         let mut text = String::new();
         let mut styled = Vec::new();
-        let mut end = at.offset();
+        let begin = at.offset();
+        let mut end = begin;
         let lines = whole.len();
         for (number, line) in whole.iter().chain([&open]).enumerate() {
             for run in line {
@@ -140,6 +146,7 @@ impl Output {
             }
         }
         buffer.insert(&mut at, &text);
+        buffer.apply_tag(&imp.verbatim, &buffer.iter_at_offset(begin), &at);
         for (start, end, style) in styled {
             let (start, end) = (buffer.iter_at_offset(start), buffer.iter_at_offset(end));
             for look in looks(style) {
