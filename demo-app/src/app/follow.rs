@@ -46,7 +46,17 @@ pub(super) fn follow_text(
         let to_end = to_end.clone();
         move |_| to_end()
     });
-    buffer.connect_changed(move |_| to_end());
+    buffer.connect_changed({
+        let to_end = to_end.clone();
+        move |_| to_end()
+    });
+    // It is laid out piece by piece, and again when its width changes.
+    let adjustment = scrolled.vadjustment();
+    adjustment.connect_upper_notify({
+        let to_end = to_end.clone();
+        move |_| to_end()
+    });
+    adjustment.connect_page_size_notify(move |_| to_end());
     by_hand(scrolled, toggle);
 }
 
