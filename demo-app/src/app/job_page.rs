@@ -4,8 +4,8 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone, prelude::*};
 
 use super::{
-    accessible, isolation_view::IsolationView, job::Job, log_view::LogView, output::OutputView,
-    result_view::ResultView, window::Window, work::Work,
+    accessible, find_bar::FindBar, isolation_view::IsolationView, job::Job, log_view::LogView,
+    output::OutputView, result_view::ResultView, window::Window, work::Work,
 };
 
 mod imp {
@@ -96,6 +96,9 @@ glib::wrapper! {
         @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
 }
 
+/// How far a job is, or how it ended, has room for this many lines.
+const LINES: i32 = 6;
+
 impl JobPage {
     /// The page of `job`, running or not.
     pub(crate) fn new(job: &Job) -> Self {
@@ -120,18 +123,23 @@ impl JobPage {
     /// Starts a search in what is shown.
     pub(crate) fn search(&self) {
         let imp = self.imp();
-        match imp.views.visible_child_name().as_deref() {
-            Some("log") => imp.log.search(),
-            Some("result") => imp.result.search(),
-            Some("output") => imp.output.search(),
-            _ => {}
+        let bar = match imp.views.visible_child_name().as_deref() {
+            Some("log") => Some(imp.log.find_bar()),
+            Some("result") => imp.result.find_bar(),
+            Some("output") => Some(imp.output.find_bar()),
+            _ => None,
+        };
+        if let Some(bar) = bar {
+            bar.open();
         }
     }
 
     /// Ends a search; returns whether there was one.
     pub(crate) fn end_search(&self) -> bool {
         let imp = self.imp();
-        imp.log.end_search() || imp.result.end_search() || imp.output.end_search()
+        imp.log.find_bar().close()
+            || imp.result.find_bar().is_some_and(FindBar::close)
+            || imp.output.find_bar().close()
     }
 
     fn bind(&self, job: &Job) {
@@ -145,6 +153,13 @@ impl JobPage {
             .sync_create()
             .build();
         job.bind_property("line", &*imp.line, "label")
+            .sync_create()
+            .build();
+        // What a program writes stands below as well; a line that breaks would move it up and down, and resize its
+        // terminal.
+        let lines = if job.work().is_program() { 1 } else { LINES };
+        job.bind_property("running", &*imp.line, "lines")
+            .transform_to(move |_, running| Some(if running { lines } else { LINES }))
             .sync_create()
             .build();
         job.bind_property("icon-name", &*imp.icon, "icon-name")

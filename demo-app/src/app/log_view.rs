@@ -4,6 +4,7 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib, glib::clone, prelude::*};
 
 use super::{
+    find_bar::FindBar,
     follow::follow,
     gradual::gradually,
     job::Job,
@@ -18,9 +19,7 @@ mod imp {
     #[template(resource = "/org/legwork/Demo/log-view.ui")]
     pub(crate) struct LogView {
         #[template_child]
-        pub(super) search_bar: TemplateChild<gtk::SearchBar>,
-        #[template_child]
-        pub(super) search_entry: TemplateChild<gtk::SearchEntry>,
+        pub(super) find_bar: TemplateChild<FindBar>,
         #[template_child]
         pub(super) level: TemplateChild<gtk::DropDown>,
         #[template_child]
@@ -42,6 +41,7 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            FindBar::ensure_type();
             class.bind_template();
         }
 
@@ -50,12 +50,7 @@ mod imp {
         }
     }
 
-    impl ObjectImpl for LogView {
-        fn constructed(&self) {
-            self.parent_constructed();
-            self.search_bar.connect_entry(&*self.search_entry);
-        }
-    }
+    impl ObjectImpl for LogView {}
     impl WidgetImpl for LogView {}
     impl BoxImpl for LogView {}
 }
@@ -75,7 +70,8 @@ impl LogView {
             .expression(LogLine::this_expression("text"))
             .match_mode(gtk::StringFilterMatchMode::Substring)
             .build();
-        imp.search_entry
+        imp.find_bar
+            .entry()
             .bind_property("text", &by_text, "search")
             .build();
         let by_level = gtk::CustomFilter::new(clone!(
@@ -130,17 +126,9 @@ impl LogView {
         ));
     }
 
-    /// Starts a search.
-    pub(crate) fn search(&self) {
-        self.imp().search_bar.set_search_mode(true);
-    }
-
-    /// Ends a search; returns whether there was one.
-    pub(crate) fn end_search(&self) -> bool {
-        let bar = &self.imp().search_bar;
-        let open = bar.is_search_mode();
-        bar.set_search_mode(false);
-        open
+    /// Where it is searched.
+    pub(crate) fn find_bar(&self) -> &FindBar {
+        &self.imp().find_bar
     }
 }
 

@@ -5,7 +5,7 @@
 //! - [`work`], [`words`], [`program_words`], [`failure`], [`meter`]: what jobs are called and how their state is told.
 //! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is seen of them.
 //! - [`result_view`], [`log_view`], [`isolation_view`]: the three views of a job's page,
-//!   with [`sums`], [`pictures`] and [`made`] for the first.
+//!   with [`sums`], [`pictures`] and [`made`] for the first and a [`find_bar`] for what is long.
 //! - [`columns`], [`accessible`], [`gradual`], [`follow`]: what GTK 4.8 does not have.
 //! - [`pulse`], [`stall`]: how the app itself feels meanwhile.
 
@@ -16,6 +16,7 @@ mod accessible;
 mod columns;
 mod entry;
 mod failure;
+mod find_bar;
 mod follow;
 mod gradual;
 mod isolation;

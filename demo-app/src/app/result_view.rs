@@ -4,21 +4,21 @@ use adw::subclass::prelude::*;
 use gtk::{gio, glib, glib::clone, prelude::*};
 
 use super::{
-    accessible,
     entry::Entry,
+    find_bar::FindBar,
     job::Job,
     made, pictures, sums,
     work::{self, Work},
 };
 
 mod imp {
-    use std::cell::RefCell;
+    use std::cell::OnceCell;
 
     use super::*;
 
     #[derive(Default)]
     pub(crate) struct ResultView {
-        pub(super) search: RefCell<Option<gtk::SearchBar>>,
+        pub(super) find_bar: OnceCell<FindBar>,
     }
 
     #[glib::object_subclass]
@@ -81,14 +81,24 @@ impl ResultView {
             .match_mode(gtk::StringFilterMatchMode::Substring)
             .build();
         let found = gtk::FilterListModel::new(Some(job.entries()), Some(filter.clone()));
+        let scrolled = gtk::ScrolledWindow::builder().vexpand(true).build();
         let view: gtk::Widget = match job.work() {
-            Work::Checksum(_) => sums::table(found).upcast(),
-            _ => pictures::grid(found).upcast(),
+            Work::Checksum(_) => {
+                let table = sums::table(found);
+                scrolled.set_child(Some(&table));
+                table.upcast()
+            }
+            _ => {
+                let grid = pictures::grid(found);
+                // As wide as what stands above it.
+                let clamp = adw::ClampScrollable::builder()
+                    .maximum_size(1100)
+                    .child(&grid)
+                    .build();
+                scrolled.set_child(Some(&clamp));
+                grid.upcast()
+            }
         };
-        let scrolled = gtk::ScrolledWindow::builder()
-            .child(&view)
-            .vexpand(true)
-            .build();
         let empty = adw::StatusPage::builder()
             .icon_name(icon)
             .description(waiting)
@@ -122,36 +132,24 @@ impl ResultView {
         job.entries()
             .connect_items_changed(move |entries, _, _, _| choose(entries));
 
-        self.append(&self.search_bar(&filter, &view));
+        self.append(self.make_find_bar(&filter, &view));
         if matches!(job.work(), Work::Checksum(_)) {
             self.append(&sums::tools(job));
         }
         self.append(&stack);
     }
 
-    /// Starts a search by name.
-    pub(crate) fn search(&self) {
-        if let Some(bar) = &*self.imp().search.borrow() {
-            bar.set_search_mode(true);
-        }
+    /// Where names are searched; a page that tells a story has none.
+    pub(crate) fn find_bar(&self) -> Option<&FindBar> {
+        self.imp().find_bar.get()
     }
 
-    /// Ends a search; returns whether there was one.
-    pub(crate) fn end_search(&self) -> bool {
-        let search = self.imp().search.borrow();
-        let open = search.as_ref().is_some_and(gtk::SearchBar::is_search_mode);
-        if let Some(bar) = &*search {
-            bar.set_search_mode(false);
-        }
-        open
-    }
-
-    fn search_bar(&self, filter: &gtk::StringFilter, view: &gtk::Widget) -> gtk::SearchBar {
-        let entry = gtk::SearchEntry::builder()
-            .placeholder_text("Search Names")
-            .hexpand(true)
-            .build();
-        accessible::set_name(&entry, "Search Names");
+    fn make_find_bar(&self, filter: &gtk::StringFilter, view: &gtk::Widget) -> &FindBar {
+        let bar = self
+            .imp()
+            .find_bar
+            .get_or_init(|| FindBar::new("Search Names"));
+        let entry = bar.entry();
         // Before the binding: what was found last is still there.
         entry.connect_text_notify(clone!(
             #[weak]
@@ -165,14 +163,6 @@ impl ResultView {
             }
         ));
         entry.bind_property("text", filter, "search").build();
-        let clamp = adw::Clamp::builder()
-            .maximum_size(400)
-            .hexpand(true)
-            .child(&entry)
-            .build();
-        let bar = gtk::SearchBar::builder().child(&clamp).build();
-        bar.connect_entry(&entry);
-        self.imp().search.replace(Some(bar.clone()));
         bar
     }
 }

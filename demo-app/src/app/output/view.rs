@@ -4,7 +4,7 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gdk, glib, glib::clone, prelude::*};
 
 use super::{
-    super::{follow::follow_text, job::Job, job_page::toast},
+    super::{find_bar::FindBar, follow::follow_text, job::Job, job_page::toast},
     size,
 };
 
@@ -15,9 +15,7 @@ mod imp {
     #[template(resource = "/org/legwork/Demo/output-view.ui")]
     pub(crate) struct OutputView {
         #[template_child]
-        pub(super) search_bar: TemplateChild<gtk::SearchBar>,
-        #[template_child]
-        pub(super) search_entry: TemplateChild<gtk::SearchEntry>,
+        pub(super) find_bar: TemplateChild<FindBar>,
         #[template_child]
         pub(super) follow: TemplateChild<gtk::ToggleButton>,
         #[template_child]
@@ -45,6 +43,7 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            FindBar::ensure_type();
             class.bind_template();
         }
 
@@ -53,12 +52,7 @@ mod imp {
         }
     }
 
-    impl ObjectImpl for OutputView {
-        fn constructed(&self) {
-            self.parent_constructed();
-            self.search_bar.connect_entry(&*self.search_entry);
-        }
-    }
+    impl ObjectImpl for OutputView {}
     impl WidgetImpl for OutputView {}
     impl BoxImpl for OutputView {}
 }
@@ -170,17 +164,9 @@ impl OutputView {
         imp.answer.add_controller(keys);
     }
 
-    /// Starts a search.
-    pub(crate) fn search(&self) {
-        self.imp().search_bar.set_search_mode(true);
-    }
-
-    /// Ends a search; returns whether there was one.
-    pub(crate) fn end_search(&self) -> bool {
-        let bar = &self.imp().search_bar;
-        let open = bar.is_search_mode();
-        bar.set_search_mode(false);
-        open
+    /// Where it is searched.
+    pub(crate) fn find_bar(&self) -> &FindBar {
+        &self.imp().find_bar
     }
 
     fn set_up_search(&self) {
@@ -193,16 +179,18 @@ impl OutputView {
             )
         };
         // The newest is at the end, so the search begins there.
-        imp.search_entry.connect_search_changed(find(true, false));
-        imp.search_entry.connect_activate(find(true, true));
-        imp.search_entry.connect_previous_match(find(true, true));
-        imp.search_entry.connect_next_match(find(false, true));
+        let entry = imp.find_bar.entry();
+        entry.connect_search_changed(find(true, false));
+        entry.connect_activate(find(true, true));
+        entry.connect_previous_match(find(true, true));
+        entry.connect_next_match(find(false, true));
     }
 
     /// Selects the next match from what is selected now, or going `on` from behind it; around the end once.
     fn find(&self, back: bool, on: bool) {
         let imp = self.imp();
-        let (buffer, wanted) = (imp.text.buffer(), imp.search_entry.text());
+        let entry = imp.find_bar.entry();
+        let (buffer, wanted) = (imp.text.buffer(), entry.text());
         if wanted.is_empty() {
             return;
         }
@@ -225,9 +213,9 @@ impl OutputView {
                 imp.follow.set_active(false);
                 buffer.select_range(&start, &end);
                 imp.text.scroll_to_iter(&mut start, 0.1, false, 0.0, 0.0);
-                imp.search_entry.remove_css_class("error");
+                entry.remove_css_class("error");
             }
-            None => imp.search_entry.add_css_class("error"),
+            None => entry.add_css_class("error"),
         }
     }
 }
