@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `bench` and `setup`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `forks`, `bench` and `setup`.
 //!
 //! This is the first thing that runs in a fresh clone, on a system that may have nothing but Rust. So it depends on
 //! the standard library alone, builds in seconds without GTK, says what it is about to do, and brings what the build
@@ -7,6 +7,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod forks;
 mod needs;
 mod pictures;
 mod session;
@@ -27,6 +28,7 @@ cargo xtask TASK [--no-install] [ARGUMENTS]
            ARGUMENTS go to the app.
   test     Build everything and run every test, on a display and a session bus of their own.
            ARGUMENTS go to cargo test, as in: cargo xtask test -p legwork-tests --test descriptors
+  forks    Run all tests under a tracer, and say which programs have forked. ARGUMENTS go to cargo test.
   bench    Measure Legwork beside its peers. ARGUMENTS go to the benchmark.
            With --peers also beside crates that talk to processes, which brings more to build.
   setup    Install what any of these and the Meson build need, and nothing else.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match task.to_str() {
         Some("demo") => demo::run(install, &args),
         Some("test") => test::run(install, &args),
+        Some("forks") => forks::run(install, &args),
         Some("bench") => bench::run(install, args),
         Some("setup") => setup::ensure(Level::Everything, install).map(|()| ExitCode::SUCCESS),
         Some("help" | "--help" | "-h") => {

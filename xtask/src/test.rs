@@ -16,15 +16,7 @@ use crate::{Outcome, cargo, say};
 pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
     setup::ensure(Level::Test, install)?;
 
-    // Where a package is named, only its tests are meant.
-    let named = args.iter().any(|arg| {
-        let arg = arg.to_string_lossy();
-        arg == "--package"
-            || arg == "--workspace"
-            || arg.starts_with("--package=")
-            || arg.starts_with("-p")
-    });
-    let scope: &[&str] = if named { &[] } else { &["--workspace"] };
+    let scope = scope(args);
     let split = args
         .iter()
         .position(|arg| arg == "--")
@@ -61,8 +53,20 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
     })
 }
 
+/// Everything; where a package is named, only its tests are meant.
+pub(crate) fn scope(args: &[OsString]) -> &'static [&'static str] {
+    let named = args.iter().any(|arg| {
+        let arg = arg.to_string_lossy();
+        arg == "--package"
+            || arg == "--workspace"
+            || arg.starts_with("--package=")
+            || arg.starts_with("-p")
+    });
+    if named { &[] } else { &["--workspace"] }
+}
+
 /// Builds the programs that tests start, then the tests.
-fn build(scope: &[&str], args: &[OsString]) -> Result<(), String> {
+pub(crate) fn build(scope: &[&str], args: &[OsString]) -> Result<(), String> {
     say("building the programs");
     let profile = args
         .iter()
@@ -110,6 +114,8 @@ fn stream(tests: &mut Command) -> Result<Totals, String> {
 
 /// How many lines of one test program's failures are repeated.
 const REPEATED_MAX: usize = 80;
+/// How many characters of a line.
+const LENGTH_MAX: usize = 300;
 
 /// What the test programs have reported so far.
 #[derive(Debug, Default)]
@@ -150,7 +156,10 @@ impl Totals {
         {
             *lines += 1;
             match (*lines).cmp(&REPEATED_MAX) {
-                Ordering::Less => self.said += &format!("{line}\n"),
+                Ordering::Less => {
+                    self.said.extend(line.chars().take(LENGTH_MAX));
+                    self.said.push('\n');
+                }
                 Ordering::Equal => self.said += "(and so on)\n",
                 Ordering::Greater => (),
             }

@@ -139,9 +139,12 @@ pub(super) fn table(found: gtk::FilterListModel) -> gtk::ColumnView {
         .css_classes(["data-table"])
         .build();
     accessible::set_name(&view, "Sums");
-    for column in columns {
-        view.append_column(&column.build());
+    let columns = columns.map(Column::build);
+    for column in &columns {
+        view.append_column(column);
     }
+    // They come as they are done with, which is another order each time.
+    view.sort_by_column(columns.first(), gtk::SortType::Ascending);
     let sorted = gtk::SortListModel::new(Some(found), view.sorter());
     sorted.set_incremental(true);
     let rows = gtk::SingleSelection::builder()

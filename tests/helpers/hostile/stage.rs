@@ -207,6 +207,9 @@ fn leave_group() {
     if child == 0 {
         // SAFETY: plain numbers.
         unsafe { libc::setpgid(0, 0) };
+        // It is there as long as the group has to be, and no test leaves it behind.
+        // SAFETY: plain numbers.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         std::thread::sleep(Duration::from_secs(600));
         exit_at_once(0);
     }
