@@ -40,6 +40,8 @@ mod imp {
                 .hexpand(true)
                 .child(&self.entry)
                 .build();
+            // It stands within a page, not below the header.
+            self.bar.add_css_class("inline");
             self.bar.set_child(Some(&clamp));
             self.bar.connect_entry(&self.entry);
             BinExt::set_child(&*self.obj(), Some(&self.bar));

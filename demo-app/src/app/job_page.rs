@@ -157,7 +157,10 @@ impl JobPage {
             .build();
         // What a program writes stands below as well; a line that breaks would move it up and down, and resize its
         // terminal.
-        let lines = if job.work().is_program() { 1 } else { LINES };
+        let lines = match job.work() {
+            Work::Program(_) => 1,
+            _ => LINES,
+        };
         job.bind_property("running", &*imp.line, "lines")
             .transform_to(move |_, running| Some(if running { lines } else { LINES }))
             .sync_create()
