@@ -11,9 +11,12 @@ fn main() -> ExitCode {
     // In a worker this never returns. In the app it comes before GTK, which a worker must not start.
     legwork_demo::JOBS.run_if_worker();
 
-    let mut args = std::env::args_os().skip(1);
-    if args.next().is_some_and(|first| first == "--headless") {
-        return headless::run(args);
+    let mut args: Vec<_> = std::env::args_os().skip(1).collect();
+    // What follows `--` is a program's, or a file's name.
+    let mut options = args.iter().take_while(|arg| *arg != "--");
+    if let Some(place) = options.position(|arg| arg == "--headless") {
+        args.remove(place);
+        return headless::run(args.into_iter());
     }
     app::run().into()
 }

@@ -147,6 +147,26 @@ fn a_wrong_command_line_exits_with_2_and_prints_no_result() {
 }
 
 #[test]
+fn the_option_may_follow_the_task() {
+    let folder = folder();
+    let output = Command::new(env!("CARGO_BIN_EXE_legwork-demo"))
+        .args([
+            "checksum".as_ref(),
+            folder.path().as_os_str(),
+            "--headless".as_ref(),
+        ])
+        .env_remove("DISPLAY")
+        .env_remove("WAYLAND_DISPLAY")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(
+        text(&output.stdout).contains("ba7816bf8f01cfea"),
+        "{output:?}"
+    );
+}
+
+#[test]
 fn who_asks_the_window_for_help_or_has_no_display_learns_how_to_do_without() {
     let window = |args: &[&str]| {
         let mut app = Command::new(env!("CARGO_BIN_EXE_legwork-demo"));
