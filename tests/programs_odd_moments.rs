@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
+use legwork::glib::MainContext;
 use legwork::process::{ExitStatus, Signal};
 use legwork::progress::Step;
 use legwork::{CommandHandle, Input, State, Status, Stdio, Stop, glib};
@@ -241,6 +242,26 @@ fn lines_that_come_while_progress_is_read_are_shown_after_that() {
         until("both lines were shown", || status.done() == 2).await;
         input.take();
         assert_eq!(program.await.unwrap_err().exit_code(), Some(1));
+    });
+}
+
+#[test]
+fn a_program_whose_context_is_gone_has_no_number_though_somebody_holds_its_input() {
+    let context = MainContext::new();
+    let start = || {
+        let mut sleep = command("sleep").arg("1000").stdin(Stdio::piped()).spawn();
+        (sleep.stdin().unwrap(), sleep)
+    };
+    let (mut input, program) = context.with_thread_default(start).unwrap();
+    assert!(program.pid().is_some());
+    drop(context);
+    assert_eq!(program.pid(), None);
+    assert!(program.try_exited().is_none());
+    assert!(program.signal(Signal::TERM).is_err());
+    run(|| async {
+        assert!(input.write(b"x").await.is_err());
+        assert!(program.exited().await.is_none());
+        assert!(program.await.unwrap_err().is_cancelled());
     });
 }
 

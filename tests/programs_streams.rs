@@ -23,7 +23,7 @@ fn one_write_is_bounded_whatever_the_pipe_holds() {
         let pid = count.pid().unwrap();
         legwork_tests::until("it is paused", || legwork_tests::context::is_stopped(pid));
         let pipe = File::open(format!("/proc/{pid}/fd/0")).unwrap();
-        // Privileges have larger ones.
+        // Without privileges no pipe holds more than 1 MiB, and the kernel itself sets the bound.
         let holds =
             fcntl_setpipe_size(&pipe, 4 << 20).or_else(|_| fcntl_setpipe_size(&pipe, 1 << 20));
         println!("a pipe of {holds:?} bytes");
