@@ -81,24 +81,19 @@ impl ResultView {
             .match_mode(gtk::StringFilterMatchMode::Substring)
             .build();
         let found = gtk::FilterListModel::new(Some(job.entries()), Some(filter.clone()));
-        let scrolled = gtk::ScrolledWindow::builder().vexpand(true).build();
         let view: gtk::Widget = match job.work() {
-            Work::Checksum(_) => {
-                let table = sums::table(found);
-                scrolled.set_child(Some(&table));
-                table.upcast()
-            }
-            _ => {
-                let grid = pictures::grid(found);
-                // As wide as what stands above it.
-                let clamp = adw::ClampScrollable::builder()
-                    .maximum_size(1100)
-                    .child(&grid)
-                    .build();
-                scrolled.set_child(Some(&clamp));
-                grid.upcast()
-            }
+            Work::Checksum(_) => sums::table(found).upcast(),
+            _ => pictures::grid(found).upcast(),
         };
+        // As wide as what stands above it.
+        let clamp = adw::ClampScrollable::builder()
+            .maximum_size(1100)
+            .child(&view)
+            .build();
+        let scrolled = gtk::ScrolledWindow::builder()
+            .child(&clamp)
+            .vexpand(true)
+            .build();
         let empty = adw::StatusPage::builder()
             .icon_name(icon)
             .description(waiting)

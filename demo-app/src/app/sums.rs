@@ -136,6 +136,8 @@ pub(super) fn table(found: gtk::FilterListModel) -> gtk::ColumnView {
         },
     ];
     let view = gtk::ColumnView::builder()
+        .margin_start(12)
+        .margin_end(12)
         .css_classes(["data-table"])
         .build();
     accessible::set_name(&view, "Sums");
