@@ -7,7 +7,7 @@ use std::{
     pin::pin,
     rc::Rc,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Barrier, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
     },
     task::{Context, Poll, Wake, Waker},
@@ -210,11 +210,41 @@ fn a_thread_that_ends_takes_its_jobs_along_though_others_hold_its_context() {
     for pid in pids {
         until("the worker is gone", || !is_alive(pid));
     }
-    // Nothing is left that could be dispatched.
+    // After a last look nothing is left that could be dispatched.
+    context.iteration(false);
     assert!(!context.iteration(false));
     drop(context);
     until("all is closed", || open_descriptors() <= before);
     assert_eq!(legwork::main_loop::counters().workers, workers);
+}
+
+/// GLib lets go of a context without regard to who else has one of its sources in hand at that moment.
+#[test]
+fn the_last_reference_of_a_context_may_go_while_its_thread_ends() {
+    let _alone = alone();
+    let before = open_descriptors();
+    for round in 0..400_u32 {
+        let context = MainContext::new();
+        let (theirs, both) = (context.clone(), Arc::new(Barrier::new(2)));
+        let here = both.clone();
+        let thread = thread::spawn(move || {
+            let start = || legwork::Command::new("sleep").arg("1000").spawn();
+            let program = theirs.with_thread_default(start).unwrap();
+            let (pid, cancellable) = (program.pid().unwrap(), program.cancellable());
+            program.detach();
+            drop(theirs);
+            both.wait();
+            (pid, cancellable)
+        });
+        here.wait();
+        (0..round % 40 * 50).for_each(|_| std::hint::spin_loop());
+        drop(context);
+        let (pid, cancellable) = thread.join().unwrap();
+        // Nobody is left to hear it.
+        cancellable.cancel();
+        until("the program is gone", || !is_alive(pid));
+    }
+    until("all is closed", || open_descriptors() <= before);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::io::{Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use legwork::process::ExitStatus;
 use legwork::spawn::{Plan, Program};
@@ -16,6 +17,12 @@ use legwork_tests::jobs::Count;
 use legwork_tests::program;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Gid, Uid};
+
+/// A program that is written while another test starts a child is busy for a moment: one test at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// What an app says to a worker first, as it went over the socket, without the descriptors that came with it.
 fn hello(folder: &Path) -> Vec<u8> {
@@ -81,6 +88,7 @@ fn is_none(what: &str, plan: Plan) {
 
 #[test]
 fn a_hello_in_a_packet_socket_of_this_user_and_nothing_else() {
+    let _alone = alone();
     let folder = tempfile::tempdir().unwrap();
     let hello = &hello(folder.path());
     let worker = || Plan::new(Program::path(program("worker")));
@@ -127,6 +135,7 @@ fn a_hello_in_a_packet_socket_of_this_user_and_nothing_else() {
 
 #[test]
 fn a_hello_of_another_user_is_none() {
+    let _alone = alone();
     if !rustix::process::geteuid().is_root() {
         println!("not looked at: only root can speak for another user");
         return;
@@ -166,6 +175,7 @@ fn other_group() -> Option<Gid> {
 
 #[test]
 fn a_program_with_privileges_of_its_own_never_is_one() {
+    let _alone = alone();
     let Some(group) = other_group() else {
         println!("not looked at: this user is in one group only");
         return;

@@ -11,10 +11,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use glib::{ControlFlow, MainContext, Source};
+use glib::{ControlFlow, MainContext, SourceId};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
+use rustix::event::{EventfdFlags, eventfd};
 
-use super::{PRIORITY, SLICE, WAKEUPS, WORKERS, source};
+use super::source::{self, Clock};
+use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
 use crate::process::SharedProcess;
 
 /// How many events are looked at in one iteration at most.
@@ -65,8 +67,9 @@ impl Slice {
 /// See the module.
 pub(crate) struct Hub {
     id: u64,
-    epoll: OwnedFd,
-    source: Source,
+    /// Where the context lies, to know it again. It may be gone: then the children know.
+    context: usize,
+    source: SourceId,
     children: Arc<Children>,
     entries: RefCell<HashMap<u32, Rc<dyn Entry>>>,
     next_key: Cell<u32>,
@@ -79,14 +82,74 @@ pub(crate) struct Hub {
     turn: Cell<usize>,
 }
 
-/// What must be killed when the context goes away, on whichever thread that happens.
-#[derive(Default)]
+/// What the hub, its source and its bells have in common; and what must be killed when the context
+/// goes away, on whichever thread that happens.
 struct Children {
+    /// The app. In a process that somebody forked from it, none of this is ours.
+    app: u32,
+    epoll: OwnedFd,
+    /// An eventfd behind it.
+    bell: OwnedFd,
+    clock: Arc<Clock>,
     processes: Mutex<HashMap<u32, (SharedProcess, HangUp)>>,
     context_gone: AtomicBool,
+    /// The hub has no more use for the source.
+    at_rest: AtomicBool,
     /// Those whose end was asked for on another thread.
     cancelled: Mutex<Vec<u32>>,
-    rung: AtomicBool,
+}
+
+/// What the bell is called behind the epoll descriptor; no entry has as high a number.
+const BELL: u64 = u64::MAX;
+
+impl Children {
+    fn new() -> io::Result<Children> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
+        Ok(Children {
+            app: std::process::id(),
+            epoll,
+            bell,
+            clock: Clock::new(),
+            processes: Mutex::default(),
+            context_gone: AtomicBool::new(false),
+            at_rest: AtomicBool::new(false),
+            cancelled: Mutex::default(),
+        })
+    }
+
+    /// Has the context look, from any thread.
+    fn ring(&self) {
+        if self.app == std::process::id() {
+            // Refused only when it has rung for ages.
+            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        }
+    }
+
+    /// Kills them, as nobody will hear of their ends, and tells those who wait on another thread
+    /// than the hub's. Who comes second finds nobody.
+    fn end(&self, hub: u64) {
+        if self.app != std::process::id() {
+            return;
+        }
+        self.context_gone.store(true, Release);
+        let left = std::mem::take(&mut *lock(&self.processes));
+        // Nobody is left who could wait for a grace. All are killed before any is reaped.
+        for (process, _) in left.values() {
+            if let Some(process) = &*lock(process) {
+                let _ = process.kill();
+            }
+        }
+        for (process, _) in left.values() {
+            drop(lock(process).take());
+        }
+        match Hub::by_id(hub) {
+            Some(hub) => hub.bury(),
+            // On another thread: those who wait find out.
+            None => left.values().for_each(|(_, hang_up)| hang_up()),
+        }
+    }
 }
 
 /// Asks for the end of one entry, from any thread.
@@ -97,7 +160,6 @@ pub(crate) struct Bell {
     hub: u64,
     key: u32,
     thread: ThreadId,
-    source: Source,
     children: Arc<Children>,
 }
 
@@ -108,10 +170,9 @@ impl Bell {
             if let Some(hub) = Hub::by_id(self.hub) {
                 hub.cancel(self.key);
             }
-        } else if !self.source.is_destroyed() {
+        } else if !self.children.context_gone.load(Acquire) {
             lock(&self.children.cancelled).push(self.key);
-            self.children.rung.store(true, Release);
-            source::call(&self.source);
+            self.children.ring();
         }
     }
 }
@@ -126,8 +187,10 @@ struct Hubs(RefCell<Vec<Rc<Hub>>>);
 impl Drop for Hubs {
     fn drop(&mut self) {
         for hub in self.0.take() {
-            // Ends the children; the entries hold the hub in turn.
-            hub.source.destroy();
+            // The context may be going, too, on another thread: nothing is asked of it.
+            hub.children.end(hub.id);
+            hub.children.ring();
+            // The entries hold the hub in turn.
             drop(hub.forget_entries());
         }
     }
@@ -154,27 +217,27 @@ impl Hub {
         let hubs = HUBS.try_with(|hubs| hubs.0.borrow().clone());
         let hubs = hubs.map_err(is_ending)?;
         hubs.iter().for_each(|hub| hub.bury());
-        let found = hubs
-            .into_iter()
-            .find(|hub| hub.context().as_ref() == Some(&context));
+        let found = hubs.into_iter().find(|hub| hub.is_of(&context));
         if let Some(hub) = found {
             return Ok(hub);
         }
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let children = Arc::<Children>::default();
+        let children = Arc::new(Children::new()?);
         let last_look = LastLook {
             id,
-            app: std::process::id(),
             children: children.clone(),
         };
-        let source = source::new(epoll.as_fd(), c"legwork", PRIORITY, move || {
-            last_look.dispatch()
-        });
-        source.attach(Some(&context));
+        let source = source::attach(
+            &context,
+            children.epoll.as_fd(),
+            children.clock.clone(),
+            c"legwork",
+            PRIORITY,
+            move || last_look.dispatch(),
+        );
         let hub = Rc::new(Hub {
             id,
-            epoll,
+            context: context.as_ptr().addr(),
             source,
             children,
             entries: RefCell::default(),
@@ -207,12 +270,10 @@ impl Hub {
         .flatten()
     }
 
-    /// The context, while it is there.
-    fn context(&self) -> Option<MainContext> {
-        if self.children.context_gone.load(Acquire) || self.source.is_destroyed() {
-            return None;
-        }
-        self.source.context()
+    /// Whether it is the hub of this context. One that came after, and lies at the same place, is
+    /// another: the children know since before its memory was given back.
+    fn is_of(&self, context: &MainContext) -> bool {
+        self.context == context.as_ptr().addr() && !self.children.context_gone.load(Acquire)
     }
 
     /// Takes in a child. The key stands for it until [`leave`](Self::leave). Should the context go
@@ -246,8 +307,15 @@ impl Hub {
     /// Lets go of the source when there is no child.
     fn rest(&self) {
         if self.entries.borrow().is_empty() && self.expecting.get() == 0 {
-            self.source.destroy();
+            self.children.at_rest.store(true, Release);
             drop(Hub::forget(self.id));
+            let context = MainContext::ref_thread_default();
+            if !self.is_of(&context) {
+                // Whether the context is still there cannot be asked. If so, it looks, and sees.
+                self.children.ring();
+            } else if let Some(source) = context.find_source_by_id(&self.source) {
+                source.destroy();
+            }
         }
     }
 
@@ -273,7 +341,6 @@ impl Hub {
             hub: self.id,
             key,
             thread: thread::current().id(),
-            source: self.source.clone(),
             children: self.children.clone(),
         }
     }
@@ -302,7 +369,7 @@ impl Hub {
         fd: BorrowedFd<'_>,
         flags: EventFlags,
     ) -> io::Result<()> {
-        epoll::add(&self.epoll, fd, data(key, lane), flags)?;
+        epoll::add(&self.children.epoll, fd, data(key, lane), flags)?;
         Ok(())
     }
 
@@ -311,11 +378,11 @@ impl Hub {
         let mut flags = EventFlags::IN;
         flags.set(EventFlags::OUT, writable);
         // Fails only when the descriptor is no longer watched: then nobody waits for room.
-        let _ = epoll::modify(&self.epoll, fd, data(key, lane), flags);
+        let _ = epoll::modify(&self.children.epoll, fd, data(key, lane), flags);
     }
 
     pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
-        let _ = epoll::delete(&self.epoll, fd);
+        let _ = epoll::delete(&self.children.epoll, fd);
     }
 
     /// Sets the time at which the entry wants to be called, in place of the one before.
@@ -333,8 +400,8 @@ impl Hub {
     /// The source has one clock: it is set to the first alarm.
     fn set_clock(&self) {
         let first = self.alarms.borrow().first().map(|(at, _)| *at);
-        if self.clock.replace(first) != first && self.context().is_some() {
-            source::set_time(&self.source, first);
+        if self.clock.replace(first) != first {
+            self.children.clock.set(first);
         }
     }
 
@@ -360,16 +427,18 @@ impl Hub {
         self.set_clock();
     }
 
+    /// Does what the bell was rung for.
+    fn answer(&self) {
+        // Before the look: whoever rings after it is heard again.
+        let _ = rustix::io::read(&self.children.bell, &mut [0; 8]);
+        let cancelled = std::mem::take(&mut *lock(&self.children.cancelled));
+        for key in cancelled {
+            self.cancel(key);
+        }
+    }
+
     fn dispatch(&self) {
         WAKEUPS.fetch_add(1, Relaxed);
-        // Whether or not it has rung: a bell is heard before it has called, too.
-        source::answer(&self.source);
-        if self.children.rung.swap(false, AcqRel) {
-            let cancelled = std::mem::take(&mut *lock(&self.children.cancelled));
-            for key in cancelled {
-                self.cancel(key);
-            }
-        }
         let now = Instant::now();
         let slice = Slice(now + SLICE);
         self.ring(now, &slice);
@@ -379,7 +448,7 @@ impl Hub {
         events.reserve(EVENTS);
         // Does not wait: the main loop has done that. Interrupted is an empty look.
         let _ = epoll::wait(
-            &self.epoll,
+            &self.children.epoll,
             rustix::buffer::spare_capacity(&mut events),
             Some(&rustix::event::Timespec::default()),
         );
@@ -387,6 +456,10 @@ impl Hub {
         let turn = self.turn.replace(self.turn.get().wrapping_add(1));
         let first = turn.checked_rem(events.len()).unwrap_or(0);
         for event in events[first..].iter().chain(&events[..first]) {
+            if event.data.u64() == BELL {
+                self.answer();
+                continue;
+            }
             let (key, lane) = split(event.data.u64());
             let entry = self.entries.borrow().get(&key).cloned();
             if let Some(entry) = entry {
@@ -420,32 +493,32 @@ impl Drop for Expecting {
     }
 }
 
-impl Drop for Hub {
-    fn drop(&mut self) {
-        // Before the descriptor that it polls is closed.
-        self.source.destroy();
-    }
-}
-
 /// What the source's closure owns: it is dropped with the source, also when the context goes away
 /// under the children, on whichever thread that is.
 struct LastLook {
     id: u64,
-    /// The app. In a process that somebody forked from it, none of this is ours.
-    app: u32,
     children: Arc<Children>,
 }
 
 impl LastLook {
     fn dispatch(&self) -> ControlFlow {
-        if self.app != std::process::id() {
+        if self.children.app != std::process::id() {
             // What is ready behind the epoll descriptor is the app's to read.
             return ControlFlow::Break;
         }
         match Hub::by_id(self.id) {
             Some(hub) => {
                 hub.dispatch();
-                ControlFlow::Continue
+                // The last child may have left meanwhile.
+                match self.children.at_rest.load(Acquire) {
+                    true => ControlFlow::Break,
+                    false => ControlFlow::Continue,
+                }
+            }
+            None if self.children.at_rest.load(Acquire)
+                || self.children.context_gone.load(Acquire) =>
+            {
+                ControlFlow::Break
             }
             None => {
                 glib::g_critical!(
@@ -461,25 +534,7 @@ impl LastLook {
 
 impl Drop for LastLook {
     fn drop(&mut self) {
-        if self.app != std::process::id() {
-            return;
-        }
-        self.children.context_gone.store(true, Release);
-        let left = std::mem::take(&mut *lock(&self.children.processes));
-        // Nobody is left who could wait for a grace. All are killed before any is reaped.
-        for (process, _) in left.values() {
-            if let Some(process) = &*lock(process) {
-                let _ = process.kill();
-            }
-        }
-        for (process, _) in left.values() {
-            drop(lock(process).take());
-        }
-        match Hub::by_id(self.id) {
-            Some(hub) => hub.bury(),
-            // On another thread: those who wait find out.
-            None => left.values().for_each(|(_, hang_up)| hang_up()),
-        }
+        self.children.end(self.id);
     }
 }
 
@@ -505,6 +560,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl AsFd for Hub {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.epoll.as_fd()
+        self.children.epoll.as_fd()
     }
 }

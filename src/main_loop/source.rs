@@ -4,34 +4,62 @@
 //! set before every dispatch and puts it back after, two more writes to the wakeup descriptor each
 //! time, and a callback that runs a nested main loop hears nothing. This one may, so whoever it
 //! calls must bear being called again meanwhile. And it brings its own alarm clock: GLib's
-//! (`g_source_set_ready_time`) wakes the loop whenever it is set, by the loop's own thread too. So
-//! that one is kept for other threads.
+//! (`g_source_set_ready_time`) wakes the loop whenever it is set, by the loop's own thread too.
+//!
+//! GLib locks a source's context for nearly everything that is done with the source, be it to let go
+//! of it, and does not look whether the context is being freed at that moment, which may happen on
+//! any thread (glib issue 803, mended in 2.84). So nobody keeps a source here: it belongs to its
+//! context, is told by what it shares with the hub, and ends by its own answer or by whoever holds
+//! its context.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Instant;
 
-use glib::translate::{FromGlibPtrFull, IntoGlib, ToGlibPtr};
-use glib::{ControlFlow, Source, ffi};
+use glib::translate::{FromGlibPtrFull, IntoGlib};
+use glib::{ControlFlow, MainContext, Source, SourceId, ffi};
 
 static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
     // For the time; GLib sees to the descriptor by itself.
     prepare: Some(prepare),
     check: Some(check),
     dispatch: Some(dispatch),
-    finalize: None,
+    finalize: Some(finalize),
     closure_callback: None,
     closure_marshal: None,
 });
+
+/// When a source is to be called, in microseconds of `g_get_monotonic_time`; negative is never.
+#[derive(Debug)]
+pub(super) struct Clock(AtomicI64);
+
+impl Clock {
+    pub(super) fn new() -> Arc<Clock> {
+        Arc::new(Clock(AtomicI64::new(-1)))
+    }
+
+    /// Has the source called at that time, or never, in place of the time before. To be called by the
+    /// thread that runs the context: it looks before it sleeps again, and is not woken for it.
+    pub(super) fn set(&self, at: Option<Instant>) {
+        let time = at.map_or(-1, |at| {
+            // SAFETY: has no precondition.
+            let now = unsafe { ffi::g_get_monotonic_time() };
+            let wait = at.saturating_duration_since(Instant::now()).as_micros() + 1;
+            // Further off than a clock of 64 bits can say is as good as never.
+            i64::try_from(wait).map_or(-1, |wait| now.saturating_add(wait))
+        });
+        self.0.store(time, Relaxed);
+    }
+}
 
 /// What GLib allocates.
 #[repr(C)]
 struct Clocked {
     source: ffi::GSource,
-    /// In microseconds of `g_get_monotonic_time`; negative is never. Read by whoever runs the
-    /// context.
-    at: AtomicI64,
+    /// Of an [`Arc`], which is dropped with the source.
+    clock: *const Clock,
 }
 
 struct Funcs(ffi::GSourceFuncs);
@@ -40,23 +68,25 @@ unsafe impl Sync for Funcs {}
 
 type Handler = Box<dyn Fn() -> ControlFlow + Send>;
 
-/// A source that calls `handler` when `fd` is readable or the [time](set_time) has come. The
-/// handler is dropped when the source is destroyed, on whichever thread that happens.
+/// Attaches a source to `context` that calls `handler` when `fd` is readable or the clock's time has
+/// come. The handler is dropped when the source is destroyed, on whichever thread that happens.
 ///
 /// The descriptor must stay open until then.
-pub(super) fn new(
+pub(super) fn attach(
+    context: &MainContext,
     fd: BorrowedFd<'_>,
+    clock: Arc<Clock>,
     name: &'static std::ffi::CStr,
     priority: i32,
     handler: impl Fn() -> ControlFlow + Send + 'static,
-) -> Source {
+) -> SourceId {
     let handler: Box<Handler> = Box::new(Box::new(handler));
     // SAFETY: the functions are static and are only read (the parameter is not const for
     // historical reasons); the size is that of what begins with a GSource.
     let source =
         unsafe { ffi::g_source_new((&raw const FUNCS.0).cast_mut(), size_of::<Clocked>() as u32) };
-    // SAFETY: the memory is as large as `Clocked`, and zeroed, which is a value of it.
-    unsafe { clock(source) }.store(-1, Relaxed);
+    // SAFETY: the memory is as large as `Clocked`, and zeroed; nobody else knows it yet.
+    unsafe { (*source.cast::<Clocked>()).clock = Arc::into_raw(clock) };
     // SAFETY: the source is new and ours. GLib keeps the handler until it calls `drop_handler`.
     unsafe {
         ffi::g_source_set_callback(
@@ -75,43 +105,21 @@ pub(super) fn new(
     // SAFETY: as above. The returned tag is needed only to change the condition later.
     unsafe { ffi::g_source_add_unix_fd(source, fd.as_raw_fd(), ffi::G_IO_IN) };
     // SAFETY: the one reference that g_source_new gave is handed over.
-    unsafe { Source::from_glib_full(source) }
-}
-
-/// Has the source called at that time, or never, in place of the time before. To be called by the
-/// thread that runs the context: it looks before it sleeps again, and is not woken for it.
-pub(super) fn set_time(source: &Source, at: Option<Instant>) {
-    let time = at.map_or(-1, |at| {
-        // SAFETY: has no precondition.
-        let now = unsafe { ffi::g_get_monotonic_time() };
-        let wait = at.saturating_duration_since(Instant::now()).as_micros() + 1;
-        // Further off than a clock of 64 bits can say is as good as never.
-        i64::try_from(wait).map_or(-1, |wait| now.saturating_add(wait))
-    });
-    // SAFETY: the source is alive, and `new` has made it.
-    unsafe { clock(source.to_glib_none().0) }.store(time, Relaxed);
-}
-
-/// Has the source called as soon as may be. From any thread.
-pub(super) fn call(source: &Source) {
-    // SAFETY: the source is alive.
-    unsafe { ffi::g_source_set_ready_time(source.to_glib_none().0, 0) };
-}
-
-/// Takes back a [`call`]: for the handler, before it looks what the call was for.
-pub(super) fn answer(source: &Source) {
-    // SAFETY: the source is alive. When there was none it costs next to nothing.
-    unsafe { ffi::g_source_set_ready_time(source.to_glib_none().0, -1) };
+    let source = unsafe { Source::from_glib_full(source) };
+    // The caller holds the context while this reference is let go of.
+    source.attach(Some(context))
 }
 
 /// The clock of a source.
 ///
 /// # Safety
 ///
-/// It is one that [`new`] has made, and lives for `'a`.
-unsafe fn clock<'a>(source: *mut ffi::GSource) -> &'a AtomicI64 {
-    // SAFETY: as the caller says; the rest of the memory is GLib's and is not borrowed.
-    unsafe { &(*source.cast::<Clocked>()).at }
+/// It is one that [`attach`] has made, and is not finalized for `'a`.
+unsafe fn clock<'a>(source: *mut ffi::GSource) -> &'a Clock {
+    // SAFETY: as the caller says.
+    let clock = unsafe { (*source.cast::<Clocked>()).clock };
+    // SAFETY: the source holds on to it.
+    unsafe { &*clock }
 }
 
 /// How long it is until the source's time, in microseconds; negative when there is none.
@@ -121,7 +129,7 @@ unsafe fn clock<'a>(source: *mut ffi::GSource) -> &'a AtomicI64 {
 /// As [`clock`].
 unsafe fn rest(source: *mut ffi::GSource) -> i64 {
     // SAFETY: as the caller says.
-    let at = unsafe { clock(source) }.load(Relaxed);
+    let at = unsafe { clock(source) }.0.load(Relaxed);
     if at < 0 {
         return -1;
     }
@@ -159,6 +167,13 @@ unsafe extern "C" fn dispatch(
     // A panic of the app's code cannot unwind through C: it ends the process, as in all of glib's
     // callbacks.
     handler().into_glib()
+}
+
+unsafe extern "C" fn finalize(source: *mut ffi::GSource) {
+    // SAFETY: GLib calls this with a source of ours of which nobody knows any more.
+    let clock = unsafe { (*source.cast::<Clocked>()).clock };
+    // SAFETY: `attach` has leaked it; GLib calls this once.
+    drop(unsafe { Arc::from_raw(clock) });
 }
 
 unsafe extern "C" fn drop_handler(handler: ffi::gpointer) {
