@@ -4,7 +4,8 @@
 //! `GSource`: a source per descriptor would make every iteration of the app's loop dearer with
 //! every idle child (measured: 7 µs with none, 270 µs with a thousand; behind one epoll
 //! descriptor it is 7 µs with a thousand). There is no helper thread, and nothing wakes the loop
-//! when nothing happens.
+//! when nothing happens. While a context has children it has two descriptors for them beside their
+//! own: the epoll descriptor, and an eventfd behind it by which other threads ask for an end.
 //!
 //! The source runs at [`PRIORITY`], just below drawing, and handles at most a bounded slice per
 //! iteration: a child that floods the app delays itself and not the frames.
@@ -18,6 +19,9 @@
 //! A hub belongs to the thread that started its first child, and to the context that was the
 //! thread's default then. A context that is later run by another thread cannot serve it; Legwork
 //! says so once, with a critical warning, and what runs is stopped.
+//!
+//! A context may be freed by whichever thread lets go of it last, while the hub's thread is at work
+//! or ends. So nothing here keeps a source or calls GLib with one, unless the context is held.
 
 pub(crate) mod hub;
 pub(crate) mod mailbox;

@@ -21,6 +21,7 @@ fn main() {
         let mut write = write.stdout(Stdio::piped()).spawn();
         let mut stdin = write.stdin().unwrap();
         let mut count = write.stdout().unwrap().lines();
+        let beside = command("sleep").arg("1000").spawn();
         glib::timeout_future(Duration::from_millis(300)).await;
         refuse_to_watch();
 
@@ -48,5 +49,14 @@ fn main() {
         assert_eq!(error.kind(), ErrorKind::Start, "{error:?}");
         assert!(error.to_string().contains("No space left"), "{error}");
         assert!(error.has_run());
+
+        // The first child of a context is not even born.
+        beside.cancel();
+        assert!(beside.await.unwrap_err().is_cancelled());
+        let unborn = command("sleep").arg("1000").spawn();
+        let error = unborn.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Start, "{error:?}");
+        assert!(error.to_string().contains("No space left"), "{error}");
+        assert!(!error.has_run());
     });
 }
