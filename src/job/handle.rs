@@ -430,7 +430,7 @@ impl<J: Listed> JobHandle<J> {
                 ring
             }
         });
-        Logs(ring.clone())
+        Logs::of(ring)
     }
 }
 

@@ -136,7 +136,11 @@ fn for_glib(text: &str) -> GString {
 /// At most 4096 records wait; then the oldest are dropped, and the next one that is read says how
 /// many. Ends when the job has ended and all has been read. `Send` and `Sync`.
 #[derive(Debug)]
-pub struct Logs(pub(super) Arc<Ring>);
+pub struct Logs {
+    ring: Arc<Ring>,
+    /// Which of the ring's readers it is.
+    reader: u64,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Ring(Mutex<RingState>);
@@ -146,8 +150,9 @@ struct RingState {
     records: VecDeque<LogRecord>,
     dropped: u64,
     ended: bool,
-    /// One for each [`Logs`] that is waited for.
-    wakers: Vec<Waker>,
+    readers: u64,
+    /// One for each reader that is waited for, which is a few.
+    wakers: Vec<(u64, Waker)>,
 }
 
 impl Ring {
@@ -171,7 +176,7 @@ impl Ring {
             state.records.push_back(record);
             std::mem::take(&mut state.wakers)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     pub(super) fn end(&self) {
@@ -180,11 +185,20 @@ impl Ring {
             state.ended = true;
             std::mem::take(&mut state.wakers)
         };
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
     }
 }
 
 impl Logs {
+    pub(super) fn of(ring: &Arc<Ring>) -> Logs {
+        let mut state = ring.lock();
+        state.readers += 1;
+        Logs {
+            ring: ring.clone(),
+            reader: state.readers,
+        }
+    }
+
     /// The next record; `None` when the job has ended and all has been read.
     pub async fn recv(&mut self) -> Option<LogRecord> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
@@ -192,7 +206,7 @@ impl Logs {
 
     /// The next record if it is there already.
     pub fn try_recv(&mut self) -> Option<LogRecord> {
-        Logs::take(&mut self.0.lock())
+        Logs::take(&mut self.ring.lock())
     }
 
     fn take(state: &mut RingState) -> Option<LogRecord> {
@@ -209,17 +223,34 @@ impl Stream for Logs {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
         // Cloned and dropped outside of the lock: that may run the app's code.
         let waker = cx.waker().clone();
-        let mut state = self.0.lock();
+        let mut state = self.ring.lock();
         if let Some(record) = Logs::take(&mut state) {
             return Poll::Ready(Some(record));
         }
         if state.ended {
             return Poll::Ready(None);
         }
-        if !state.wakers.iter().any(|other| other.will_wake(cx.waker())) {
-            state.wakers.push(waker);
-        }
+        let old = state.replace_waker(self.reader, Some(waker));
+        drop(state);
+        drop(old);
         Poll::Pending
+    }
+}
+
+impl Drop for Logs {
+    fn drop(&mut self) {
+        let old = self.ring.lock().replace_waker(self.reader, None);
+        drop(old);
+    }
+}
+
+impl RingState {
+    /// Puts a reader's waker in place of its last, which is returned.
+    fn replace_waker(&mut self, reader: u64, waker: Option<Waker>) -> Option<Waker> {
+        let place = self.wakers.iter().position(|(other, _)| *other == reader);
+        let old = place.map(|place| self.wakers.swap_remove(place).1);
+        self.wakers.extend(waker.map(|waker| (reader, waker)));
+        old
     }
 }
 
@@ -315,7 +346,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_dropped_oldest_first_and_counted() {
         let ring = Arc::<Ring>::default();
-        let mut logs = Logs(ring.clone());
+        let mut logs = Logs::of(&ring);
         for n in 0..LOGS_MAX + 3 {
             ring.push(LogRecord::printed(n.to_string()));
         }
