@@ -8,7 +8,7 @@
 //!
 //! GLib locks a source's context for nearly everything that is done with the source, be it to let go
 //! of it, and does not look whether the context is being freed at that moment, which may happen on
-//! any thread (glib issue 803, mended in 2.84). So nobody keeps a source here: it belongs to its
+//! any thread (glib issue 803; 2.74 has it). So nobody keeps a source here: it belongs to its
 //! context, is told by what it shares with the hub, and ends by its own answer or by whoever holds
 //! its context.
 #![allow(unsafe_code)]
