@@ -116,7 +116,8 @@ pub(crate) fn watch_over_shared(
     let mut state = lock();
     state.wards.retain(|ward| ward.strong_count() > 0);
     state.wards.push(Arc::downgrade(process));
-    if state.is_up() && state.hand_over_shared(process).is_ok() {
+    // That it has gone shows here, too.
+    if state.is_ours() && state.hand_over_shared(process).is_ok() {
         return Ok(());
     }
     state.restart(helper())
@@ -156,10 +157,14 @@ fn group_of(process: &Process) -> u32 {
 }
 
 impl State {
+    fn is_ours(&self) -> bool {
+        let guard = self.guard.as_ref();
+        guard.is_some_and(|guard| guard.app == std::process::id())
+    }
+
     fn is_up(&self) -> bool {
-        self.guard
-            .as_ref()
-            .is_some_and(|guard| guard.app == std::process::id() && !guard.control.has_hung_up())
+        let guard = self.guard.as_ref();
+        self.is_ours() && guard.is_some_and(|guard| !guard.control.has_hung_up())
     }
 
     /// Whether what is up has had its time, and has not said that it is a guardian.

@@ -281,7 +281,7 @@ fn a_worker_of_another_protocol_says_which() {
     let error = not_started(Believe.builder().worker(&hostile).env(name, value));
     assert_words(
         &error,
-        &["hostile", "speaks protocol 9", "this app speaks 1"],
+        &["hostile", "speaks protocol 9", "this app speaks 2"],
     );
 }
 
@@ -317,10 +317,10 @@ fn greet(protocol: u32) -> Vec<u8> {
 #[test]
 fn a_worker_that_is_greeted_by_another_version_says_which_it_is() {
     let _alone = alone();
-    // Refused: another protocol, mine is 1.
-    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 1]);
+    // Refused: another protocol, mine is 2.
+    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 2]);
     // Refused: another build, mine is so and so.
-    assert_eq!(greet(1)[..3], [kind::REFUSED, 0, 1]);
+    assert_eq!(greet(2)[..3], [kind::REFUSED, 0, 1]);
 }
 
 #[test]

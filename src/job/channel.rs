@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -20,23 +20,31 @@ use crate::worker::{Receive, SendError};
 /// Counts what the app has taken, and tells the worker: its leave to send more.
 #[derive(Debug)]
 pub(super) struct Taken {
-    page: Arc<Page>,
+    /// Comes with the handshake, and so before the first message.
+    page: OnceLock<Page>,
     count: AtomicU32,
     app: u32,
 }
 
 impl Taken {
-    pub(super) fn new(page: Arc<Page>) -> Self {
+    pub(super) fn new() -> Self {
         Taken {
-            page,
+            page: OnceLock::new(),
             count: AtomicU32::new(0),
             app: std::process::id(),
         }
     }
 
+    pub(super) fn tell_by(&self, page: Page) {
+        // There is one handshake.
+        let _ = self.page.set(page);
+    }
+
     pub(super) fn one_more(&self) {
         let count = self.count.fetch_add(1, AcqRel).wrapping_add(1);
-        self.page.set_taken(count);
+        if let Some(page) = self.page.get() {
+            page.set_taken(count);
+        }
     }
 }
 
@@ -191,7 +199,8 @@ impl<J: Receive> Sender<J> {
     ///
     /// # Errors
     ///
-    /// The job has ended; or the request cannot be encoded, or is longer than a frame may be.
+    /// The job has ended or was asked to stop; or the request cannot be encoded, or is longer than a
+    /// frame may be.
     pub async fn send(&self, request: J::Request) -> Result<(), SendError> {
         let encoded = encode(&request)?;
         poll_fn(|cx| match self.open.0.upgrade() {

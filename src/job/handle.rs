@@ -266,19 +266,17 @@ impl<J: Listed> JobHandle<J> {
         let (outcome_in, outcome) = mailbox(1);
         let (messages_in, messages) = mailbox(options.message_capacity as usize);
         let mut typed = None;
-        let mut taken = None;
+        let taken = Arc::new(Taken::new());
         let mut outcome_in = Some(outcome_in);
         let mut messages_in = Some(messages_in);
-        let started = start(job, &options, &status, |page| {
-            let counted = Arc::new(Taken::new(page.clone()));
-            taken = Some(counted.clone());
+        let started = start(job, &options, &status, taken.clone(), || {
             let both = messages_in.take().zip(outcome_in.take());
             let (messages, outcome) = both.expect("the sink is made once");
             let sink = Rc::new(Typed {
                 messages,
                 callback: RefCell::new(Callback::None),
                 capacity: options.message_capacity as usize,
-                taken: counted,
+                taken: taken.clone(),
                 outcome,
                 ending: RefCell::default(),
                 label: label.clone(),
@@ -298,7 +296,7 @@ impl<J: Listed> JobHandle<J> {
             }
         };
         let handle = JobHandle {
-            messages: Messages(taken.map(|taken| Open {
+            messages: Messages(Some(Open {
                 mailbox: messages,
                 taken,
             })),

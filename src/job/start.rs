@@ -8,16 +8,15 @@ use std::sync::{Arc, Mutex};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::Options;
+use super::channel::Taken;
 use super::supervisor::{Parts, Sink, Supervisor};
 use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
-use crate::process::pidfd;
-use crate::spawn::{Group, Plan};
+use crate::spawn::{Group, Plan, Room};
 use crate::wire::attach;
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, PROTOCOL, Role};
-use crate::wire::page::Page;
 use crate::worker::{Job, Listed, main_checks_for_worker};
 
 /// Starts a child for `job`.
@@ -25,7 +24,8 @@ pub(super) fn start<J: Listed>(
     job: J,
     options: &Options,
     status: &Status,
-    sink: impl FnOnce(&Arc<Page>) -> Box<dyn Sink>,
+    taken: Arc<Taken>,
+    sink: impl FnOnce() -> Box<dyn Sink>,
 ) -> Result<std::rc::Rc<Supervisor>, Error> {
     let label = status.label();
     let fail = |what: &str| {
@@ -48,8 +48,6 @@ pub(super) fn start<J: Listed>(
 
     let (control, theirs) =
         Control::pair().map_err(|error| system("no control socket could be made", error))?;
-    let (page, memory) =
-        Page::create().map_err(|error| system("no shared page could be made", error))?;
     let (prints, printing) = pipe_with(PipeFlags::CLOEXEC)
         .map_err(|error| system("no pipe could be made", error.into()))?;
     // Of our end alone: the child's is another open file.
@@ -66,12 +64,10 @@ pub(super) fn start<J: Listed>(
         build: J::table().build_id(),
         name: J::NAME.to_owned(),
     };
-    let app = pidfd::own()
-        .map_err(|error| system("no pidfd of this app could be opened", error.into()))?;
+    let room = Room::hold().map_err(|error| Error::start(&label, error))?;
     let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
-    let brought = [memory.as_fd(), app.as_fd()];
     control
-        .send(Kind::Hello, &hello.encode(), &brought, Wait::No)
+        .send(Kind::Hello, &hello.encode(), &[room.app()], Wait::No)
         .and_then(|()| control.send(Kind::Input, &input, &borrowed, Wait::No))
         .map_err(|error| system("the job could not be put on its way", error))?;
 
@@ -95,13 +91,12 @@ pub(super) fn start<J: Listed>(
     }
     let hub = Hub::of_thread_default()
         .map_err(|error| system("no epoll descriptor could be made", error))?;
-    let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
+    let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(&label, error))?;
 
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
     guarded::watch_over(&options.worker, &process);
     status.begin(pid);
-    let page = Arc::new(page);
     Ok(Supervisor::begin(
         &hub,
         Parts {
@@ -115,8 +110,8 @@ pub(super) fn start<J: Listed>(
             process,
             pid,
             prints,
-            sink: sink(&page),
-            page,
+            sink: sink(),
+            taken,
             times: options.times(),
             status: status.clone(),
             forward_logs: options.forward_logs,

@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::channel::Taken;
 use super::log::{Lines, Ring};
 use super::outcome::{Facts, StopReason};
 use crate::child::{Error, Worker, is_readable};
@@ -24,9 +25,7 @@ use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
 use crate::process::{Process, SharedProcess};
-use crate::wire::control::{Control, Fault, Scratch, Wait};
-use crate::wire::frame::Kind;
-use crate::wire::page::Page;
+use crate::wire::control::{Control, Fault, Scratch};
 
 /// How many frames of one child are handled in a row before the others have their turn.
 const BURST: usize = 64;
@@ -71,10 +70,10 @@ pub(super) struct Supervisor {
     worker: Worker,
     program: String,
     label: String,
-    control: Control,
+    control: Arc<Control>,
     process: SharedProcess,
     pid: u32,
-    page: Arc<Page>,
+    taken: Arc<Taken>,
     times: Times,
     status: Status,
     sink: Box<dyn Sink>,
@@ -147,7 +146,7 @@ pub(super) struct Parts {
     pub(super) process: SharedProcess,
     pub(super) pid: u32,
     pub(super) prints: OwnedFd,
-    pub(super) page: Arc<Page>,
+    pub(super) taken: Arc<Taken>,
     pub(super) times: Times,
     pub(super) status: Status,
     pub(super) sink: Box<dyn Sink>,
@@ -178,10 +177,10 @@ impl Supervisor {
                 worker: parts.worker,
                 program: parts.program,
                 label: parts.label,
-                control: parts.control,
+                control: Arc::new(parts.control),
                 process: parts.process,
                 pid: parts.pid,
-                page: parts.page,
+                taken: parts.taken,
                 due: RefCell::new(Due {
                     handshake: parts.times.handshake.and_then(|t| now.checked_add(t)),
                     deadline: parts.times.deadline.and_then(|t| now.checked_add(t)),
@@ -254,11 +253,14 @@ impl Supervisor {
     /// What tells the job at once that it is to stop, from any thread, also when the context does
     /// not run.
     pub(super) fn teller(&self) -> impl Fn() + Clone + Send + Sync + 'static {
-        let (page, told, app) = (self.page.clone(), self.told.clone(), self.app);
+        let control = Arc::downgrade(&self.control);
+        let (told, app) = (self.told.clone(), self.app);
         move || {
-            if app == std::process::id() {
+            if app == std::process::id()
+                && let Some(control) = control.upgrade()
+            {
                 told.store(true, SeqCst);
-                page.cancel();
+                control.half_close();
             }
         }
     }
@@ -291,15 +293,15 @@ impl Supervisor {
             }
             facts.stop = Some(reason);
         }
-        self.page.cancel();
-        // Wakes a job that waits for requests. When the socket is full it does not wait.
-        let _ = self.control.send(Kind::Cancel, &[], &[], Wait::No);
+        self.control.half_close();
         {
             let mut due = self.due.borrow_mut();
             due.deadline = None;
             due.force = Instant::now().checked_add(self.times.grace);
         }
         self.set_alarm();
+        // There is no room for them any more.
+        wake_all(&self.waiting);
         self.status.set_state(State::Stopping);
     }
 

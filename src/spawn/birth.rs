@@ -18,23 +18,22 @@
 use std::{
     ffi::{CStr, CString, c_char, c_int, c_short, c_void},
     mem::MaybeUninit,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
     ptr,
     sync::OnceLock,
 };
 
 use libc::{pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
-use rustix::{
-    io::Errno,
-    process::{Pid, PidfdFlags, getpid, pidfd_open},
-};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::{
+    diagnosis,
     environment::Strings,
+    error::SpawnError,
     map::Action,
     plan::{Group, Place},
 };
-use crate::process::destroy;
+use crate::process::{destroy, pidfd};
 
 /// All that `posix_spawn` is told.
 pub(super) struct Order<'a> {
@@ -68,15 +67,22 @@ pub(super) enum Fault {
 ///
 /// So a table without room is found out while there is no child yet, rather than after one has begun to work.
 #[derive(Debug)]
-pub(super) struct Room {
-    _place: OwnedFd,
+pub(crate) struct Room {
+    place: OwnedFd,
 }
 
 impl Room {
-    pub(super) fn hold() -> Result<Self, Errno> {
+    pub(crate) fn hold() -> Result<Self, SpawnError> {
         // By a pidfd, so that a kernel or a sandbox that has none is found out, too.
-        let _place = pidfd_open(getpid(), PidfdFlags::empty())?;
-        Ok(Self { _place })
+        let place =
+            pidfd::own().map_err(|errno| diagnosis::no_pidfd(errno.raw_os_error(), false))?;
+        Ok(Self { place })
+    }
+
+    /// What holds the place: a pidfd of the app.
+    #[cfg(feature = "app")]
+    pub(crate) fn app(&self) -> BorrowedFd<'_> {
+        self.place.as_fd()
     }
 }
 

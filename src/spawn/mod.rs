@@ -49,6 +49,8 @@ mod map;
 mod plan;
 mod program;
 
+#[cfg(feature = "app")]
+pub(crate) use birth::Room;
 pub use environment::ONE_SHOT_VARIABLES;
 pub use error::{Candidate, SpawnError, Step};
 pub use map::{MAX_TARGET, Standard};

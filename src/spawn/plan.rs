@@ -182,8 +182,13 @@ impl Plan {
     ///
     /// See [`Step`] for what can fail. After an error there is no child, and no zombie of one.
     pub fn spawn(self) -> Result<Process, SpawnError> {
+        self.spawn_into(None)
+    }
+
+    /// The same, with a room for the pidfd that is held already.
+    pub(crate) fn spawn_into(self, room: Option<Room>) -> Result<Process, SpawnError> {
         let group = self.group;
-        let (checked, room) = self.check()?;
+        let (checked, room) = self.check(room)?;
         let born = birth::give(&checked.order(), room)
             .map_err(|fault| diagnosis::explain(fault, &checked))?;
         Ok(Process::new(born.pid, born.pidfd, group != Group::Inherit))
@@ -216,7 +221,7 @@ impl Plan {
     /// The order matters. The map comes before anything is opened, or what is opened could take the number of a
     /// source that somebody has closed. The pidfd's room comes before the files, or they could take the last
     /// place in the table.
-    fn check(self) -> Result<(Checked, Room), SpawnError> {
+    fn check(self, room: Option<Room>) -> Result<(Checked, Room), SpawnError> {
         crate::process::check_child_signal()
             .map_err(|why| SpawnError::refused(Step::ChildSignal, why))?;
         if self.terminal.is_some() && self.map.names_standard() {
@@ -226,8 +231,7 @@ impl Plan {
             ));
         }
         let layout = self.map.lay_out()?;
-        let room =
-            Room::hold().map_err(|errno| diagnosis::no_pidfd(errno.raw_os_error(), false))?;
+        let room = room.map_or_else(Room::hold, Ok)?;
         let program = self.program.locate()?;
         let arg0 = self.arg0.unwrap_or_else(|| program.arg0.clone());
         let checked = Checked {

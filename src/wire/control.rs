@@ -307,13 +307,21 @@ impl Control {
 }
 
 impl Control {
+    /// Says no more, which the other side sees at once, whatever waits in the socket before it. What
+    /// it says is still heard.
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn half_close(&self) {
+        // Refused only when the other side is gone.
+        let _ = shutdown(self, Shutdown::Write);
+    }
+
     /// Whether the other side has sent something that was not read yet.
     pub(crate) fn has_news(&self) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::IN)];
         matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1))
     }
 
-    /// Whether the other side has closed its end.
+    /// Whether the other side has closed its end, or [half of it](Self::half_close).
     pub(crate) fn has_hung_up(&self) -> bool {
         let mut fds = [PollFd::new(self, PollFlags::RDHUP)];
         !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
@@ -510,7 +518,7 @@ mod tests {
     #[test]
     fn what_was_sent_is_read_also_from_a_peer_that_left_ours_unread() {
         let (a, b) = ends();
-        a.send(Kind::Cancel, &[], &[], Wait::Yes).unwrap();
+        a.send(Kind::EndOfRequests, &[], &[], Wait::Yes).unwrap();
         b.send(Kind::Done, b"answer", &[], Wait::Yes).unwrap();
         drop(b);
         let mut scratch = Scratch::new();

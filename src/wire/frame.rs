@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of what is said over the control socket. Both sides must have the same.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// The first bytes of a [`Hello`].
 pub(crate) const MAGIC: [u8; 8] = *b"LEGWORK\n";
@@ -19,21 +19,19 @@ pub(crate) const CONTROL_FD: i32 = 3;
 #[repr(u8)]
 pub(crate) enum Kind {
     // From the app.
-    /// [`Hello`], fixed layout; brings the shared page.
+    /// [`Hello`], fixed layout; brings a pidfd of the app.
     Hello = 1,
     /// The job's own value.
     Input = 2,
     /// A message to the running job.
     Request = 3,
-    /// Please stop: wakes a job that waits for requests. The flag itself is in the shared page.
-    Cancel = 4,
     /// No more requests will come.
-    EndOfRequests = 5,
+    EndOfRequests = 4,
     /// To the guardian: a pidfd to watch over.
-    Guard = 6,
+    Guard = 5,
 
     // From the worker.
-    /// The handshake's answer: the job is about to run.
+    /// The handshake's answer: the job is about to run. Brings the shared page.
     Ready = 65,
     /// The handshake's answer: it cannot run here. [`Refusal`].
     Refused = 66,
@@ -90,7 +88,7 @@ impl Kind {
     /// The kind of a packet that the app may send.
     pub(crate) fn from_app(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Hello, Input, Request, Cancel, EndOfRequests, Guard]
+        [Hello, Input, Request, EndOfRequests, Guard]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }

@@ -6,8 +6,8 @@
 //!   frame: it arrives whole or not at all, two threads may send without a lock between them, and
 //!   the descriptors that came with a frame are the ones that belong to it.
 //! - [`frame`]: which frames there are, and what stands in them.
-//! - [`page`]: one page of memory that both sides map, for what is too small or too urgent for a
-//!   frame: the cancel flag, and how many messages the app has taken.
+//! - [`page`]: one page of memory that both sides map, for what is too small for a frame: how many
+//!   messages the app has taken.
 //! - [`attach`] and [`buffer`]: values to bytes and back, with descriptors and large memory
 //!   travelling beside the bytes; [`path`] for names that are not UTF-8.
 //!

@@ -111,16 +111,16 @@ impl Jobs {
             refuse(&control, &Refusal::UnknownJob)
         };
         let setup = (|| {
-            let [memory, app] = <[OwnedFd; 2]>::try_from(brought)
-                .map_err(|_| "the shared page or the app's pidfd is missing")?;
-            let page = Page::map(memory)?;
+            let [app] =
+                <[OwnedFd; 1]>::try_from(brought).map_err(|_| "the app's pidfd is missing")?;
+            let (page, memory) = Page::create()?;
             let wake = rustix::event::eventfd(
                 0,
                 rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
             )?;
-            Ok::<_, Box<dyn Error>>((page, wake, app))
+            Ok::<_, Box<dyn Error>>((page, memory, wake, app))
         })();
-        let (page, wake, app) = match setup {
+        let (page, memory, wake, app) = match setup {
             Ok(setup) => setup,
             Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
         };
@@ -144,13 +144,19 @@ impl Jobs {
             _ => leave(1),
         };
         drop(scratch);
-        run(link, entry, &input, descriptors)
+        run(link, entry, memory, &input, descriptors)
     }
 }
 
 /// Runs the job and ends the process.
-fn run(link: &'static Link, entry: &Entry, input: &[u8], descriptors: Vec<OwnedFd>) -> ! {
-    let end = (entry.run)(link, input, descriptors);
+fn run(
+    link: &'static Link,
+    entry: &Entry,
+    page: OwnedFd,
+    input: &[u8],
+    descriptors: Vec<OwnedFd>,
+) -> ! {
+    let end = (entry.run)(link, page, input, descriptors);
     let _ = std::io::stdout().flush();
     link.flush_progress(Wait::Yes);
     link.flush_logs_within(LAST_LOGS);
@@ -164,12 +170,18 @@ fn run(link: &'static Link, entry: &Entry, input: &[u8], descriptors: Vec<OwnedF
 }
 
 /// One job, decoded, run, and its end encoded.
-pub(super) fn run_job<J: Job>(link: &'static Link, input: &[u8], descriptors: Vec<OwnedFd>) -> End {
+pub(super) fn run_job<J: Job>(
+    link: &'static Link,
+    page: OwnedFd,
+    input: &[u8],
+    descriptors: Vec<OwnedFd>,
+) -> End {
     let job: J = match attach::decode(input, descriptors) {
         Ok(job) => job,
         Err(error) => refuse(&link.control, &Refusal::Input(error.to_string())),
     };
-    link.send(Kind::Ready, &[], &[]);
+    link.send(Kind::Ready, &[], &[page.as_fd()]);
+    drop(page);
     let cx = Ctx::new(Backend::Link(link));
     match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
         Ok(Ok(output)) => match attach::encode(&output) {

@@ -116,7 +116,7 @@ impl<J: Job> Ctx<J> {
     /// no system call.
     pub fn is_cancelled(&self) -> bool {
         match &self.backend {
-            Backend::Link(link) => link.page.is_cancelled(),
+            Backend::Link(link) => link.is_cancelled(),
             Backend::Here(_) => false,
         }
     }

@@ -28,7 +28,7 @@ pub struct Jobs {
 pub struct Entry {
     name: &'static str,
     schema: fn(&mut schema::Fingerprint),
-    pub(super) run: fn(&'static Link, &[u8], Vec<OwnedFd>) -> End,
+    pub(super) run: fn(&'static Link, OwnedFd, &[u8], Vec<OwnedFd>) -> End,
 }
 
 impl Entry {

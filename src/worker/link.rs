@@ -40,6 +40,7 @@ pub struct End {
 pub struct Link {
     pub(super) control: Control,
     pub(super) page: Page,
+    cancelled: AtomicBool,
     /// Written to wake the watcher.
     pub(super) wake: OwnedFd,
     capacity: u32,
@@ -112,6 +113,7 @@ impl Link {
         LINK.get_or_init(|| Link {
             control,
             page,
+            cancelled: AtomicBool::new(false),
             wake,
             capacity: capacity.max(1),
             sent: AtomicU32::new(0),
@@ -152,11 +154,22 @@ impl Link {
             })
     }
 
+    /// Whether the app has asked for the job's end.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Acquire)
+    }
+
+    /// The app asks for the job's end: wakes it where it waits for room.
+    pub(super) fn cancel(&self) {
+        self.cancelled.store(true, SeqCst);
+        self.page.turn_on();
+    }
+
     /// Takes one place of those that the app has for messages not yet taken.
     fn wait_for_room(&self) -> Result<(), Cancelled> {
         loop {
             let turn = self.page.turn();
-            if self.page.is_cancelled() {
+            if self.is_cancelled() {
                 return Err(Cancelled);
             }
             let taken = self.page.taken();
@@ -178,7 +191,7 @@ impl Link {
         let mut inbox = lock(&self.inbox);
         let inbox = &mut *inbox;
         loop {
-            if self.page.is_cancelled() {
+            if self.is_cancelled() {
                 return Err(Cancelled.into());
             }
             if inbox.ended {
@@ -194,11 +207,11 @@ impl Link {
                         return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
                     }
                     Some(Kind::EndOfRequests) => inbox.ended = true,
-                    // Cancelled: seen at the head of the loop. Others: nothing to do with a job.
+                    // Nothing to do with a job.
                     _ => (),
                 },
-                // The app is gone, and this process is about to be.
-                Ok(Received::Closed) => return Err(Cancelled.into()),
+                // The app has asked for the end. Or it is gone, and this process is about to be.
+                Ok(Received::Closed) => self.cancel(),
                 Ok(Received::Empty) => (),
                 Err(crate::wire::control::RecvError::Fault(fault)) => {
                     return Err(super::ctx::RecvError::other(fault));

@@ -1,11 +1,13 @@
 //! The watcher: the worker's second thread, asleep in one `poll`.
 //!
-//! It notices the death of the app in two ways. End-of-file on the control socket is the usual
-//! one, and comes as well when the app lets go of the job; but any process that the app's other
-//! libraries have forked holds the app's end open. A pidfd of the app, which came with its hello,
-//! tells the truth whoever holds what. Either ends this process and its group with SIGKILL: the job's own children must
-//! not outlive it, and nothing that the job may be doing can delay it. (A worker that was stopped
-//! cannot run this code; the [guardian](super::guardian) kills that one.)
+//! It hears that the job is asked to stop, which is the app's saying no more on the control socket:
+//! so a job that computes need not look there, and a main loop that stands still is no hindrance.
+//!
+//! It notices the death of the app in two ways. The close of the control socket is the usual one, and comes as well
+//! when the app lets go of the job; but any process that the app's other libraries have forked holds the app's end
+//! open. A pidfd of the app, which came with its hello, tells the truth whoever holds what. Either ends this process
+//! and its group with SIGKILL: the job's own children must not outlive it, and nothing that the job may be doing can
+//! delay it. (A worker that was stopped cannot run this code; the [guardian](super::guardian) kills that one.)
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -37,7 +39,8 @@ pub(super) fn start(link: &'static Link, app: OwnedFd) -> io::Result<()> {
 fn watch(link: &'static Link, app: &OwnedFd) -> ! {
     let mut wait = None;
     loop {
-        let mut interest = PollFlags::RDHUP;
+        let mut interest = PollFlags::empty();
+        interest.set(PollFlags::RDHUP, !link.is_cancelled());
         if link.logs_blocked.load(Acquire) {
             interest |= PollFlags::OUT;
         }
@@ -50,9 +53,12 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
         if poll(&mut fds, timeout.as_ref()).is_err() {
             continue;
         }
-        let gone = PollFlags::RDHUP | PollFlags::HUP | PollFlags::ERR;
+        let gone = PollFlags::HUP | PollFlags::ERR;
         if fds[0].revents().intersects(gone) || !fds[2].revents().is_empty() {
             die();
+        }
+        if fds[0].revents().contains(PollFlags::RDHUP) {
+            link.cancel();
         }
         if !fds[1].revents().is_empty() {
             // Only the count is taken: what it was about is looked up below.

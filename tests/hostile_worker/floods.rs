@@ -48,9 +48,8 @@ fn more_messages_than_its_leave_are_a_fault_in_a_nested_main_loop_too() {
 fn nonsense_in_the_shared_page_changes_nothing() {
     let _alone = alone();
     let steps = [
-        Step::Read(1),
-        Step::Scribble(1000),
         ready(),
+        Step::Scribble(1000),
         Step::Flood(1000, message()),
         Step::Scribble(1000),
         done(),

@@ -20,7 +20,7 @@ use legwork_tests::{
     context::{is_alive, run},
     hostile::{
         Believe, Memory, SEALED, SPILLED, Step, Thing, Word, kind, open_descriptors, packet, ready,
-        said, script, sealed, send, spilled,
+        ready_with, said, script, sealed, send, spilled,
     },
     jobs::Count,
     until,

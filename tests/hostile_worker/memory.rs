@@ -75,9 +75,44 @@ fn only_messages_and_the_output_may_be_long() {
 }
 
 #[test]
+fn a_shared_page_that_could_be_taken_away_is_not_mapped() {
+    let _alone = alone();
+    const SHRINK: i32 = libc::F_SEAL_SHRINK;
+    const GROW: i32 = libc::F_SEAL_GROW;
+    let page = |length, seals| {
+        Thing::Memory(Memory {
+            length,
+            ..memory(0, seals)
+        })
+    };
+    for (thing, words) in [
+        (page(4096, -1), "is not sealed"),
+        (page(4096, 0), "is not sealed"),
+        (page(4096, SHRINK), "is not sealed"),
+        (page(4096, GROW | libc::F_SEAL_WRITE), "is not sealed"),
+        (page(0, SHRINK | GROW), "has another size"),
+        (page(4095, SHRINK | GROW), "has another size"),
+        (page(1 << 40, SHRINK | GROW), "has another size"),
+        (page(4096, SEALED), "cannot be mapped"),
+        (Thing::Null, "is no memory"),
+        (Thing::Pipe, "is no memory"),
+        (Thing::File(vec![0; 4096]), "the shared page"),
+    ] {
+        seen(&[ready_with(thing), done()], words);
+    }
+    seen_somehow(&[ready_with(huge(2 << 20)), done()]);
+    for count in [0, 2, 252] {
+        let pages = vec![Thing::Page; count];
+        let handshake = Step::Send(packet(kind::READY, &[]), pages);
+        seen(&[handshake, done()], "and not with one");
+    }
+}
+
+#[test]
 fn descriptors_that_nobody_asked_for_are_closed() {
     let _alone = alone();
-    for kind in kind::ALL.filter(|kind| ![kind::MESSAGE, kind::DONE].contains(kind)) {
+    let bring = [kind::READY, kind::MESSAGE, kind::DONE];
+    for kind in kind::ALL.filter(|kind| !bring.contains(kind)) {
         let many = vec![Thing::Null; 253];
         seen_at_any_time(Step::Send(packet(kind, &[]), many), "descriptors");
     }

@@ -98,7 +98,12 @@ fn garbage_is_no_payload_of_any_kind() {
                 kind::CRASH_FRAMES => true,
                 _ => false,
             };
-            let lie = send(packet(kind, &garbage));
+            let lie = match ready() {
+                Step::Send(_, page) if kind == kind::READY => {
+                    Step::Send(packet(kind, &garbage), page)
+                }
+                _ => send(packet(kind, &garbage)),
+            };
             match kind {
                 _ if right => {}
                 kind::READY | kind::REFUSED => seen_somehow(&[lie]),
@@ -115,7 +120,9 @@ fn bytes_behind_the_end_are_refused() {
         packet.push(0);
         send(packet)
     };
-    seen(&[longer(packet(kind::READY, &[]))], "behind its end");
+    let page = vec![Thing::Page];
+    let handshake = Step::Send(packet(kind::READY, &[0]), page);
+    seen(&[handshake], "behind its end");
     seen(&[longer(said(kind::REFUSED, &2u32))], "behind its end");
     for packet in [
         packet(kind::PANICKED, &[]),

@@ -3,8 +3,12 @@
 //! Everybody starts the same program, in turns, and the clock stops when the call returns. Legwork is measured twice:
 //! the plan by itself, which does what the bare call does, and a job, which also makes its control socket, its shared
 //! page and its handle; once as the only job of its context, and once beside another, with which it shares the source
-//! on the main loop. Beside the job also stands a worker's start by hand: the same calls to the kernel, and no library. A child is gone before the next is born, so nobody pays for another's processor time. The app's
-//! memory is touched; in 4 KiB pages, since those are what a fork has to copy the tables of.
+//! on the main loop. Beside the job also stands a worker's start by hand: the same calls to the kernel, and no library. A
+//! child is gone before the next is born, so nobody pays for another's processor time. The app's memory is touched; in
+//! 4 KiB pages, since those are what a fork has to copy the tables of.
+//!
+//! GSubprocess has its turns with a job apart from these, in the same run: a fork leaves the app's whole memory
+//! write-protected, and whoever comes after it pays for the faults.
 
 use std::path::Path;
 
@@ -51,7 +55,14 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
     let shared = MainContext::new();
     let _other = super::many::start(&shared, 1)?;
     let by_hand = ByHand::new(native::Program::new(&program, &["exit"])?)?;
-    let [bare, by_hand, plan, job, beside, gio] = in_turns(
+    let by_gio = in_turns(
+        rounds,
+        [
+            &mut || context.with_thread_default(|| by_job(&context, &worker))?,
+            &mut || by_gio(&program),
+        ],
+    )?;
+    let [bare, by_hand, plan, job, beside] = in_turns(
         rounds,
         [
             &mut || {
@@ -71,7 +82,6 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
             &mut || by_plan(&program),
             &mut || context.with_thread_default(|| by_job(&context, &worker))?,
             &mut || shared.with_thread_default(|| by_job(&shared, &worker))?,
-            &mut || by_gio(&program),
         ],
     )?;
     let bare = bare.figure("posix_spawn+closefrom", Nanoseconds);
@@ -79,7 +89,6 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
     let plan = plan.figure("Plan::spawn", Nanoseconds);
     let job = job.figure("Job::spawn", Nanoseconds);
     let beside = beside.figure("Job::spawn beside another", Nanoseconds);
-    let gio = gio.figure("g_subprocess_new", Nanoseconds);
     let held = !matches!(pages, Some(Pages::Huge));
     for figure in [plan, job.clone(), beside] {
         let entry = Entry::beside(case, figure, bare.clone());
@@ -89,8 +98,13 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
             entry
         });
     }
-    row.add(Entry::beside(case, job.clone(), by_hand));
-    let entry = Entry::beside(case, job, gio);
+    row.add(Entry::beside(case, job, by_hand));
+    let [job, gio] = by_gio;
+    let entry = Entry::beside(
+        case,
+        job.figure("Job::spawn after a fork", Nanoseconds),
+        gio.figure("g_subprocess_new", Nanoseconds),
+    );
     row.add(if matches!(pages, Some(Pages::Small)) {
         entry.bar(Bar::TimesLess(100.0))
     } else {

@@ -1,6 +1,6 @@
 //! What the child says: each frame in its turn, or a protocol fault.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 use super::{BURST, END_WITHIN, Phase, SCRATCH, Supervisor, wake_all};
@@ -14,7 +14,18 @@ use crate::wire::frame::{
     CAUSES_MAX, CrashReport, Failure, Kind, LOG_RECORDS_MAX, LogBatch, PanicReport, Progress,
     Refusal,
 };
+use crate::wire::page::Page;
 use crate::wire::text::{RECORD_MAX, cut};
+
+/// The page that came with the handshake.
+fn shared_page(descriptors: &[OwnedFd]) -> Result<Page, Fault> {
+    let [memory] = descriptors else {
+        let count = descriptors.len();
+        let what = format!("the handshake came with {count} descriptors, and not with one");
+        return Err(Fault(what));
+    };
+    Page::adopt(memory).map_err(|why| Fault(format!("the shared page {why}")))
+}
 
 impl Supervisor {
     /// Handles some frames; false when there are no more for now.
@@ -75,7 +86,7 @@ impl Supervisor {
                 Err(error) => Err(Fault(format!("{what} cannot be read: {error}"))),
             }
         }
-        if !descriptors.is_empty() && !matches!(kind, Kind::Message | Kind::Done) {
+        if !descriptors.is_empty() && !matches!(kind, Kind::Ready | Kind::Message | Kind::Done) {
             return Err(Fault(format!("{kind:?} came with descriptors")));
         }
         if !self.is_its_turn(kind)? {
@@ -85,7 +96,10 @@ impl Supervisor {
             Kind::Ready | Kind::Panicked if !payload.is_empty() => {
                 return Err(Fault(format!("{kind:?} has bytes behind its end")));
             }
-            Kind::Ready => self.running(),
+            Kind::Ready => {
+                self.taken.tell_by(shared_page(&descriptors)?);
+                self.running();
+            }
             Kind::Refused => {
                 let refusal: Refusal = parsed("the refusal", payload)?;
                 self.facts.borrow_mut().refusal = Some(refusal);
@@ -128,12 +142,9 @@ impl Supervisor {
                 }
             }
             Kind::Panicked => self.answered(Answer::Panicked),
-            Kind::Hello
-            | Kind::Input
-            | Kind::Request
-            | Kind::Cancel
-            | Kind::EndOfRequests
-            | Kind::Guard => return Err(Fault(format!("{kind:?} is for the app to say"))),
+            Kind::Hello | Kind::Input | Kind::Request | Kind::EndOfRequests | Kind::Guard => {
+                return Err(Fault(format!("{kind:?} is for the app to say")));
+            }
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ fn good_packets() -> Vec<(Vec<u8>, Vec<Thing>)> {
     let mut long = vec![kind::MESSAGE, SPILLED];
     long.extend_from_slice(&4096u64.to_le_bytes());
     vec![
-        (packet(kind::READY, &[]), vec![]),
+        (packet(kind::READY, &[]), vec![Thing::Page]),
         (said(kind::MESSAGE, &message), vec![]),
         (said(kind::MESSAGE, &memory), vec![sealed(&[1; 4096], 1)]),
         (
@@ -63,7 +63,7 @@ pub(super) fn fuzz(seed: u64, count: u32) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let good = good_packets();
     if random.below(8) != 0 {
-        let _ = emit(&good[0].0, &[]);
+        let _ = emit(&good[0].0, &[made(Thing::Page)]);
     }
     for _ in 0..count {
         let (mut bytes, mut things) = good[random.below(good.len())].clone();

@@ -46,8 +46,6 @@ pub const SPILLED: u8 = 1;
 /// One thing that a hostile worker does.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Step {
-    /// Reads so many of the app's packets.
-    Read(u32),
     /// Sends this packet, header and all.
     Send(Vec<u8>, Vec<Thing>),
     /// Sends a packet of this kind and this length, of zeros.
@@ -87,6 +85,8 @@ pub enum Thing {
     Lingering,
     /// A memfd.
     Memory(Memory),
+    /// The shared page, as it should be.
+    Page,
 }
 
 /// A memfd.
@@ -127,7 +127,12 @@ pub fn send(packet: Vec<u8>) -> Step {
 
 /// The handshake.
 pub fn ready() -> Step {
-    send(packet(kind::READY, &[]))
+    ready_with(Thing::Page)
+}
+
+/// The same, with something else as its page.
+pub fn ready_with(page: Thing) -> Step {
+    Step::Send(packet(kind::READY, &[]), vec![page])
 }
 
 /// The packet of this kind that claims its payload of `length` bytes lies in `thing`.

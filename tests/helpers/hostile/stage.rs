@@ -4,7 +4,7 @@
 
 use std::{
     fs::File,
-    io::{IoSlice, IoSliceMut, Write},
+    io::{IoSlice, Write},
     mem::MaybeUninit,
     net::{TcpListener, TcpStream},
     os::fd::{AsFd, BorrowedFd, OwnedFd},
@@ -13,10 +13,7 @@ use std::{
 
 use rustix::{
     fs::{MemfdFlags, SealFlags},
-    net::{
-        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-        SendAncillaryMessage, SendFlags,
-    },
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags},
 };
 
 use super::{
@@ -58,9 +55,11 @@ fn borrowed(number: i32) -> BorrowedFd<'static> {
 impl Stage {
     fn act(&mut self, step: Step) {
         match step {
-            Step::Read(count) => (0..count).for_each(|_| self.read()),
             Step::Send(bytes, things) => {
+                let of_page = things.iter().position(|thing| matches!(thing, Thing::Page));
                 let things: Vec<OwnedFd> = things.into_iter().map(made).collect();
+                let page = of_page.map(|at| things[at].try_clone().expect("a copy"));
+                self.page = page.or(self.page.take());
                 let _ = emit(&bytes, &things);
             }
             Step::SendZeros(kind, length) => {
@@ -104,24 +103,11 @@ impl Stage {
         }
     }
 
-    fn read(&mut self) {
-        let mut bytes = vec![0; 70_000];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
-        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-        let mut parts = [IoSliceMut::new(&mut bytes)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
-        rustix::net::recvmsg(control(), &mut parts, &mut ancillary, flags).expect("a packet");
-        for part in ancillary.drain() {
-            if let RecvAncillaryMessage::ScmRights(received) = part {
-                for fd in received {
-                    self.page.get_or_insert(fd);
-                }
-            }
-        }
-    }
-
     fn scribble(&self, times: u32) {
-        let page = self.page.as_ref().expect("the page came with the hello");
+        let page = self
+            .page
+            .as_ref()
+            .expect("the page went with the handshake");
         let mut random = Random(7);
         for _ in 0..times {
             let words: Vec<u8> = (0..512).flat_map(|_| random.next().to_le_bytes()).collect();
@@ -154,6 +140,12 @@ pub(super) fn made(thing: Thing) -> OwnedFd {
         }
         Thing::Lingering => lingering(),
         Thing::Memory(memory) => memory.make(),
+        Thing::Page => Memory {
+            length: 4096,
+            seals: libc::F_SEAL_SHRINK | libc::F_SEAL_GROW,
+            ..Memory::default()
+        }
+        .make(),
     }
 }
 
