@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::process::{Process, SharedProcess, pidfd};
+use crate::process::{Process, SharedProcess, own, pidfd};
 use crate::spawn::{Group, Plan, Program, SpawnError};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
@@ -159,7 +159,7 @@ fn group_of(process: &Process) -> u32 {
 impl State {
     fn is_ours(&self) -> bool {
         let guard = self.guard.as_ref();
-        guard.is_some_and(|guard| guard.app == std::process::id())
+        guard.is_some_and(|guard| guard.app == own::id())
     }
 
     fn is_up(&self) -> bool {
@@ -238,7 +238,7 @@ fn start(helper: Program) -> Result<Guard, GuardError> {
         .fd(CONTROL_FD, theirs)
         .spawn()?;
     Ok(Guard {
-        app: std::process::id(),
+        app: own::id(),
         control,
         bell,
         waiting: 0,

@@ -27,8 +27,9 @@ fn alone() -> MutexGuard<'static, ()> {
 /// What an app says to a worker first, as it went over the socket, without the descriptors that came with it.
 fn hello(folder: &Path) -> Vec<u8> {
     let (reader, said) = (folder.join("reader"), folder.join("hello"));
+    // It is asked to be the app's guardian as well.
     let script = format!(
-        "#!/bin/sh\ndd bs=64k count=1 <&3 2>&1 >'{}'\n",
+        "#!/bin/sh\n[ $1 = --legwork-worker ] && dd bs=64k count=1 <&3 2>&1 >'{}'\n",
         said.display()
     );
     fs::write(&reader, script).unwrap();

@@ -26,7 +26,7 @@ use crate::guard;
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
-use crate::process::{Exit, ExitStatus, Process, SharedProcess, Signal, WaitError};
+use crate::process::{Exit, ExitStatus, Process, SharedProcess, Signal, WaitError, own};
 use crate::spawn::{SpawnError, Target};
 use crate::wire::control::Control;
 
@@ -205,7 +205,7 @@ impl Supervisor {
                     at_end: RefCell::default(),
                     held: Cell::new(false),
                     let_go: Arc::default(),
-                    app: std::process::id(),
+                    app: own::id(),
                 });
                 made = Some(supervisor.clone());
                 supervisor
@@ -305,7 +305,7 @@ impl Supervisor {
     }
 
     fn stop(&self, reason: Reason) {
-        if self.app != std::process::id() {
+        if self.app != own::id() {
             return;
         }
         {

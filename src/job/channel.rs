@@ -13,6 +13,7 @@ use futures_core::Stream;
 
 use super::supervisor::Supervisor;
 use crate::main_loop::mailbox::Mailbox;
+use crate::process::own;
 use crate::wire::attach;
 use crate::wire::page::Page;
 use crate::worker::{Receive, SendError};
@@ -31,7 +32,7 @@ impl Taken {
         Taken {
             page: OnceLock::new(),
             count: AtomicU32::new(0),
-            app: std::process::id(),
+            app: own::id(),
         }
     }
 
@@ -114,7 +115,7 @@ impl<M> Drop for Messages<M> {
         if self
             .0
             .as_ref()
-            .is_some_and(|open| open.taken.app != std::process::id())
+            .is_some_and(|open| open.taken.app != own::id())
         {
             // A forked copy: what it took, the app would think that it had taken itself.
             return;

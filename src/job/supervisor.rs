@@ -24,7 +24,7 @@ use crate::child::{Error, Worker, is_readable};
 use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
-use crate::process::{Process, SharedProcess};
+use crate::process::{Process, SharedProcess, own};
 use crate::wire::control::{Control, Fault, Scratch};
 
 /// How many frames of one child are handled in a row before the others have their turn.
@@ -199,7 +199,7 @@ impl Supervisor {
                 phase: Cell::new(Phase::Starting),
                 left: Cell::new(None),
                 at_end: RefCell::default(),
-                app: std::process::id(),
+                app: own::id(),
             });
             made = Some(supervisor.clone());
             supervisor
@@ -256,7 +256,7 @@ impl Supervisor {
         let control = Arc::downgrade(&self.control);
         let (told, app) = (self.told.clone(), self.app);
         move || {
-            if app == std::process::id()
+            if app == own::id()
                 && let Some(control) = control.upgrade()
             {
                 told.store(true, SeqCst);
@@ -283,7 +283,7 @@ impl Supervisor {
 
     /// Asks the child to stop, and has it forced when its grace is over. The first reason counts.
     pub(super) fn stop(&self, reason: StopReason) {
-        if self.has_ended() || self.app != std::process::id() {
+        if self.has_ended() || self.app != own::id() {
             return;
         }
         {

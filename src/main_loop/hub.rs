@@ -17,7 +17,7 @@ use rustix::event::{EventfdFlags, eventfd};
 
 use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
-use crate::process::SharedProcess;
+use crate::process::{SharedProcess, own};
 
 /// How many events are looked at in one iteration at most.
 const EVENTS: usize = 64;
@@ -108,7 +108,7 @@ impl Children {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
         Ok(Children {
-            app: std::process::id(),
+            app: own::id(),
             epoll,
             bell,
             clock: Clock::new(),
@@ -121,7 +121,7 @@ impl Children {
 
     /// Has the context look, from any thread.
     fn ring(&self) {
-        if self.app == std::process::id() {
+        if self.app == own::id() {
             // Refused only when it has rung for ages.
             let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
         }
@@ -130,7 +130,7 @@ impl Children {
     /// Kills them, as nobody will hear of their ends, and tells those who wait on another thread
     /// than the hub's. Who comes second finds nobody.
     fn end(&self, hub: u64) {
-        if self.app != std::process::id() {
+        if self.app != own::id() {
             return;
         }
         self.context_gone.store(true, Release);
@@ -502,7 +502,7 @@ struct LastLook {
 
 impl LastLook {
     fn dispatch(&self) -> ControlFlow {
-        if self.children.app != std::process::id() {
+        if self.children.app != own::id() {
             // What is ready behind the epoll descriptor is the app's to read.
             return ControlFlow::Break;
         }

@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use super::{
     destroy,
     exit::{Cause, Exit, WaitError},
+    own,
     pidfd::{self, To, Wait, check_child_signal},
     signal::Signal,
 };
@@ -40,7 +41,7 @@ impl Process {
             pidfd: Some(pidfd),
             leads_group,
             end: None,
-            parent: std::process::id(),
+            parent: own::id(),
         }
     }
 
@@ -156,7 +157,7 @@ impl Process {
     }
 
     fn is_parent(&self) -> bool {
-        self.parent == std::process::id()
+        self.parent == own::id()
     }
 }
 

@@ -30,6 +30,7 @@ pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
+pub(crate) mod own;
 pub(crate) mod pidfd;
 mod signal;
 

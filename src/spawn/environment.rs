@@ -61,7 +61,7 @@ impl Environment {
 
     /// The strings `NAME=value` for the child, built from the app's variables as they are now.
     pub(super) fn strings(&self) -> Result<Strings, SpawnError> {
-        let mut strings = Strings::default();
+        let mut strings = Strings::with_room();
         if !self.cleared {
             inherited::each(|variable| {
                 let name = name_of(variable.to_bytes());
@@ -87,6 +87,14 @@ pub(super) struct Strings {
 }
 
 impl Strings {
+    /// With as much room as a desktop's environment takes.
+    fn with_room() -> Self {
+        Strings {
+            block: Vec::with_capacity(8 * 1024),
+            starts: Vec::with_capacity(128),
+        }
+    }
+
     /// Adds one, made of parts that hold no NUL.
     fn push(&mut self, parts: &[&[u8]]) {
         self.starts.push(self.block.len());

@@ -217,12 +217,12 @@ fn arrange(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, 
             .filter(|number| !moves.contains_key(number))
             .map(Action::Close),
     );
-    // Last, as the closing above may have used these numbers to park a descriptor.
-    actions.extend(
-        (0..=2)
-            .filter(|number| !moves.contains_key(number))
-            .map(Action::OpenNull),
-    );
+    // Last, as the closing above may have used these numbers to park a descriptor. To open it once is enough.
+    let mut missing = (0..=2).filter(|number| !moves.contains_key(number));
+    if let Some(from) = missing.next() {
+        actions.push(Action::OpenNull(from));
+        actions.extend(missing.map(|to| Action::Duplicate { from, to }));
+    }
     Ok(actions)
 }
 

@@ -38,6 +38,7 @@ pub use making::{BufferMut, BufferWriter};
 pub(crate) use memory::Refused;
 
 use super::attach::{self, DecodeError, EncodeError};
+use crate::process::own;
 use mapping::Mapping;
 use memory::Sealed;
 
@@ -160,7 +161,7 @@ impl Buffer {
     }
 
     fn new(len: usize, memory: Option<Sealed>, mapping: OnceLock<Mapping>) -> Self {
-        let process = std::process::id();
+        let process = own::id();
         Self {
             shared: Some(Arc::new(Shared {
                 len,

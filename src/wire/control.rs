@@ -20,6 +20,7 @@ use rustix::net::{
 
 use super::aside;
 use super::frame::Kind;
+use crate::process::own;
 
 /// The longest payload that travels in the packet itself, in bytes.
 pub(crate) const INLINE_MAX: usize = 64 * 1024;
@@ -157,7 +158,7 @@ impl Control {
     pub(crate) fn from_fd(fd: OwnedFd) -> Self {
         Control {
             socket: Some(fd),
-            process: std::process::id(),
+            process: own::id(),
         }
     }
 
@@ -342,7 +343,7 @@ impl Drop for Control {
     /// given back by whoever closes the socket: 120 ms for a GiB. Or one that lingers.
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
-            && self.process == std::process::id()
+            && self.process == own::id()
             && ioctl_fionread(&socket).is_ok_and(|unread| unread > 0)
         {
             // The other side is to see the end now.

@@ -15,6 +15,7 @@ use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
 use crate::command::start::set_size;
 use crate::main_loop::hub::{Lane, Slice};
+use crate::process::own;
 
 /// How much is written at a time at most: a program may have made its pipe as large as it likes.
 /// When there is room for more, epoll says so.
@@ -67,7 +68,7 @@ impl Supervisor {
 
     /// Whether this is a copy that somebody forked from the app: the pipes and the epoll descriptor are the app's.
     fn is_copy(&self) -> bool {
-        self.app != std::process::id()
+        self.app != own::id()
     }
 
     /// Nobody will write to it any more, but perhaps the stop.

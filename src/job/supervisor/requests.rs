@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use super::{Phase, Supervisor, lock, wake_all};
 use crate::job::channel::Encoded;
 use crate::main_loop::hub::Lane;
+use crate::process::own;
 use crate::wire::control::Wait;
 use crate::wire::frame::Kind;
 use crate::worker::SendError;
@@ -54,9 +55,7 @@ impl Supervisor {
 
     /// No more requests will come.
     pub(in crate::job) fn end_requests(&self) {
-        if matches!(self.phase.get(), Phase::Hushed | Phase::Ended)
-            || self.app != std::process::id()
-        {
+        if matches!(self.phase.get(), Phase::Hushed | Phase::Ended) || self.app != own::id() {
             return;
         }
         let sent = self.control.send(Kind::EndOfRequests, &[], &[], Wait::No);

@@ -7,6 +7,7 @@
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
+use crate::process::own;
 use crate::wire::aside;
 
 use super::mapping::Mapping;
@@ -41,7 +42,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 pub(super) fn release(memory: Option<Sealed>, mapping: Option<Mapping>, owner: u32) {
     let remains = Remains { memory, mapping };
     // In a process that somebody else forked from the owner, the queue may be locked for ever.
-    if remains.is_quick() || std::process::id() != owner {
+    if remains.is_quick() || own::id() != owner {
         drop(remains);
     } else {
         hand_over(remains, || aside::start("legwork-release", work).map(drop));
