@@ -4,12 +4,12 @@ use std::fs::File;
 use std::pin::pin;
 use std::task::{Context, Waker};
 
-use legwork::Stdio;
+use legwork::{Stdio, glib};
 use legwork_tests::context::run;
 use legwork_tests::programs::command;
-use legwork_tests::{sacrifice, scene};
+use legwork_tests::{program, sacrifice, scene};
 use rustix::io::ioctl_fionread;
-use rustix::pipe::fcntl_setpipe_size;
+use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size, pipe};
 
 #[test]
 fn one_write_is_bounded_whatever_the_pipe_holds() {
@@ -50,6 +50,67 @@ fn a_piece_of_any_length_is_copied_once_while_it_is_written() {
     let (piece, grown): (u64, u64) = (seen.get("piece"), seen.get("grown"));
     println!("{grown} KiB more for pieces of {piece} KiB");
     assert!(grown < piece + piece / 4, "{grown} KiB");
+}
+
+/// So many bytes, no two pieces of which are the same.
+fn distinct(length: usize) -> Vec<u8> {
+    (0_u32..).flat_map(u32::to_le_bytes).take(length).collect()
+}
+
+/// What a pipe holds that nobody has changed.
+fn plain() -> usize {
+    fcntl_getpipe_size(pipe().unwrap().0).unwrap()
+}
+
+/// What the kernel lets a pipe hold that is made wider: no more than others, if the user has spent what he may.
+fn wide() -> usize {
+    fcntl_setpipe_size(pipe().unwrap().0, 256 << 10).unwrap_or_else(|_| plain())
+}
+
+#[test]
+fn a_pipe_is_widened_once_much_has_passed_and_every_byte_arrives() {
+    for (length, sizes) in [(512 << 10, plain()), (5 << 20, wide())] {
+        let input = distinct(length);
+        let copy = command(program("pipe_sizes")).stdin(Stdio::bytes(input.clone()));
+        let output = run(|| copy.output()).unwrap();
+        assert!(output.stdout == input, "{length} bytes are what they were");
+        assert_eq!(output.stderr_utf8().unwrap(), format!("{sizes} {sizes}"));
+    }
+}
+
+#[test]
+fn a_limit_is_exact_also_when_the_pipe_is_wide() {
+    let input = distinct(5 << 20);
+    for limit in [(1 << 20) - 1, 1 << 20, (1 << 20) + 1, (3 << 20) + 7] {
+        let copy = command(program("pipe_sizes")).stdin(Stdio::bytes(input.clone()));
+        let output = run(|| copy.output_limit(limit).output()).unwrap();
+        assert!(output.truncated);
+        assert!(output.stdout == input[..limit], "up to {limit}");
+    }
+}
+
+#[test]
+fn a_pipe_that_is_read_step_by_step_is_left_as_it_is() {
+    let input = distinct(3 << 20);
+    run(|| async {
+        let mut copy = command(program("pipe_sizes"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        let (mut stdin, mut stdout) = (copy.stdin().unwrap(), copy.stdout().unwrap());
+        let sent = input.clone();
+        glib::spawn_future_local(async move { stdin.write(&sent).await.unwrap() });
+        let mut output = Vec::new();
+        while let Some(chunk) = stdout.chunk().await {
+            output.extend(chunk);
+        }
+        assert!(output == input);
+        let mut stderr = copy.stderr().unwrap().lines();
+        let sizes = stderr.recv().await.unwrap().text;
+        assert_eq!(sizes, format!("{0} {0}", plain()));
+        copy.await.unwrap();
+    });
 }
 
 #[test]

@@ -22,6 +22,7 @@
 //! - [`start`]: from the builder to a running program.
 //! - [`supervisor`]: one program, from its birth to its one outcome.
 //! - [`road`]: what it writes, on its way to whoever reads.
+//! - [`width`]: a wider pipe for what flows fast.
 //! - [`quiet`]: writing to a program that may have stopped reading.
 //! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
 //! - [`progress`]: from its lines to a progress bar.
@@ -37,6 +38,7 @@ mod stdio;
 mod stop;
 mod streams;
 mod supervisor;
+mod width;
 
 pub use builder::{Command, Limit, Secret};
 pub use handle::{CommandFuture, CommandHandle, Ended, Output};

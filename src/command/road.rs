@@ -14,6 +14,7 @@ use std::task::Waker;
 use rustix::io::{Errno, retry_on_intr};
 
 use super::progress::{Cutter, LineProgress, RawLine};
+use super::width::Width;
 use crate::main_loop::hub::Lane;
 
 /// How much is kept for a reader that comes later (64 KiB).
@@ -23,7 +24,7 @@ pub(super) const AHEAD: usize = 256 * 1024;
 /// How much of the end is kept for an error's words (8 KiB).
 pub(super) const TAIL: usize = 8 * 1024;
 
-/// How much is read at a time (64 KiB, what a pipe holds).
+/// How much there is room for in every read (64 KiB, what a pipe holds that is not widened).
 const CHUNK: usize = 64 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,7 @@ pub(super) struct Road {
     rule: Rule,
     bytes: VecDeque<u8>,
     collected: Vec<u8>,
+    width: Width,
     tail: VecDeque<u8>,
     /// The tail is what came behind what was collected, not the end of all.
     tail_goes_on: bool,
@@ -69,6 +71,7 @@ impl Road {
             rule,
             bytes: VecDeque::new(),
             collected: Vec::new(),
+            width: Width::default(),
             tail: VecDeque::new(),
             tail_goes_on: false,
             dropped: false,
@@ -141,6 +144,9 @@ impl Road {
                 let read = retry_on_intr(|| {
                     rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut self.collected))
                 });
+                if let Ok(length) = read {
+                    self.width.passed(&fd, length);
+                }
                 if self.collected.len() > limit {
                     let surplus = self.collected.split_off(limit);
                     self.keep_tail(&surplus);
@@ -163,6 +169,7 @@ impl Road {
         if let Some(watched) = &mut self.progress {
             watched.lines.extend(watched.cutter.finish());
         }
+        self.width = Width::default();
         self.fd.take()
     }
 

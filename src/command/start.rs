@@ -14,7 +14,7 @@ use super::handle::Output;
 use super::progress::Shared;
 use super::road::{Road, Rule};
 use super::stdio::{Stdio, Way};
-use super::supervisor::{Helper, InputRoad, Parts, Rules, Supervisor};
+use super::supervisor::{Helper, InputRoad, Parts, Rules, Supervisor, Whole};
 use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
 use crate::main_loop::hub::{Hub, Lane};
 use crate::main_loop::mailbox::Outlet;
@@ -267,15 +267,16 @@ fn standards(
         way @ (Way::Piped | Way::Bytes(_)) => {
             let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC)?;
             without_waiting(&ours)?;
-            let (bytes, last) = match way {
-                Way::Bytes(bytes) => (bytes, true),
-                _ => (Vec::new(), false),
+            let (bytes, whole) = match way {
+                Way::Bytes(bytes) => (bytes, Some(Whole::default())),
+                _ => (Vec::new(), None),
             };
             input = Some(InputRoad {
                 fd: ours,
                 bytes,
                 written: 0,
-                last,
+                last: whole.is_some(),
+                whole,
                 watched: false,
                 waker: None,
                 terminal: false,
@@ -373,6 +374,7 @@ fn on_a_terminal(
             fd: ours.try_clone()?,
             bytes: Vec::new(),
             written: 0,
+            whole: None,
             last: false,
             watched: false,
             waker: None,

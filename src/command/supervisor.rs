@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+pub(super) use self::roads::Whole;
 use super::handle::Output;
 use super::road::Road;
 use super::stop::{Act, Stop};
@@ -51,6 +52,8 @@ pub(super) struct InputRoad {
     pub(super) fd: OwnedFd,
     pub(super) bytes: Vec<u8>,
     pub(super) written: usize,
+    /// All was there from the start, so nobody adds to it.
+    pub(super) whole: Option<Whole>,
     /// Close it when all is written.
     pub(super) last: bool,
     pub(super) watched: bool,

@@ -14,6 +14,7 @@ use crate::command::progress::Step;
 use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
 use crate::command::start::set_size;
+use crate::command::width::Width;
 use crate::main_loop::hub::{Lane, Slice};
 use crate::process::own;
 
@@ -21,7 +22,20 @@ use crate::process::own;
 /// When there is room for more, epoll says so.
 const WRITTEN_MAX: usize = 1024 * 1024;
 
+/// What hastens input that is there as a whole.
+#[derive(Default)]
+pub(in crate::command) struct Whole {
+    width: Width,
+}
+
 impl InputRoad {
+    fn has_written(&mut self, length: usize) {
+        self.written += length;
+        if let Some(Whole { width }) = &mut self.whole {
+            width.passed(&self.fd, length);
+        }
+    }
+
     /// What a person types to end the input, where the terminal takes it for that: not in raw mode,
     /// where it is a key as any other. In the middle of a line the first only hands over the line.
     fn type_end(&mut self) {
@@ -120,8 +134,9 @@ impl Supervisor {
                 }
                 match write_quietly(&input.fd, &rest[..rest.len().min(WRITTEN_MAX)]) {
                     Ok(length) => {
-                        input.written += length;
-                        break !input.last || length < rest.len();
+                        let all = length == rest.len();
+                        input.has_written(length);
+                        break !input.last || !all;
                     }
                     Err(Errno::INTR) => (),
                     Err(Errno::AGAIN) => break true,
