@@ -52,6 +52,14 @@ fn a_piece_of_any_length_is_copied_once_while_it_is_written() {
     assert!(grown < piece + piece / 4, "{grown} KiB");
 }
 
+#[test]
+fn input_is_given_back_while_the_answer_comes() {
+    let seen = scene::control("answers_much");
+    let (piece, grown): (u64, u64) = (seen.get("piece"), seen.get("grown"));
+    println!("{grown} KiB more while {piece} KiB come back");
+    assert!(grown < piece / 4, "{grown} KiB");
+}
+
 /// So many bytes, no two pieces of which are the same.
 fn distinct(length: usize) -> Vec<u8> {
     (0_u32..).flat_map(u32::to_le_bytes).take(length).collect()

@@ -22,7 +22,7 @@
 //! - [`start`]: from the builder to a running program.
 //! - [`supervisor`]: one program, from its birth to its one outcome.
 //! - [`road`]: what it writes, on its way to whoever reads.
-//! - [`width`]: a wider pipe for what flows fast.
+//! - [`width`]: a wider pipe for what flows fast, and [`pages`]: the memory that it fills or empties.
 //! - [`quiet`]: writing to a program that may have stopped reading.
 //! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
 //! - [`progress`]: from its lines to a progress bar.
@@ -30,6 +30,7 @@
 
 mod builder;
 mod handle;
+mod pages;
 pub mod progress;
 mod quiet;
 mod road;

@@ -13,6 +13,7 @@ use std::task::Waker;
 
 use rustix::io::{Errno, retry_on_intr};
 
+use super::pages::Ahead;
 use super::progress::{Cutter, LineProgress, RawLine};
 use super::width::Width;
 use crate::main_loop::hub::Lane;
@@ -41,6 +42,7 @@ pub(super) struct Road {
     rule: Rule,
     bytes: VecDeque<u8>,
     collected: Vec<u8>,
+    ahead: Ahead,
     width: Width,
     tail: VecDeque<u8>,
     /// The tail is what came behind what was collected, not the end of all.
@@ -71,6 +73,7 @@ impl Road {
             rule,
             bytes: VecDeque::new(),
             collected: Vec::new(),
+            ahead: Ahead::default(),
             width: Width::default(),
             tail: VecDeque::new(),
             tail_goes_on: false,
@@ -141,6 +144,7 @@ impl Road {
             Rule::Collect { limit } if self.progress.is_none() && self.collected.len() < limit => {
                 self.tail_goes_on = true;
                 self.collected.reserve(CHUNK);
+                self.ahead.take(&mut self.collected);
                 let read = retry_on_intr(|| {
                     rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut self.collected))
                 });

@@ -45,7 +45,8 @@ impl Stdio {
     }
 
     /// For standard input: these bytes, however many, and then the end. They are written as the
-    /// program reads; a program that ends without reading all is no error.
+    /// program reads, and their memory is given back meanwhile; a program that ends without reading
+    /// all is no error.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Stdio(Way::Bytes(bytes.into()))
     }

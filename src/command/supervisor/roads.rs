@@ -10,6 +10,7 @@ use rustix::io::Errno;
 use rustix::termios::{LocalModes, SpecialCodeIndex};
 
 use super::{InputRoad, LOOK_EVERY, Supervisor};
+use crate::command::pages::Behind;
 use crate::command::progress::Step;
 use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
@@ -26,13 +27,15 @@ const WRITTEN_MAX: usize = 1024 * 1024;
 #[derive(Default)]
 pub(in crate::command) struct Whole {
     width: Width,
+    behind: Behind,
 }
 
 impl InputRoad {
     fn has_written(&mut self, length: usize) {
         self.written += length;
-        if let Some(Whole { width }) = &mut self.whole {
+        if let Some(Whole { width, behind }) = &mut self.whole {
             width.passed(&self.fd, length);
+            behind.give_back(&mut self.bytes[..self.written]);
         }
     }
 
