@@ -1,5 +1,6 @@
 //! Which program runs a job.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::spawn::Program;
@@ -58,6 +59,16 @@ impl Worker {
         match &self.0 {
             Kind::CurrentExe => Program::Current,
             Kind::Program(path) => Program::path(path),
+        }
+    }
+}
+
+/// As people are told of it.
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::CurrentExe => f.write_str("this app"),
+            Kind::Program(path) => path.display().fmt(f),
         }
     }
 }

@@ -20,7 +20,7 @@ use super::start::start;
 use super::supervisor::{Sink, Supervisor, Told};
 use crate::child::{Error, ErrorKind, cancel};
 use crate::main_loop::mailbox::{self, Mailbox, Outlet, PutError, mailbox};
-use crate::model::{State, Status};
+use crate::model::{State, Status, without_nul};
 use crate::wire::attach;
 use crate::wire::control::Fault;
 use crate::worker::{Listed, Receive};
@@ -262,6 +262,7 @@ fn end_of<T>(outcome: &Result<T, Error>) -> (State, Option<String>) {
 impl<J: Listed> JobHandle<J> {
     pub(super) fn start(job: J, options: Options) -> Self {
         let label = options.label.clone().unwrap_or_else(|| J::NAME.to_owned());
+        let label = without_nul(label);
         let status = Status::new(J::NAME, &label);
         let (outcome_in, outcome) = mailbox(1);
         let (messages_in, messages) = mailbox(options.message_capacity as usize);
@@ -269,7 +270,7 @@ impl<J: Listed> JobHandle<J> {
         let taken = Arc::new(Taken::new());
         let mut outcome_in = Some(outcome_in);
         let mut messages_in = Some(messages_in);
-        let started = start(job, &options, &status, taken.clone(), || {
+        let started = start(job, &options, &label, &status, taken.clone(), || {
             let both = messages_in.take().zip(outcome_in.take());
             let (messages, outcome) = both.expect("the sink is made once");
             let sink = Rc::new(Typed {

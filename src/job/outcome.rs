@@ -12,6 +12,7 @@
 
 use std::os::fd::OwnedFd;
 
+use crate::child::Worker;
 use crate::child::error::{Error, ErrorKind, Panic, Rendered};
 use crate::process::{Exit, ExitStatus, Signal, WaitError};
 use crate::wire::control::{Fault, Unclaimed};
@@ -69,7 +70,7 @@ impl Facts {
     pub(super) fn outcome(
         mut self,
         label: &str,
-        program: &str,
+        program: &Worker,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
         // It had its input, and may have been quicker.
         let unwatched = self.unwatched.is_some();
@@ -104,7 +105,7 @@ impl Facts {
         Err(error)
     }
 
-    fn decide(&mut self, label: &str, program: &str) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    fn decide(&mut self, label: &str, program: &Worker) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
         let new = |kind, text: String| Err(Error::new(kind, label, text));
         if self.context_gone {
             return new(
@@ -210,7 +211,7 @@ impl Facts {
         }
     }
 
-    fn start_text(&self, program: &str) -> String {
+    fn start_text(&self, program: &Worker) -> String {
         match &self.refusal {
             Some(Refusal::Protocol(theirs)) => format!(
                 "{program} was built with a version of Legwork that speaks protocol {theirs}; \
@@ -230,7 +231,7 @@ impl Facts {
         }
     }
 
-    fn no_hello_text(&self, program: &str) -> String {
+    fn no_hello_text(&self, program: &Worker) -> String {
         const HINT: &str = "Does its main begin with run_if_worker() or run_worker()?";
         if let Some(silent_for) = self.silent_for {
             return format!(

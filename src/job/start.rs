@@ -23,14 +23,14 @@ use crate::worker::{Job, Listed, main_checks_for_worker};
 pub(super) fn start<J: Listed>(
     job: J,
     options: &Options,
+    label: &str,
     status: &Status,
     taken: Arc<Taken>,
     sink: impl FnOnce() -> Box<dyn Sink>,
 ) -> Result<std::rc::Rc<Supervisor>, Error> {
-    let label = status.label();
     let fail = |what: &str| {
         let text = format!("it could not be started: {what}");
-        Error::new(ErrorKind::Start, &label, text)
+        Error::new(ErrorKind::Start, label, text)
     };
     let system =
         |what: &str, error: std::io::Error| fail(&format!("{what}: {error}")).because(error);
@@ -64,7 +64,7 @@ pub(super) fn start<J: Listed>(
         build: J::table().build_id(),
         name: J::NAME.to_owned(),
     };
-    let room = Room::hold().map_err(|error| Error::start(&label, error))?;
+    let room = Room::hold().map_err(|error| Error::start(label, error))?;
     let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
     control
         .send(Kind::Hello, &hello.encode(), &[room.app()], Wait::No)
@@ -91,7 +91,7 @@ pub(super) fn start<J: Listed>(
     }
     let hub = Hub::of_thread_default()
         .map_err(|error| system("no epoll descriptor could be made", error))?;
-    let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(&label, error))?;
+    let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(label, error))?;
 
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
@@ -101,11 +101,7 @@ pub(super) fn start<J: Listed>(
         &hub,
         Parts {
             worker: options.worker.clone(),
-            program: match options.worker.path() {
-                Some(path) => path.display().to_string(),
-                None => "this app".to_owned(),
-            },
-            label,
+            label: label.to_owned(),
             control,
             process,
             pid,

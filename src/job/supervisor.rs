@@ -68,7 +68,6 @@ pub(super) struct Supervisor {
     hub: Rc<Hub>,
     key: u32,
     worker: Worker,
-    program: String,
     label: String,
     control: Arc<Control>,
     process: SharedProcess,
@@ -140,7 +139,6 @@ impl Due {
 /// What a running child consists of, handed over by `start`.
 pub(super) struct Parts {
     pub(super) worker: Worker,
-    pub(super) program: String,
     pub(super) label: String,
     pub(super) control: Control,
     pub(super) process: SharedProcess,
@@ -175,7 +173,6 @@ impl Supervisor {
                 hub: hub.clone(),
                 key,
                 worker: parts.worker,
-                program: parts.program,
                 label: parts.label,
                 control: Arc::new(parts.control),
                 process: parts.process,
@@ -401,7 +398,7 @@ impl Supervisor {
             status.end(state, error);
         };
         self.sink
-            .end(facts.outcome(&self.label, &self.program), Box::new(told));
+            .end(facts.outcome(&self.label, &self.worker), Box::new(told));
     }
 }
 

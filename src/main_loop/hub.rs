@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
-use glib::{ControlFlow, MainContext, SourceId};
+use glib::{ControlFlow, MainContext};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
@@ -69,12 +68,9 @@ pub(crate) struct Hub {
     id: u64,
     /// Where the context lies, to know it again. It may be gone: then the children know.
     context: usize,
-    source: SourceId,
     children: Arc<Children>,
     entries: RefCell<HashMap<u32, Rc<dyn Entry>>>,
     next_key: Cell<u32>,
-    /// How many starts are under way that will, or will not, enter a child.
-    expecting: Cell<u32>,
     alarms: RefCell<BTreeSet<(Instant, u32)>>,
     /// The first of the alarms, as the source knows it.
     clock: Cell<Option<Instant>>,
@@ -93,8 +89,6 @@ struct Children {
     clock: Arc<Clock>,
     processes: Mutex<HashMap<u32, (SharedProcess, HangUp)>>,
     context_gone: AtomicBool,
-    /// The hub has no more use for the source.
-    at_rest: AtomicBool,
     /// Those whose end was asked for on another thread.
     cancelled: Mutex<Vec<u32>>,
 }
@@ -114,7 +108,6 @@ impl Children {
             clock: Clock::new(),
             processes: Mutex::default(),
             context_gone: AtomicBool::new(false),
-            at_rest: AtomicBool::new(false),
             cancelled: Mutex::default(),
         })
     }
@@ -203,15 +196,9 @@ pub(crate) type HangUp = Box<dyn Fn() + Send + Sync>;
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Hub {
-    /// The hub of this thread's default context, made if there is none. It stays at least as long as
-    /// what is returned.
-    pub(crate) fn of_thread_default() -> io::Result<Expecting> {
-        let hub = Hub::find_or_make()?;
-        hub.expecting.set(hub.expecting.get() + 1);
-        Ok(Expecting(hub))
-    }
-
-    fn find_or_make() -> io::Result<Rc<Hub>> {
+    /// The hub of this thread's default context, made if there is none. It stays as long as the context
+    /// and the thread do, so that one child after the other finds it there.
+    pub(crate) fn of_thread_default() -> io::Result<Rc<Hub>> {
         let context = MainContext::ref_thread_default();
         let is_ending = |_| io::Error::other("this thread is ending");
         let hubs = HUBS.try_with(|hubs| hubs.0.borrow().clone());
@@ -227,7 +214,7 @@ impl Hub {
             id,
             children: children.clone(),
         };
-        let source = source::attach(
+        source::attach(
             &context,
             children.epoll.as_fd(),
             children.clock.clone(),
@@ -238,11 +225,9 @@ impl Hub {
         let hub = Rc::new(Hub {
             id,
             context: context.as_ptr().addr(),
-            source,
             children,
             entries: RefCell::default(),
             next_key: Cell::new(0),
-            expecting: Cell::new(0),
             alarms: RefCell::default(),
             clock: Cell::new(None),
             events: RefCell::default(),
@@ -292,7 +277,7 @@ impl Hub {
         self.entries.borrow_mut().insert(key, entry);
     }
 
-    /// Lets go of a child, and of the source with the last one.
+    /// Lets go of a child.
     pub(crate) fn leave(&self, key: u32) {
         let entry = self.entries.borrow_mut().remove(&key);
         if entry.is_none() {
@@ -301,22 +286,6 @@ impl Hub {
         WORKERS.fetch_sub(1, Relaxed);
         lock(&self.children.processes).remove(&key);
         self.set_alarm(key, None);
-        self.rest();
-    }
-
-    /// Lets go of the source when there is no child.
-    fn rest(&self) {
-        if self.entries.borrow().is_empty() && self.expecting.get() == 0 {
-            self.children.at_rest.store(true, Release);
-            drop(Hub::forget(self.id));
-            let context = MainContext::ref_thread_default();
-            if !self.is_of(&context) {
-                // Whether the context is still there cannot be asked. If so, it looks, and sees.
-                self.children.ring();
-            } else if let Some(source) = context.find_source_by_id(&self.source) {
-                source.destroy();
-            }
-        }
     }
 
     /// Tells the entries that the context has gone away, if it has.
@@ -475,24 +444,6 @@ impl Hub {
     }
 }
 
-/// The hub of a child that is being started.
-pub(crate) struct Expecting(Rc<Hub>);
-
-impl Deref for Expecting {
-    type Target = Rc<Hub>;
-
-    fn deref(&self) -> &Rc<Hub> {
-        &self.0
-    }
-}
-
-impl Drop for Expecting {
-    fn drop(&mut self) {
-        self.0.expecting.set(self.0.expecting.get() - 1);
-        self.0.rest();
-    }
-}
-
 /// What the source's closure owns: it is dropped with the source, also when the context goes away
 /// under the children, on whichever thread that is.
 struct LastLook {
@@ -509,17 +460,9 @@ impl LastLook {
         match Hub::by_id(self.id) {
             Some(hub) => {
                 hub.dispatch();
-                // The last child may have left meanwhile.
-                match self.children.at_rest.load(Acquire) {
-                    true => ControlFlow::Break,
-                    false => ControlFlow::Continue,
-                }
+                ControlFlow::Continue
             }
-            None if self.children.at_rest.load(Acquire)
-                || self.children.context_gone.load(Acquire) =>
-            {
-                ControlFlow::Break
-            }
+            None if self.children.context_gone.load(Acquire) => ControlFlow::Break,
             None => {
                 glib::g_critical!(
                     "legwork",

@@ -9,8 +9,7 @@
 //! GLib locks a source's context for nearly everything that is done with the source, be it to let go
 //! of it, and does not look whether the context is being freed at that moment, which may happen on
 //! any thread (glib issue 803; 2.74 has it). So nobody keeps a source here: it belongs to its
-//! context, is told by what it shares with the hub, and ends by its own answer or by whoever holds
-//! its context.
+//! context, is told by what it shares with the hub, and ends by its own answer or with its context.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -19,7 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 use std::time::Instant;
 
 use glib::translate::{FromGlibPtrFull, IntoGlib};
-use glib::{ControlFlow, MainContext, Source, SourceId, ffi};
+use glib::{ControlFlow, MainContext, Source, ffi};
 
 static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
     // For the time; GLib sees to the descriptor by itself.
@@ -79,7 +78,7 @@ pub(super) fn attach(
     name: &'static std::ffi::CStr,
     priority: i32,
     handler: impl Fn() -> ControlFlow + Send + 'static,
-) -> SourceId {
+) {
     let handler: Box<Handler> = Box::new(Box::new(handler));
     // SAFETY: the functions are static and are only read (the parameter is not const for
     // historical reasons); the size is that of what begins with a GSource.
@@ -107,7 +106,7 @@ pub(super) fn attach(
     // SAFETY: the one reference that g_source_new gave is handed over.
     let source = unsafe { Source::from_glib_full(source) };
     // The caller holds the context while this reference is let go of.
-    source.attach(Some(context))
+    source.attach(Some(context));
 }
 
 /// The clock of a source.

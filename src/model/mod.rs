@@ -8,4 +8,5 @@
 mod bytes;
 mod status;
 
+pub(crate) use status::without_nul;
 pub use status::{State, Status};

@@ -194,7 +194,7 @@ impl Status {
 }
 
 /// A property of GLib's holds no NUL byte: reading one would end the app.
-fn without_nul(text: String) -> String {
+pub(crate) fn without_nul(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{FFFD}")
     } else {

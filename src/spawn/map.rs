@@ -232,6 +232,16 @@ fn arrange(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, 
 /// less. When no such target is left, all that remains are rings; parking one member on a spare number opens it.
 fn untangle(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, SpawnError> {
     let mut actions = Vec::with_capacity(moves.len() + 8);
+    let last = moves.last_key_value().map_or(0, |(&to, _)| to);
+    if moves.values().all(|from| *from > last) {
+        // As nearly always: no source lies on a target.
+        actions.extend(
+            moves
+                .iter()
+                .map(|(&to, &from)| Action::Duplicate { from, to }),
+        );
+        return Ok(actions);
+    }
     let mut pending = BTreeMap::new();
     let mut readers: BTreeMap<RawFd, usize> = BTreeMap::new();
     for (&to, &from) in moves {
