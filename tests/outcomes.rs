@@ -5,7 +5,7 @@ use std::time::Duration;
 use legwork::prelude::*;
 use legwork::{ErrorKind, State, Worker};
 use legwork_tests::context::{is_alive, run, until};
-use legwork_tests::jobs::{Count, Echo, Misbehave};
+use legwork_tests::jobs::{Count, Echo, Misbehave, Unpack};
 
 fn worker() -> Worker {
     Worker::program(env!("CARGO_BIN_EXE_worker"))
@@ -49,6 +49,39 @@ fn requests_are_answered_and_their_end_is_seen() {
         }
         drop(sender);
         assert_eq!(job.await.unwrap(), 5);
+    });
+}
+
+/// A short one travels with the greeting, a longer one in a frame of its own, a long one in memory: at each edge.
+#[test]
+fn an_input_of_any_length_arrives_with_its_descriptors() {
+    let file = |number: usize| {
+        let memory = rustix::fs::memfd_create("file", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        rustix::io::write(&memory, number.to_string().as_bytes()).unwrap();
+        legwork::Descriptor::from(memory)
+    };
+    let unpack = |length: usize, files: usize| Unpack {
+        bytes: (0..length).map(|at| at as u8).collect(),
+        files: (0..files).map(file).collect(),
+    };
+    run(|| async {
+        let with_the_greeting = 65_536 - 36 - 255 - 4;
+        let by_length = (with_the_greeting - 3..with_the_greeting + 3)
+            .chain(65_536 - 6..65_536 + 2)
+            .chain([0, 1, 1_000_000])
+            .flat_map(|length| [(length, 0), (length, 3)]);
+        let by_files = [250, 251, 252].into_iter().map(|files| (100, files));
+        for (length, files) in by_length.chain(by_files) {
+            let job = unpack(length, files).builder().worker(&worker()).spawn();
+            let (bytes, texts) = job.await.unwrap();
+            assert!(bytes == unpack(length, 0).bytes, "{length} bytes");
+            let expected: Vec<_> = (0..files).map(|number| number.to_string()).collect();
+            assert_eq!(texts, expected);
+        }
+        let job = unpack(100, 253).builder().worker(&worker()).spawn();
+        let error = job.await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Start);
+        assert!(error.to_string().contains("252"), "{error}");
     });
 }
 

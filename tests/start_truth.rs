@@ -295,9 +295,9 @@ fn greet(protocol: u32) -> Vec<u8> {
         &[1, 0][..],
         b"LEGWORK\n",
         &protocol.to_le_bytes(),
-        // Role, level, flags, capacity, index, build, nothing.
+        // Role, level, flags, capacity, index, build, length of the name.
         &[
-            1, 3, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0,
+            1, 3, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 5, 0, 0, 0,
         ],
         b"Count",
     ]

@@ -15,8 +15,8 @@ use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Room};
 use crate::wire::attach;
-use crate::wire::control::{Control, Wait};
-use crate::wire::frame::{CONTROL_FD, Hello, Kind, PROTOCOL, Role};
+use crate::wire::control::{Control, DESCRIPTORS_MAX, INLINE_MAX, Wait};
+use crate::wire::frame::{CONTROL_FD, HELLO_MAX, Hello, Kind, PROTOCOL, Role};
 use crate::worker::{Job, Listed, main_checks_for_worker};
 
 /// Starts a child for `job`.
@@ -54,6 +54,13 @@ pub(super) fn start<J: Listed>(
     rustix::io::ioctl_fionbio(&prints, true)
         .map_err(|error| system("the pipe could not be set up", error.into()))?;
 
+    // In one frame with the greeting, where it fits.
+    let fits = input.len() <= INLINE_MAX - HELLO_MAX && descriptors.len() < DESCRIPTORS_MAX;
+    let (input, follows) = if fits {
+        (Some(input), None)
+    } else {
+        (None, Some(input))
+    };
     let hello = Hello {
         protocol: PROTOCOL,
         role: Role::Worker as u8,
@@ -63,12 +70,19 @@ pub(super) fn start<J: Listed>(
         job: J::INDEX,
         build: J::table().build_id(),
         name: J::NAME.to_owned(),
+        input,
     };
     let room = Room::hold().map_err(|error| Error::start(label, error))?;
-    let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
+    let mut brought = vec![room.app()];
+    brought.extend(descriptors.iter().map(|fd| fd.as_fd()));
+    let with_hello = if fits { brought.len() } else { 1 };
+    let (with_hello, with_input) = brought.split_at(with_hello);
     control
-        .send(Kind::Hello, &hello.encode(), &[room.app()], Wait::No)
-        .and_then(|()| control.send(Kind::Input, &input, &borrowed, Wait::No))
+        .send(Kind::Hello, &hello.encode(), with_hello, Wait::No)
+        .and_then(|()| match follows {
+            Some(input) => control.send(Kind::Input, &input, with_input, Wait::No),
+            None => Ok(()),
+        })
         .map_err(|error| system("the job could not be put on its way", error))?;
 
     let printing = Arc::new(printing);

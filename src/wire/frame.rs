@@ -109,7 +109,8 @@ pub(crate) enum Role {
 /// The app's first word. It waits in the socket before the child exists.
 ///
 /// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (2), message
-/// capacity (4), job index (4), build id (8), job name (UTF-8, the rest).
+/// capacity (4), job index (4), build id (8), length of the name (4), job name (UTF-8), input (the
+/// rest, if a flag says so).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
@@ -123,11 +124,19 @@ pub(crate) struct Hello {
     pub(crate) job: u32,
     pub(crate) build: u64,
     pub(crate) name: String,
+    /// The job's value. `None` when a frame of its own follows.
+    pub(crate) input: Option<Vec<u8>>,
 }
+
+const WAIT_FOR_DEBUGGER: u8 = 1;
+const BRINGS_INPUT: u8 = 2;
 
 const HELLO_FIXED: usize = 36;
 /// The longest name of a job, in bytes.
 pub(crate) const NAME_MAX: usize = 255;
+/// The longest hello without an input.
+#[cfg_attr(not(feature = "app"), allow(dead_code))]
+pub(crate) const HELLO_MAX: usize = HELLO_FIXED + NAME_MAX;
 
 impl Hello {
     /// A hello to a child that runs no job.
@@ -141,43 +150,59 @@ impl Hello {
             job: 0,
             build: 0,
             name: String::new(),
+            input: None,
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HELLO_FIXED + self.name.len());
+        let input = self.input.as_deref();
+        let length = HELLO_FIXED + self.name.len() + input.map_or(0, <[u8]>::len);
+        let mut bytes = Vec::with_capacity(length);
+        let mut flags = 0;
+        if self.wait_for_debugger {
+            flags |= WAIT_FOR_DEBUGGER;
+        }
+        if input.is_some() {
+            flags |= BRINGS_INPUT;
+        }
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.protocol.to_le_bytes());
         bytes.push(self.role);
         bytes.push(self.log_level);
-        bytes.extend_from_slice(&u16::from(self.wait_for_debugger).to_le_bytes());
+        bytes.extend_from_slice(&[flags, 0]);
         bytes.extend_from_slice(&self.capacity.to_le_bytes());
         bytes.extend_from_slice(&self.job.to_le_bytes());
         bytes.extend_from_slice(&self.build.to_le_bytes());
-        bytes.resize(HELLO_FIXED, 0);
+        bytes.extend_from_slice(&(self.name.len() as u32).to_le_bytes());
         bytes.extend_from_slice(self.name.as_bytes());
+        bytes.extend_from_slice(input.unwrap_or_default());
         bytes
     }
 
     /// Reads a hello, of any version: what stands behind the protocol's number means what this
     /// version says only when the number is [`PROTOCOL`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Hello> {
-        let (fixed, name) = bytes.split_first_chunk::<HELLO_FIXED>()?;
-        if fixed[..8] != MAGIC || name.len() > NAME_MAX {
+        let (fixed, rest) = bytes.split_first_chunk::<HELLO_FIXED>()?;
+        if fixed[..8] != MAGIC {
             return None;
         }
         let word = |at: usize| {
             u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]])
         };
+        let (name, input) = rest.split_at_checked(word(32) as usize)?;
+        if name.len() > NAME_MAX {
+            return None;
+        }
         Some(Hello {
             protocol: word(8),
             role: fixed[12],
             log_level: fixed[13],
-            wait_for_debugger: fixed[14] & 1 != 0,
+            wait_for_debugger: fixed[14] & WAIT_FOR_DEBUGGER != 0,
             capacity: word(16),
             job: word(20),
             build: u64::from(word(24)) | u64::from(word(28)) << 32,
             name: std::str::from_utf8(name).ok()?.to_owned(),
+            input: (fixed[14] & BRINGS_INPUT != 0).then(|| input.to_vec()),
         })
     }
 }
@@ -328,8 +353,16 @@ mod tests {
             job: 2,
             build: 0x0123_4567_89ab_cdef,
             name: "Checksum".to_owned(),
+            input: None,
         };
-        assert_eq!(Hello::decode(&hello.encode()), Some(hello));
+        assert_eq!(Hello::decode(&hello.encode()), Some(hello.clone()));
+        for input in [vec![], vec![7; 1000]] {
+            let hello = Hello {
+                input: Some(input),
+                ..hello.clone()
+            };
+            assert_eq!(Hello::decode(&hello.encode()), Some(hello));
+        }
     }
 
     #[test]
@@ -342,7 +375,8 @@ mod tests {
             capacity: 1,
             job: 0,
             build: 0,
-            name: String::new(),
+            name: "name".to_owned(),
+            input: None,
         };
         let bytes = hello.encode();
         for cut in 0..bytes.len() {

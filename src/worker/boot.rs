@@ -85,7 +85,7 @@ impl Jobs {
         // /proc/self/exe is called `exe` until it is renamed.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"legwork-worker".as_ptr()) };
         let mut scratch = Scratch::new();
-        let (hello, brought) = match control.recv(&mut scratch, Wait::Yes) {
+        let (mut hello, mut brought) = match control.recv(&mut scratch, Wait::Yes) {
             Ok(Received::Packet(packet)) if packet.kind == Kind::Hello as u8 => {
                 let Some(hello) = Hello::decode(&packet.payload) else {
                     leave(1)
@@ -111,8 +111,9 @@ impl Jobs {
             refuse(&control, &Refusal::UnknownJob)
         };
         let setup = (|| {
-            let [app] =
-                <[OwnedFd; 1]>::try_from(brought).map_err(|_| "the app's pidfd is missing")?;
+            // What is left of them is the input's.
+            let app = (!brought.is_empty()).then(|| brought.remove(0));
+            let app = app.ok_or("the app's pidfd is missing")?;
             let (page, memory) = Page::create()?;
             let wake = rustix::event::eventfd(
                 0,
@@ -137,11 +138,14 @@ impl Jobs {
         super::log::install(link, hello.log_level);
         #[cfg(feature = "tracing")]
         super::tracing::install(link, hello.log_level);
-        let (input, descriptors) = match link.control.recv(&mut scratch, Wait::Yes) {
-            Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
-                (packet.payload.to_vec(), packet.descriptors.claim())
-            }
-            _ => leave(1),
+        let (input, descriptors) = match hello.input.take() {
+            Some(input) => (input, brought),
+            None => match link.control.recv(&mut scratch, Wait::Yes) {
+                Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
+                    (packet.payload.to_vec(), packet.descriptors.claim())
+                }
+                _ => leave(1),
+            },
         };
         drop(scratch);
         run(link, entry, memory, &input, descriptors)

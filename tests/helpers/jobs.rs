@@ -11,7 +11,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 legwork::jobs! {
     /// All of them.
-    pub static JOBS = [Count, Echo, Misbehave];
+    pub static JOBS = [Count, Echo, Misbehave, Unpack];
 }
 
 /// Sends the numbers from 0 up to `to`, and answers how many they were.
@@ -57,6 +57,32 @@ impl Job for Echo {
 
 impl Receive for Echo {
     type Request = Vec<u8>;
+}
+
+/// Answers what came with it: the bytes, and what can be read from each descriptor.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Unpack {
+    /// Any bytes.
+    pub bytes: Vec<u8>,
+    /// Files, to be read from their beginning.
+    pub files: Vec<legwork::Descriptor>,
+}
+
+impl Job for Unpack {
+    type Message = ();
+    type Output = (Vec<u8>, Vec<String>);
+    type Error = Failure;
+
+    fn run(self, _: &Ctx<Self>) -> Result<(Vec<u8>, Vec<String>), Failure> {
+        let read = |file: legwork::Descriptor| {
+            let file = std::fs::File::from(std::os::fd::OwnedFd::from(file));
+            let mut text = [0; 16];
+            let length = std::os::unix::fs::FileExt::read_at(&file, &mut text, 0)?;
+            Ok(String::from_utf8_lossy(&text[..length]).into_owned())
+        };
+        let texts: std::io::Result<_> = self.files.into_iter().map(read).collect();
+        Ok((self.bytes, texts?))
+    }
 }
 
 /// Goes wrong in one way.

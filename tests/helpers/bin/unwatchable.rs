@@ -50,9 +50,11 @@ fn main() {
         assert!(error.to_string().contains("No space left"), "{error}");
         assert!(error.has_run());
 
-        // The first child of a context is not even born.
         beside.cancel();
         assert!(beside.await.unwrap_err().is_cancelled());
+    });
+    // The first child of a context is not even born.
+    run(|| async {
         let unborn = command("sleep").arg("1000").spawn();
         let error = unborn.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Start, "{error:?}");
