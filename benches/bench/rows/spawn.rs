@@ -1,11 +1,12 @@
 //! How long the calling thread is blocked by one start.
 //!
 //! Everybody starts the same program, in turns, and the clock stops when the call returns. Legwork is measured twice:
-//! the plan by itself, which does what the bare call does, and a job, which also makes its control socket, its shared
-//! page and its handle; once as the only job of its context, and once beside another, with which it shares the source
-//! on the main loop. Beside the job also stands a worker's start by hand: the same calls to the kernel, and no library. A
-//! child is gone before the next is born, so nobody pays for another's processor time. The app's memory is touched; in
-//! 4 KiB pages, since those are what a fork has to copy the tables of.
+//! the plan by itself, which does what the bare call does, and a job, which also makes its control socket, its pipe and
+//! its handle; once as the only job of its context, once beside another, and once as the first that its context ever has,
+//! for which the source on the main loop is made. Beside the job also stands a worker's start by hand: the calls to the
+//! kernel that it would take without this library, and nothing else. A child is gone before the next is born, so nobody
+//! pays for another's processor time. The app's memory is touched; in 4 KiB pages, since those are what a fork has to copy
+//! the tables of.
 //!
 //! GSubprocess has its turns with a job apart from these, in the same run: a fork leaves the app's whole memory
 //! write-protected, and whoever comes after it pays for the faults.
@@ -62,7 +63,7 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
             &mut || by_gio(&program),
         ],
     )?;
-    let [bare, by_hand, plan, job, beside] = in_turns(
+    let [bare, by_hand, plan, job, beside, first] = in_turns(
         rounds,
         [
             &mut || {
@@ -82,6 +83,10 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
             &mut || by_plan(&program),
             &mut || context.with_thread_default(|| by_job(&context, &worker))?,
             &mut || shared.with_thread_default(|| by_job(&shared, &worker))?,
+            &mut || {
+                let new = MainContext::new();
+                new.with_thread_default(|| by_job(&new, &worker))?
+            },
         ],
     )?;
     let bare = bare.figure("posix_spawn+closefrom", Nanoseconds);
@@ -98,6 +103,8 @@ fn hold(row: &mut Row, case: &str, pages: Option<Pages>, rounds: usize) -> Resul
             entry
         });
     }
+    let first = first.figure("Job::spawn, its context's first", Nanoseconds);
+    row.add(Entry::beside(case, first, bare));
     row.add(Entry::beside(case, job, by_hand));
     let [job, gio] = by_gio;
     let entry = Entry::beside(

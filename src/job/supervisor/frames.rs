@@ -1,6 +1,6 @@
 //! What the child says: each frame in its turn, or a protocol fault.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{BURST, END_WITHIN, Phase, SCRATCH, Supervisor, wake_all};
@@ -18,13 +18,16 @@ use crate::wire::page::Page;
 use crate::wire::text::{RECORD_MAX, cut};
 
 /// The page that came with the handshake.
-fn shared_page(descriptors: &[OwnedFd]) -> Result<Page, Fault> {
-    let [memory] = descriptors else {
+fn shared_page(descriptors: Unclaimed) -> Result<Page, Fault> {
+    let [memory] = &*descriptors else {
         let count = descriptors.len();
         let what = format!("the handshake came with {count} descriptors, and not with one");
         return Err(Fault(what));
     };
-    Page::adopt(memory).map_err(|why| Fault(format!("the shared page {why}")))
+    let page = Page::adopt(memory).map_err(|why| Fault(format!("the shared page {why}")))?;
+    // Memory of this size, which it is now known to be, is closed at once.
+    drop(descriptors.claim());
+    Ok(page)
 }
 
 impl Supervisor {
@@ -97,7 +100,7 @@ impl Supervisor {
                 return Err(Fault(format!("{kind:?} has bytes behind its end")));
             }
             Kind::Ready => {
-                self.taken.tell_by(shared_page(&descriptors)?);
+                self.taken.tell_by(shared_page(descriptors)?);
                 self.running();
             }
             Kind::Refused => {
