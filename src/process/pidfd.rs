@@ -15,10 +15,14 @@ use std::{
     time::Duration,
 };
 
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Pid, PidfdFlags, pidfd_open},
+};
 
 use super::{
     exit::{Exit, ExitStatus, Usage},
+    own,
     signal::Signal,
 };
 
@@ -106,10 +110,9 @@ fn read(usage: &libc::rusage) -> Usage {
 /// A pidfd of this process: for a child that is to know when it has died. No number is taken for it in between, as
 /// the process that asks is there.
 pub(crate) fn own() -> Result<OwnedFd, Errno> {
-    rustix::process::pidfd_open(
-        rustix::process::getpid(),
-        rustix::process::PidfdFlags::empty(),
-    )
+    let this = own::id().cast_signed();
+    let this = Pid::from_raw(this).expect("a process has a number above zero");
+    pidfd_open(this, PidfdFlags::empty())
 }
 
 /// Whom a signal is for.
