@@ -4,6 +4,7 @@
 use std::{
     cell::{Cell, RefCell},
     future::Future,
+    os::unix::fs::PermissionsExt,
     pin::pin,
     rc::Rc,
     sync::{
@@ -332,6 +333,76 @@ fn a_job_sees_that_it_is_cancelled_though_its_context_never_runs() {
         assert!(error.is_cancelled(), "{error:?}");
         assert_eq!(error.signal(), None, "{error:?}");
     }
+}
+
+/// Though the watcher, which hears of it, is only just being born.
+#[test]
+fn a_job_that_is_cancelled_before_it_begins_sees_it_at_its_first_look() {
+    let _alone = alone();
+    let folder = std::env::temp_dir().join(format!("legwork-late-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let (late, go) = (folder.join("worker"), folder.join("go"));
+    let script = format!(
+        "#!/bin/sh\nuntil [ -e {go:?} ]; do sleep 0.01; done\nexec {:?}\n",
+        env!("CARGO_BIN_EXE_worker")
+    );
+    std::fs::write(&late, script).unwrap();
+    std::fs::set_permissions(&late, PermissionsExt::from_mode(0o755)).unwrap();
+    run(|| async {
+        let late = Worker::program(&late);
+        let start = || Misbehave::HangPolitely.builder().worker(&late).spawn();
+        let mut jobs: Vec<_> = std::iter::repeat_with(start).take(20).collect();
+        jobs.iter().for_each(JobHandle::cancel);
+        std::fs::write(&go, []).unwrap();
+        for job in &mut jobs {
+            // Said only by one that has not seen it.
+            assert_eq!(job.message().await, None);
+        }
+        for job in jobs {
+            assert!(job.await.unwrap_err().is_cancelled());
+        }
+    });
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+/// A cancel that comes with the end is nobody's any more.
+#[test]
+fn a_context_whose_jobs_have_ended_may_be_run_by_another_thread() {
+    let _alone = alone();
+    let criticals = Arc::new(AtomicU32::new(0));
+    let count_them = criticals.clone();
+    let handler = glib::log_set_handler(
+        Some("legwork"),
+        glib::LogLevels::LEVEL_CRITICAL,
+        false,
+        false,
+        move |_, _, _| {
+            count_them.fetch_add(1, SeqCst);
+        },
+    );
+    let context = MainContext::new();
+    let run_a_job = || {
+        let mut job = count(1);
+        let (pid, cancellable) = (job.pid().unwrap(), job.cancellable());
+        job.on_message(move |_| {
+            let cancellable = cancellable.clone();
+            thread::spawn(move || cancellable.cancel()).join().unwrap();
+        });
+        // So that the message and the end are heard in one iteration.
+        let threads = format!("/proc/{pid}/task");
+        let one = || std::fs::read_dir(&threads).is_ok_and(|all| all.count() == 1);
+        until("it has ended", || !is_alive(pid) && one());
+        while job.pid().is_some() {
+            context.iteration(true);
+        }
+    };
+    context.with_thread_default(run_a_job).unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| while context.iteration(false) {});
+    });
+    context.with_thread_default(run_a_job).unwrap();
+    glib::log_remove_handler(Some("legwork"), handler);
+    assert_eq!(criticals.load(SeqCst), 0);
 }
 
 #[test]

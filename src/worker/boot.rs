@@ -186,6 +186,10 @@ pub(super) fn run_job<J: Job>(
     };
     link.send(Kind::Ready, &[], &[page.as_fd()]);
     drop(page);
+    // The watcher may be yet to have its first look, and the job's first look is to see it.
+    if link.control.has_hung_up() {
+        link.cancel();
+    }
     let cx = Ctx::new(Backend::Link(link));
     match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
         Ok(Ok(output)) => match attach::encode(&output) {
