@@ -256,9 +256,12 @@ impl Hub {
     }
 
     /// Whether it is the hub of this context. One that came after, and lies at the same place, is
-    /// another: the children know since before its memory was given back.
+    /// another: the children know since before its memory was given back. And a process that was
+    /// forked from the app, and goes on as an app itself, has its own.
     fn is_of(&self, context: &MainContext) -> bool {
-        self.context == context.as_ptr().addr() && !self.children.context_gone.load(Acquire)
+        self.context == context.as_ptr().addr()
+            && self.children.app == own::id()
+            && !self.children.context_gone.load(Acquire)
     }
 
     /// Takes in a child. The key stands for it until [`leave`](Self::leave). Should the context go
@@ -463,6 +466,8 @@ impl LastLook {
                 ControlFlow::Continue
             }
             None if self.children.context_gone.load(Acquire) => ControlFlow::Break,
+            // It has rung for one that had just ended. The hub's thread makes another, should it start one again.
+            None if lock(&self.children.processes).is_empty() => ControlFlow::Break,
             None => {
                 glib::g_critical!(
                     "legwork",

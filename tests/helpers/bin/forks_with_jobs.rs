@@ -1,6 +1,11 @@
-//! Starts jobs and forks, as some library might. The copy lets go of everything it has of them.
+//! Starts jobs and forks, as some library might. The copy lets go of everything it has of them. And one copy becomes the
+//! app, as a daemon does, and runs jobs on the context of those that have ended.
 
-use legwork::{JobHandle, Worker, glib::MainContext, prelude::*};
+use legwork::{
+    JobHandle, Worker,
+    glib::{MainContext, future_with_timeout},
+    prelude::*,
+};
 use legwork_tests::{
     context::is_alive,
     jobs::{Count, Echo, Misbehave},
@@ -24,6 +29,26 @@ fn main() {
             .with_thread_default(|| stays_untouched(&context, exits))
             .unwrap();
     }
+    let context = MainContext::new();
+    context
+        .with_thread_default(|| goes_on_as_a_daemon(&context))
+        .unwrap();
+}
+
+fn goes_on_as_a_daemon(context: &MainContext) {
+    let counts = || {
+        let job = Count { to: 5 }.builder().worker(&worker()).spawn();
+        let timeout = std::time::Duration::from_secs(30);
+        let end = future_with_timeout(timeout, job.into_future());
+        context.block_on(end).expect("it ends").unwrap()
+    };
+    assert_eq!(counts(), 5);
+    let told = in_a_forked_copy(|| {
+        assert_eq!([counts(), counts()], [5, 5]);
+        7
+    });
+    assert_eq!(told, 7, "what the copy did");
+    assert_eq!(counts(), 5);
 }
 
 fn stays_untouched(context: &MainContext, exits: bool) {
