@@ -4,7 +4,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::epoll;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -21,7 +20,7 @@ pub(crate) struct ByHand {
 /// A child, and what the app holds of it.
 pub(crate) struct Held {
     pub(crate) child: Child,
-    _descriptors: [OwnedFd; 4],
+    _descriptors: [OwnedFd; 3],
 }
 
 impl ByHand {
@@ -32,8 +31,8 @@ impl ByHand {
         })
     }
 
-    /// A control socket with two messages in it, a sealed page, a pipe for what is printed, the birth with all of them
-    /// mapped, a pidfd, and the three that can become ready behind the epoll descriptor.
+    /// A control socket with a message in it, a pipe for what is printed, the birth with both of them mapped, a pidfd, and
+    /// the three that can become ready behind the epoll descriptor.
     pub(crate) fn spawn(&self) -> Result<Held> {
         let (control, theirs) = socketpair(
             AddressFamily::UNIX,
@@ -41,12 +40,8 @@ impl ByHand {
             SocketFlags::CLOEXEC,
             None,
         )?;
-        let page = memfd_create("page", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        ftruncate(&page, 4096)?;
-        fcntl_add_seals(&page, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
         let (prints, printing) = pipe_with(PipeFlags::CLOEXEC)?;
         send(&control, &[1; 64], SendFlags::NOSIGNAL)?;
-        send(&control, &[2; 64], SendFlags::NOSIGNAL)?;
         let child = self.program.spawn_worker(&printing, &theirs)?;
         let pid = i32::try_from(child.pid()).ok().and_then(Pid::from_raw);
         let pidfd = pidfd_open(pid.ok_or("no such number")?, PidfdFlags::empty())?;
@@ -59,7 +54,7 @@ impl ByHand {
         }
         Ok(Held {
             child,
-            _descriptors: [control, page, prints, pidfd],
+            _descriptors: [control, prints, pidfd],
         })
     }
 }
