@@ -189,12 +189,20 @@ impl Hello {
         let word = |at: usize| {
             u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]])
         };
+        let protocol = word(8);
+        if protocol != PROTOCOL {
+            // Where its name ends is not known here.
+            return Some(Hello {
+                protocol,
+                ..Hello::plain(Role::Worker)
+            });
+        }
         let (name, input) = rest.split_at_checked(word(32) as usize)?;
         if name.len() > NAME_MAX {
             return None;
         }
         Some(Hello {
-            protocol: word(8),
+            protocol,
             role: fixed[12],
             log_level: fixed[13],
             wait_for_debugger: fixed[14] & WAIT_FOR_DEBUGGER != 0,
@@ -362,6 +370,21 @@ mod tests {
                 ..hello.clone()
             };
             assert_eq!(Hello::decode(&hello.encode()), Some(hello));
+        }
+    }
+
+    #[test]
+    fn a_hello_of_another_version_says_which_whatever_stands_behind() {
+        for (protocol, rest) in [(1, "name"), (PROTOCOL + 1, "something else")] {
+            for filler in [0, 0x7f, 0xff] {
+                let mut bytes = vec![filler; HELLO_FIXED];
+                bytes[..8].copy_from_slice(&MAGIC);
+                bytes[8..12].copy_from_slice(&protocol.to_le_bytes());
+                bytes.extend_from_slice(rest.as_bytes());
+                bytes.extend_from_slice(&[filler; 1000]);
+                let hello = Hello::decode(&bytes).expect("a hello");
+                assert_eq!(hello.protocol, protocol);
+            }
         }
     }
 
