@@ -12,7 +12,7 @@ use legwork::{
     process::{ExitStatus, Process, Signal},
     spawn::{Group, Plan, Program},
 };
-use legwork_tests::{is_alive, program, sacrifice, until};
+use legwork_tests::{is_alive, program, sacrifice, sacrifice_with, until};
 
 fn shell(script: &str) -> Plan {
     Plan::new(Program::name("sh")).args(["-c", script])
@@ -297,4 +297,5 @@ fn an_app_that_reaps_our_child_is_told_so() {
 #[test]
 fn a_forked_copy_of_the_app_may_drop_the_handle_and_nothing_happens() {
     sacrifice("fork_with_a_handle");
+    sacrifice_with("fork_with_a_handle", &["unadvised"]);
 }

@@ -47,13 +47,18 @@ pub(crate) fn id() -> u32 {
 }
 
 impl Known {
-    /// `None` where there is no memory for it, or no such advice.
+    /// `None` where there is no memory for it, or no such advice is taken.
     fn new() -> Option<Self> {
         let size = page_size();
         let access = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice.
         let page = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::PRIVATE) };
         let page = page.ok()?;
+        // Who says yes to any advice heeds none, as QEMU's user mode did (see BoringSSL's fork_detect.c).
+        // SAFETY: a mapping that nobody else knows, and advice that is not known either.
+        if unsafe { libc::madvise(page, size, -1) } == 0 {
+            return None;
+        }
         // SAFETY: the advice is about the whole of a mapping that nobody else knows.
         unsafe { madvise(page, size, Advice::LinuxWipeOnFork) }.ok()?;
         NonNull::new(page.cast()).map(Self)

@@ -325,35 +325,51 @@ pub fn trim_memory() {
 /// From now on epoll takes no further descriptor of this thread's, as when a user has too many watched: ENOSPC, see
 /// epoll_ctl(2). What is watched already stays so. Holds for the thread's children, too.
 pub fn refuse_to_watch() {
-    const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
-    const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
-    const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
-    let step = |code, k, otherwise| libc::sock_filter {
-        code,
-        jt: 0,
-        jf: otherwise,
-        k,
+    // Of `struct seccomp_data`: the low half of the second argument.
+    let operation = if cfg!(target_endian = "little") {
+        24
+    } else {
+        28
     };
-    // Of `struct seccomp_data`: the call's number, and the low half of its second argument.
-    let (number, operation) = (
-        0,
-        if cfg!(target_endian = "little") {
-            24
-        } else {
-            28
-        },
-    );
-    let mut steps = [
-        step(LOAD, number, 0),
+    filter_calls(&[
         step(EQUAL, libc::SYS_epoll_ctl as u32, 3),
         step(LOAD, operation, 0),
         step(EQUAL, libc::EPOLL_CTL_ADD as u32, 1),
         step(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32, 0),
         step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
-    ];
+    ]);
+}
+
+/// From now on this thread's madvise(2) says yes to everything and does nothing, as under an emulator. Holds for the
+/// thread's children, too.
+pub fn heed_no_advice() {
+    filter_calls(&[
+        step(EQUAL, libc::SYS_madvise as u32, 1),
+        step(RETURN, libc::SECCOMP_RET_ERRNO, 0),
+        step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
+    ]);
+}
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+
+fn step(code: u16, k: u32, otherwise: u8) -> libc::sock_filter {
+    libc::sock_filter {
+        code,
+        jt: 0,
+        jf: otherwise,
+        k,
+    }
+}
+
+/// Has these steps decide on every system call of this thread, beginning with its number.
+fn filter_calls(steps: &[libc::sock_filter]) {
+    let mut all = vec![step(LOAD, 0, 0)];
+    all.extend_from_slice(steps);
     let filter = libc::sock_fprog {
-        len: steps.len() as u16,
-        filter: steps.as_mut_ptr(),
+        len: all.len() as u16,
+        filter: all.as_mut_ptr(),
     };
     rustix::thread::set_no_new_privs(true).expect("anybody may");
     // SAFETY: a filter and its length, both alive; it only changes what one call answers.

@@ -1,4 +1,5 @@
-//! Forks while it holds the handle of a child, and drops the copy.
+//! Forks while it holds the handle of a child, and drops the copy. Told `unadvised`, it does so where the kernel's memory
+//! advice has no effect.
 
 use legwork::{
     process::Signal,
@@ -7,6 +8,9 @@ use legwork::{
 use legwork_tests::raw;
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some("unadvised") {
+        raw::heed_no_advice();
+    }
     let mut child = Some(
         Plan::new(Program::name("sleep"))
             .arg("1000")
