@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use legwork::prelude::*;
-use legwork::{ErrorKind, State, Worker};
+use legwork::{ErrorKind, State, Worker, glib};
 use legwork_tests::context::{is_alive, run, until};
 use legwork_tests::jobs::{Count, Echo, Misbehave, Unpack};
 
@@ -49,6 +49,35 @@ fn requests_are_answered_and_their_end_is_seen() {
         }
         drop(sender);
         assert_eq!(job.await.unwrap(), 5);
+    });
+}
+
+/// Also one who waits for room meanwhile.
+#[test]
+fn who_sends_to_a_job_that_is_asked_to_stop_is_told_so() {
+    run(|| async {
+        let job = Echo.builder().worker(&worker()).spawn();
+        let (sender, late) = (job.sender(), job.sender());
+        // Nobody takes what comes back: it is full in the end.
+        let flood = glib::spawn_future_local(async move {
+            loop {
+                if let Err(error) = sender.send(vec![0; 60_000]).await {
+                    break error;
+                }
+            }
+        });
+        while late.try_send(vec![0; 60_000]).unwrap() {
+            glib::timeout_future(Duration::from_millis(1)).await;
+        }
+        job.cancel();
+        let late = late.try_send(vec![1]).unwrap_err();
+        let waited = flood.await.unwrap();
+        for error in [waited, late] {
+            assert!(error.is_cancelled(), "{error:?}");
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert_eq!(why, "the job was asked to stop");
+        }
+        assert!(job.await.unwrap_err().is_cancelled());
     });
 }
 

@@ -200,8 +200,8 @@ impl<J: Receive> Sender<J> {
     ///
     /// # Errors
     ///
-    /// The job has ended or was asked to stop; or the request cannot be encoded, or is longer than a
-    /// frame may be.
+    /// The job has ended; or it was asked to stop, which is [cancelled](SendError::is_cancelled); or the
+    /// request cannot be encoded, or is longer than a frame may be.
     pub async fn send(&self, request: J::Request) -> Result<(), SendError> {
         let encoded = encode(&request)?;
         poll_fn(|cx| match self.open.0.upgrade() {

@@ -1,6 +1,7 @@
 //! What the app says to a running job.
 
 use std::os::fd::AsFd;
+use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll};
 
 use super::{Phase, Supervisor, lock, wake_all};
@@ -9,7 +10,7 @@ use crate::main_loop::hub::Lane;
 use crate::process::own;
 use crate::wire::control::Wait;
 use crate::wire::frame::Kind;
-use crate::worker::SendError;
+use crate::worker::{Cancelled, SendError};
 
 impl Supervisor {
     pub(in crate::job) fn try_send(&self, request: &Encoded) -> Result<bool, SendError> {
@@ -25,7 +26,11 @@ impl Supervisor {
             Err(error) => match error.kind() {
                 std::io::ErrorKind::WouldBlock => Ok(false),
                 std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset => {
-                    Err(SendError::ended())
+                    let stopped = self.facts.borrow().stop.is_some() || self.told.load(SeqCst);
+                    Err(match stopped {
+                        true => Cancelled.into(),
+                        false => SendError::ended(),
+                    })
                 }
                 _ => Err(SendError::other(error)),
             },
