@@ -12,7 +12,7 @@ use legwork::{Command, Error, ErrorKind, JobBuilder, State, Worker, prelude::*};
 use legwork_tests::context::{run, state};
 use legwork_tests::hostile::{Believe, kind, said, script, send};
 use legwork_tests::jobs::Count;
-use legwork_tests::{program, until};
+use legwork_tests::{program, sacrifice, until};
 
 /// A program that is written while another test starts a child is busy for a moment: one test at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -271,6 +271,12 @@ fn a_worker_of_another_build_is_refused_by_itself() {
         &error,
         &["scene_worker", "built from other sources", "build id"],
     );
+}
+
+#[test]
+fn an_app_that_has_no_descriptor_left_after_the_start_does_not_lose_the_job() {
+    let _alone = alone();
+    sacrifice("full_at_the_handshake");
 }
 
 #[test]

@@ -87,6 +87,9 @@ pub(super) struct Supervisor {
     /// That no more requests come has yet to be said.
     owes_end_of_requests: Cell<bool>,
     phase: Cell<Phase>,
+    /// Held in the app's descriptor table for the page that comes with the handshake: an app that has
+    /// started a job is not to lose it for want of that.
+    place: Cell<Option<OwnedFd>>,
     /// What it has said and printed before its end and is still to be read.
     left: Cell<Option<Left>>,
     due: RefCell<Due>,
@@ -194,6 +197,7 @@ impl Supervisor {
                 waiting,
                 owes_end_of_requests: Cell::new(false),
                 phase: Cell::new(Phase::Starting),
+                place: Cell::new(None),
                 left: Cell::new(None),
                 at_end: RefCell::default(),
                 app: own::id(),
@@ -202,6 +206,7 @@ impl Supervisor {
             supervisor
         });
         let supervisor = made.expect("`enter` calls its argument once");
+        supervisor.hold_place();
         supervisor.watch();
         supervisor.set_alarm();
         supervisor
@@ -370,6 +375,7 @@ impl Supervisor {
             return;
         }
         self.close_prints();
+        drop(self.place.take());
         if phase != Phase::Hushed {
             self.hub.unwatch(self.control.as_fd());
         }

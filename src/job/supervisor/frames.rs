@@ -34,6 +34,7 @@ impl Supervisor {
     /// Handles some frames; false when there are no more for now.
     pub(super) fn read_frames(&self, slice: &Slice) -> bool {
         let mut scratch = SCRATCH.take().unwrap_or_else(Scratch::new);
+        drop(self.place.take());
         let mut more = true;
         for _ in 0..BURST {
             let hushed = matches!(self.phase.get(), Phase::Hushed | Phase::Ended);
@@ -44,7 +45,16 @@ impl Supervisor {
             }
         }
         SCRATCH.set(Some(scratch));
+        self.hold_place();
         more
+    }
+
+    /// While the handshake is to come.
+    pub(super) fn hold_place(&self) {
+        if self.phase.get() == Phase::Starting {
+            // Any descriptor will do.
+            self.place.set(self.hub.as_fd().try_clone_to_owned().ok());
+        }
     }
 
     /// Handles one frame; false when there was none, or when there will be no other.
