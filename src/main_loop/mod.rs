@@ -7,7 +7,8 @@
 //! when nothing happens. A context that has had a child has two descriptors for them beside their
 //! own: the epoll descriptor, and an eventfd behind it by which other threads ask for an end. They
 //! stay, as does the source, until the context or the hub's thread goes: to make them anew for
-//! every child that is alone would take a twentieth of its start.
+//! every child that is alone would take a twentieth of its start. Those of a context that another
+//! thread has freed are closed by the next start on the hub's thread, or by its end.
 //!
 //! The source runs at [`PRIORITY`], just below drawing, and handles at most a bounded slice per
 //! iteration: a child that floods the app delays itself and not the frames.
