@@ -11,6 +11,7 @@
 use std::os::fd::BorrowedFd;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 
 pub(crate) mod cancel;
 pub(crate) mod error;
@@ -28,5 +29,7 @@ pub(crate) const NOT_OUR_CONTEXT: &str = "another thread runs this one's main co
 /// process has ended.
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1))
+    // Interrupted, though it does not wait.
+    let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
+    ready == Ok(1)
 }

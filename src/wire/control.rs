@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, memfd_create};
-use rustix::io::{Errno, ioctl_fionread};
+use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType,
@@ -318,14 +318,18 @@ impl Control {
 
     /// Whether the other side has sent something that was not read yet.
     pub(crate) fn has_news(&self) -> bool {
-        let mut fds = [PollFd::new(self, PollFlags::IN)];
-        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1))
+        self.looks_for(PollFlags::IN) == Ok(1)
     }
 
     /// Whether the other side has closed its end, or [half of it](Self::half_close).
     pub(crate) fn has_hung_up(&self) -> bool {
-        let mut fds = [PollFd::new(self, PollFlags::RDHUP)];
-        !matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
+        self.looks_for(PollFlags::RDHUP) != Ok(0)
+    }
+
+    fn looks_for(&self, what: PollFlags) -> Result<usize, Errno> {
+        let mut fds = [PollFd::new(self, what)];
+        // Interrupted, though it does not wait.
+        retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))
     }
 }
 
@@ -531,6 +535,37 @@ mod tests {
             a.recv(&mut scratch, Wait::No),
             Ok(Received::Closed)
         ));
+    }
+
+    /// A poll that need not wait is interrupted all the same.
+    #[test]
+    #[allow(unsafe_code)]
+    fn a_signal_is_no_hang_up() {
+        use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
+        use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+        extern "C" fn nothing(_: i32) {}
+        let handler = SigHandler::Handler(nothing);
+        let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+        // SAFETY: it does nothing.
+        unsafe { sigaction(Signal::SIGUSR2, &action) }.unwrap();
+        let (a, b) = ends();
+        let done = AtomicBool::new(false);
+        // SAFETY: has no precondition.
+        let this = unsafe { libc::pthread_self() };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    // SAFETY: that thread waits for this one.
+                    unsafe { libc::pthread_kill(this, libc::SIGUSR2) };
+                }
+            });
+            let quiet = (0..200_000).all(|_| !a.has_hung_up() && !a.has_news());
+            done.store(true, Relaxed);
+            assert!(quiet);
+        });
+        drop(b);
+        assert!(a.has_hung_up() && a.has_news());
     }
 
     #[test]
