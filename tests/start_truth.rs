@@ -280,6 +280,12 @@ fn an_app_that_has_no_descriptor_left_after_the_start_does_not_lose_the_job() {
 }
 
 #[test]
+fn a_worker_that_may_send_no_descriptor_says_so() {
+    let _alone = alone();
+    sacrifice("crowded_handshake");
+}
+
+#[test]
 fn a_worker_of_another_protocol_says_which() {
     let _alone = alone();
     let (name, value) = script(&[send(said(kind::REFUSED, &(0u32, 9u32)))]);

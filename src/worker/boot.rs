@@ -184,7 +184,11 @@ pub(super) fn run_job<J: Job>(
         Ok(job) => job,
         Err(error) => refuse(&link.control, &Refusal::Input(error.to_string())),
     };
-    link.send(Kind::Ready, &[], &[page.as_fd()]);
+    let ready = (link.control).send(Kind::Ready, &[], &[page.as_fd()], Wait::Yes);
+    if let Err(error) = ready {
+        let why = format!("the shared page cannot be handed over: {error}");
+        refuse(&link.control, &Refusal::Setup(why));
+    }
     drop(page);
     // The watcher may be yet to have its first look, and the job's first look is to see it.
     if link.control.has_hung_up() {

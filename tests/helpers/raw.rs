@@ -307,6 +307,9 @@ pub fn run_dispose(object: &impl legwork::glib::prelude::IsA<legwork::glib::Obje
     unsafe { object.run_dispose() };
 }
 
+/// The capability to do most of what an administrator does; see capabilities(7).
+pub const CAP_SYS_ADMIN: u32 = 21;
+
 /// The capability to raise hard limits; see capabilities(7).
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
