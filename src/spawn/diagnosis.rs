@@ -1,7 +1,7 @@
 //! After a failed start: which of the steps in the child was it?
 //!
-//! `posix_spawn` returns one error number for all of them. This module looks at the program first, and then at each
-//! step that can have given this number. If it finds the fault, the error names it; if not, it lists them all.
+//! `posix_spawn` returns one error number for all of them. This module looks at each step that can have given
+//! this number. If it finds the fault, the error names it; if not, it lists them all.
 
 use std::{
     ffi::{CStr, CString, OsStr},
@@ -52,9 +52,6 @@ pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
         ),
         Fault::Pidfd { errno } => no_pidfd(errno, true),
         Fault::Spawn { errno } => {
-            if let Err(error) = plan.program.check() {
-                return error;
-            }
             let tried = Tried {
                 file: &plan.program.file,
                 arguments: &plan.arguments,

@@ -17,9 +17,9 @@
 //!   child carries out on its own copy of the descriptor table.
 //! * **A clean start.** Empty signal mask, every disposition default, no variable that names an inherited
 //!   descriptor or a token for one use (see [`Plan::env`]).
-//! * **A start that fails says where.** `posix_spawn` has one error number for a dozen steps. So names, descriptors
-//!   and the working directory are looked up and checked in the parent, where each has an error of its own, and
-//!   what is left, the program first, is looked into after the failure. See [`SpawnError`].
+//! * **A start that fails says where.** `posix_spawn` has one error number for a dozen steps. So the program and
+//!   the working directory are looked up and checked in the parent, where each has an error of its own, and
+//!   what is left is looked into after the failure. See [`SpawnError`].
 //!
 //! ```
 //! use legwork::spawn::{Plan, Program};

@@ -203,8 +203,6 @@ impl Plan {
         control: OwnedFd,
     ) -> Result<(Plan, Target), SpawnError> {
         let program = self.program.locate()?;
-        // Now, as it would cost a helper's start to find it out.
-        program.check()?;
         let arg0 = self.arg0.take().unwrap_or_else(|| program.arg0.clone());
         let arguments = c_strings(arg0, std::mem::take(&mut self.args))?;
         let moved = self.map.move_aside(number);
@@ -218,8 +216,7 @@ impl Plan {
         Ok((plan, target))
     }
 
-    /// Everything that can go wrong before there is a process goes wrong here, but for a path that leads to no
-    /// program.
+    /// Everything that can go wrong before there is a process goes wrong here.
     ///
     /// The order matters. The map comes before anything is opened, or what is opened could take the number of a
     /// source that somebody has closed. The pidfd's room comes before the files, or they could take the last

@@ -1,8 +1,7 @@
-//! Which file is executed, and what is wrong with one that could not be.
+//! Which file is executed: found and checked in the parent, where each fault has an error of its own.
 //!
-//! A name is searched for in the parent. A path is taken as it is, and looked at when the start has failed: the file
-//! could change between a look before and the start, and the look is a twentieth of what a start costs. It comes
-//! before all other explanations, and each fault has an error of its own.
+//! The checks are made shortly before the start, so a file can still change in between; then the start itself
+//! fails and says what it can. A check never turns a start that would succeed into an error.
 
 use std::{
     ffi::{CString, OsStr, OsString},
@@ -56,14 +55,14 @@ impl Program {
         }
     }
 
-    /// Finds the file. Whether one given by its path can be executed is [looked at](Located::check) apart.
+    /// Finds the file and checks that it can be executed.
     pub(super) fn locate(self) -> Result<Located, SpawnError> {
         match self {
             Self::Path(path) => {
                 if path.as_os_str().is_empty() {
                     return Err(refused("the path of the program is empty"));
                 }
-                Located::at(absolute(&path)?, path.into_os_string())
+                Located::checked(absolute(&path)?, path.into_os_string())
             }
             Self::Name { name, path } => {
                 let found = search(&name, path)?;
@@ -108,9 +107,10 @@ pub(super) struct Located {
 }
 
 impl Located {
-    /// Whether the file is one that can be executed.
-    pub(super) fn check(&self) -> Result<(), SpawnError> {
-        check_executable(&self.file)
+    fn checked(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
+        let located = Self::at(file, arg0)?;
+        check_executable(&located.file)?;
+        Ok(located)
     }
 
     fn at(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
@@ -131,8 +131,7 @@ impl Located {
             std::process::id(),
             fd.as_raw_fd()
         ));
-        let mut located = Self::at(file, OsString::new())?;
-        located.check()?;
+        let mut located = Self::checked(file, OsString::new())?;
         let mut head = [0; 2];
         let script = fs::File::open(&located.file)
             .and_then(|mut file| file.read_exact(&mut head))

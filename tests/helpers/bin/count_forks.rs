@@ -1,4 +1,4 @@
-//! Starts twenty-one children in as many ways and counts its forks; then forks, to see that it counts.
+//! Starts twenty children in as many ways and counts its forks; then forks, to see that it counts.
 
 use std::{os::fd::OwnedFd, path::Path};
 
@@ -23,7 +23,7 @@ fn main() {
         run(Plan::new(Path::new("/bin/true")).inherit(which).env_clear());
     }
     run(Plan::new(Path::new("/bin/true")).env("A", "b"));
-    // Dropped while it runs, and two that do not reach their program.
+    // Dropped while it runs, and one that does not start.
     drop(
         Plan::new(Program::name("sleep"))
             .arg("1000")
