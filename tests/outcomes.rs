@@ -30,6 +30,23 @@ fn an_output_arrives_and_the_messages_before_it() {
 }
 
 #[test]
+fn what_a_job_was_at_is_known_whatever_killed_it_right_after() {
+    const JOBS: u32 = 1000;
+    run(|| async {
+        for n in 0..JOBS {
+            let text = format!("picture {n}");
+            let job = Misbehave::RaiseAt(text.clone(), libc::SIGKILL);
+            let job = job.builder().worker(&worker()).spawn();
+            let status = job.status().clone();
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Signal);
+            assert_eq!(error.progress(), (7, 9), "{text}");
+            assert_eq!((status.text(), status.done()), (text, 7));
+        }
+    });
+}
+
+#[test]
 fn awaiting_alone_discards_messages_and_blocks_nobody() {
     run(|| async {
         let job = Count { to: 10_000 }.builder().worker(&worker()).spawn();

@@ -293,7 +293,7 @@ fn a_worker_of_another_protocol_says_which() {
     let error = not_started(Believe.builder().worker(&hostile).env(name, value));
     assert_words(
         &error,
-        &["hostile", "speaks protocol 9", "this app speaks 2"],
+        &["hostile", "speaks protocol 9", "this app speaks 3"],
     );
 }
 
@@ -307,11 +307,8 @@ fn greet(protocol: u32) -> Vec<u8> {
         &[1, 0][..],
         b"LEGWORK\n",
         &protocol.to_le_bytes(),
-        // Role, level, flags, capacity, index, build, length of the name.
-        &[
-            1, 3, 0, 0, 64, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 5, 0, 0, 0,
-        ],
-        b"Count",
+        // Role, level, flags, zero, jobs, build.
+        &[1, 3, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
     ]
     .concat();
     rustix::io::writev(&ours, &[IoSlice::new(&hello)]).unwrap();
@@ -329,10 +326,10 @@ fn greet(protocol: u32) -> Vec<u8> {
 #[test]
 fn a_worker_that_is_greeted_by_another_version_says_which_it_is() {
     let _alone = alone();
-    // Refused: another protocol, mine is 2.
-    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 2]);
+    // Refused: another protocol, mine is 3.
+    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 3]);
     // Refused: another build, mine is so and so.
-    assert_eq!(greet(2)[..3], [kind::REFUSED, 0, 1]);
+    assert_eq!(greet(3)[..3], [kind::REFUSED, 0, 1]);
 }
 
 #[test]

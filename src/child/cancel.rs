@@ -1,29 +1,11 @@
-//! `gio::Cancellable` stops children, from any thread.
+//! What stops children from any thread: a `gio::Cancellable`, or an object that is disposed of.
 
-use std::cell::OnceCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 
 use gio::prelude::*;
 
 use crate::main_loop::hub::Bell;
-
-/// The cancellable that a handle gives out: made when it is asked for, and always the same one.
-#[derive(Debug, Default)]
-pub(crate) struct Own(OnceCell<gio::Cancellable>);
-
-impl Own {
-    /// `follow` is called with a new one.
-    pub(crate) fn get(&self, follow: impl FnOnce(&gio::Cancellable)) -> gio::Cancellable {
-        self.0
-            .get_or_init(|| {
-                let made = gio::Cancellable::new();
-                follow(&made);
-                made
-            })
-            .clone()
-    }
-}
 
 /// What undoes a [`follow`].
 pub(crate) type Unfollow = Box<dyn FnOnce()>;

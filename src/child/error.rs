@@ -118,6 +118,38 @@ impl Error {
         error
     }
 
+    /// It could not be started, for a reason of ours.
+    pub(crate) fn not_started(label: &str, why: &str) -> Self {
+        Error::new(
+            ErrorKind::Start,
+            label,
+            format!("it could not be started: {why}"),
+        )
+    }
+
+    /// It could not be started, for a reason of the system's.
+    pub(crate) fn not_started_for(label: &str, what: &str, error: std::io::Error) -> Self {
+        Error::not_started(label, &format!("{what}: {error}")).because(error)
+    }
+
+    /// It was to be started on a thread that could not hear of its end.
+    pub(crate) fn other_context(label: &str) -> Self {
+        let why = "another thread runs this one's main context. Start it there, or give this \
+                   thread a context of its own";
+        Error::not_started(label, why)
+    }
+
+    /// It was stopped, as nobody could hear of it any more.
+    pub(crate) fn context_gone(label: &str) -> Self {
+        let text = "its main context went away, and it was stopped";
+        Error::new(ErrorKind::Cancelled, label, text)
+    }
+
+    /// Its handle, a cancellable or a dropped handle wanted it so.
+    pub(crate) fn stopped(label: &str) -> Self {
+        Error::new(ErrorKind::Cancelled, label, "stopped on request")
+    }
+
     pub(crate) fn inner_mut(&mut self) -> &mut Inner {
         &mut self.0
     }
@@ -219,6 +251,11 @@ impl Error {
     /// Whether the job or the program had begun to run, or may have: if not, nothing of it has happened.
     pub fn has_run(&self) -> bool {
         self.0.ran
+    }
+
+    /// What happened, without the label in front: for where the label is shown already.
+    pub fn message(&self) -> &str {
+        &self.0.text
     }
 
     /// The label of the job or program.

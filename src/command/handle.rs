@@ -1,6 +1,6 @@
 //! What the app holds of a running program.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
@@ -15,7 +15,7 @@ use super::start::start;
 use super::streams::{Input, OutputStream};
 use super::supervisor::Supervisor;
 use crate::child::{Error, ErrorKind, cancel};
-use crate::main_loop::hub::Lane;
+use crate::command::lane::Lane;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::{State, Status};
 use crate::process::{Exit, ExitStatus, Signal, Usage};
@@ -118,7 +118,7 @@ struct Has {
 struct Control {
     supervisor: Weak<Supervisor>,
     status: Status,
-    cancellable: cancel::Own,
+    cancellable: OnceCell<gio::Cancellable>,
     detached: Cell<bool>,
 }
 
@@ -181,7 +181,7 @@ impl CommandHandle {
             control: Control {
                 supervisor,
                 status,
-                cancellable: cancel::Own::default(),
+                cancellable: OnceCell::new(),
                 detached: Cell::new(false),
             },
             outcome,
@@ -273,8 +273,12 @@ impl CommandHandle {
 
     /// A cancellable that stops it, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        let own = &self.control.cancellable;
-        own.get(|made| self.follow(made))
+        let own = self.control.cancellable.get_or_init(|| {
+            let made = gio::Cancellable::new();
+            self.follow(&made);
+            made
+        });
+        own.clone()
     }
 
     /// Stops it when `object` is disposed.

@@ -30,6 +30,7 @@
 
 mod builder;
 mod handle;
+mod lane;
 mod pages;
 pub mod progress;
 mod quiet;

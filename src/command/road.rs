@@ -16,7 +16,7 @@ use rustix::io::{Errno, retry_on_intr};
 use super::pages::Ahead;
 use super::progress::{Cutter, LineProgress, RawLine};
 use super::width::Width;
-use crate::main_loop::hub::Lane;
+use crate::command::lane::Lane;
 
 /// How much is kept for a reader that comes later (64 KiB).
 pub(super) const KEPT: usize = 64 * 1024;

@@ -11,12 +11,13 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::{Command, Directory, EnvChange, Secret};
 use super::handle::Output;
+use super::lane::Lane;
 use super::progress::Shared;
 use super::road::{Road, Rule};
 use super::stdio::{Stdio, Way};
 use super::supervisor::{Helper, InputRoad, Parts, Rules, Supervisor, Whole};
-use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
-use crate::main_loop::hub::{Hub, Lane};
+use crate::child::{Error, ErrorKind, guarded};
+use crate::main_loop::hub::Hub;
 use crate::main_loop::mailbox::Outlet;
 use crate::model::Status;
 use crate::spawn::{Plan, SpawnError, Standard, Step};
@@ -45,7 +46,7 @@ pub(super) fn start(
     let system = |what: &str, error: io::Error| fail(format!("{what}: {error}")).because(error);
 
     if glib::MainContext::ref_thread_default().acquire().is_err() {
-        return Err(fail(NOT_OUR_CONTEXT.to_owned()));
+        return Err(Error::other_context(&label));
     }
     let mut plan = Plan::new(command.take_program())
         .args(&command.args)
@@ -168,7 +169,7 @@ pub(super) fn start(
                 &[],
                 Wait::No,
             )
-            .and_then(|()| control.send(Kind::Input, &order, &[], Wait::No))
+            .and_then(|()| control.send(Kind::Order, &order, &[], Wait::No))
             .map_err(|error| system("its helper could not be told what to do", error))?;
         helper = Some(Helper {
             control,

@@ -13,7 +13,7 @@ use gio::prelude::*;
 use super::progress::Cutter;
 use super::road::KEPT;
 use super::supervisor::Supervisor;
-use crate::main_loop::hub::Lane;
+use crate::command::lane::Lane;
 
 /// What a program writes to its standard output or error, read as it comes.
 ///

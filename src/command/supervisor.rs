@@ -19,11 +19,13 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::roads::Whole;
 use super::handle::Output;
+use super::lane::Lane;
 use super::road::Road;
 use super::stop::Stop;
-use crate::child::{Error, is_readable};
+use crate::child::Error;
+use crate::child::seat::is_readable;
 use crate::guard;
-use crate::main_loop::hub::{Bell, Entry, Hub, Lane, Slice};
+use crate::main_loop::hub::{Bell, Entry, Hub, Slice, Token};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
 use crate::process::{Exit, ExitStatus, Process, SharedProcess, WaitError, own};
@@ -178,42 +180,40 @@ pub(super) struct Parts {
 
 impl Supervisor {
     pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
-        let mut made = None;
         let bell = parts.outcome.bell();
+        let key = hub.new_key();
+        let now = Instant::now();
+        let after = |time: Option<Duration>| time.and_then(|time| now.checked_add(time));
+        let process = parts.process.clone();
+        let supervisor = Rc::new(Supervisor {
+            hub: hub.clone(),
+            key,
+            process: parts.process,
+            pid: parts.pid,
+            due: RefCell::new(Due {
+                helper: after(parts.helper.as_ref().map(|_| HELPER_WITHIN)),
+                deadline: after(parts.rules.deadline),
+                stall: after(parts.rules.stall),
+                ..Due::default()
+            }),
+            rules: parts.rules,
+            status: parts.status,
+            outcome: parts.outcome,
+            roads: [RefCell::new(parts.stdout), RefCell::new(parts.stderr)],
+            input: RefCell::new(parts.input),
+            helper: RefCell::new(parts.helper),
+            life: RefCell::default(),
+            at_end: RefCell::default(),
+            held: Cell::new(false),
+            let_go: Arc::default(),
+            app: own::id(),
+        });
         hub.enter(
-            &parts.process.clone(),
+            key,
+            process,
             Box::new(move || bell.hang_up()),
-            |key| {
-                let now = Instant::now();
-                let after = |time: Option<Duration>| time.and_then(|time| now.checked_add(time));
-                let supervisor = Rc::new(Supervisor {
-                    hub: hub.clone(),
-                    key,
-                    process: parts.process,
-                    pid: parts.pid,
-                    due: RefCell::new(Due {
-                        helper: after(parts.helper.as_ref().map(|_| HELPER_WITHIN)),
-                        deadline: after(parts.rules.deadline),
-                        stall: after(parts.rules.stall),
-                        ..Due::default()
-                    }),
-                    rules: parts.rules,
-                    status: parts.status,
-                    outcome: parts.outcome,
-                    roads: [RefCell::new(parts.stdout), RefCell::new(parts.stderr)],
-                    input: RefCell::new(parts.input),
-                    helper: RefCell::new(parts.helper),
-                    life: RefCell::default(),
-                    at_end: RefCell::default(),
-                    held: Cell::new(false),
-                    let_go: Arc::default(),
-                    app: own::id(),
-                });
-                made = Some(supervisor.clone());
-                supervisor
-            },
+            supervisor.clone(),
         );
-        let supervisor = made.expect("`enter` calls its argument once");
         supervisor.status.begin(supervisor.pid);
         if supervisor.helper.borrow().is_none() {
             supervisor.status.set_state(State::Running);
@@ -229,7 +229,10 @@ impl Supervisor {
             if let Some(road) = &mut *road.borrow_mut()
                 && let Some(fd) = &road.fd
             {
-                road.paused = self.hub.watch(self.key, road.lane, fd.as_fd()).is_err();
+                road.paused = self
+                    .hub
+                    .watch(self.key, road.lane.token(), fd.as_fd())
+                    .is_err();
                 if road.paused {
                     self.look_later();
                 }
@@ -238,11 +241,14 @@ impl Supervisor {
         let helper = match &*self.helper.borrow() {
             Some(helper) => self
                 .hub
-                .watch(self.key, Lane::Control, helper.control.as_fd()),
+                .watch(self.key, Lane::Helper.token(), helper.control.as_fd()),
             None => Ok(()),
         };
         let watched = self
-            .with_process(|process| self.hub.watch(self.key, Lane::Exit, process.pidfd()))
+            .with_process(|process| {
+                self.hub
+                    .watch(self.key, Lane::Exit.token(), process.pidfd())
+            })
             .unwrap_or(Ok(()));
         if let Err(error) = watched.and(helper) {
             self.life.borrow_mut().unwatched = error.raw_os_error();
@@ -406,16 +412,15 @@ impl Supervisor {
 }
 
 impl Entry for Supervisor {
-    fn ready(&self, lane: Lane, _writable: bool, slice: &Slice) {
-        match lane {
-            Lane::Output | Lane::Errors => {
+    fn ready(&self, token: Token, _writable: bool, slice: &Slice) {
+        match Lane::of(token) {
+            lane @ (Lane::Output | Lane::Errors) => {
                 self.read_road(lane, usize::MAX, Some(slice));
                 self.finish_if_drained();
             }
             Lane::Input => self.write_input(),
             Lane::Exit => self.exited(),
-            Lane::Control => self.read_helper(),
-            Lane::Prints => (),
+            Lane::Helper => self.read_helper(),
         }
     }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::handle::JobHandle;
-use super::supervisor::Times;
 use crate::child::Worker;
 use crate::worker::Listed;
 
@@ -136,14 +135,17 @@ impl Options {
         self.log_level.or(of_the_app).unwrap_or(3)
     }
 
-    pub(super) fn times(&self) -> Times {
-        // Whoever looks at a worker in a debugger has no clock running.
-        let running = !self.wait_for_debugger;
-        Times {
-            handshake: Some(self.handshake).filter(|_| running),
-            deadline: self.deadline.filter(|_| running),
-            grace: self.grace,
-        }
+    /// Whoever looks at a worker in a debugger has no clock running.
+    fn unless_debugged(&self, time: Duration) -> Option<Duration> {
+        (!self.wait_for_debugger).then_some(time)
+    }
+
+    pub(super) fn handshake(&self) -> Option<Duration> {
+        self.unless_debugged(self.handshake)
+    }
+
+    pub(super) fn deadline(&self) -> Option<Duration> {
+        self.deadline.and_then(|time| self.unless_debugged(time))
     }
 }
 
@@ -174,7 +176,7 @@ impl<J: Listed> JobBuilder<J> {
         self
     }
 
-    /// How long the child may take until the job runs in it. Then it is killed, and the outcome is
+    /// How long the child may take to prove that it is a worker. Then it is killed, and the outcome is
     /// [`ErrorKind::Start`](crate::ErrorKind::Start).
     pub fn handshake_deadline(mut self, deadline: Duration) -> Self {
         self.options.handshake = deadline;
@@ -240,6 +242,6 @@ impl<J: Listed> JobBuilder<J> {
 
     /// Starts the job; see [`Spawn::spawn`].
     pub fn spawn(self) -> JobHandle<J> {
-        JobHandle::start(self.job, self.options)
+        JobHandle::start(self.job, &self.options)
     }
 }

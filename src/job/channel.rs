@@ -2,52 +2,19 @@
 
 use std::future::poll_fn;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
-use std::sync::atomic::{AtomicU32, Ordering::*};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
-use super::supervisor::Supervisor;
+use super::requests::Encoded;
+use super::run::Run;
+use super::taken::Taken;
 use crate::main_loop::mailbox::Mailbox;
-use crate::process::own;
 use crate::wire::attach;
-use crate::wire::page::Page;
 use crate::worker::{Receive, SendError};
-
-/// Counts what the app has taken, and tells the worker: its leave to send more.
-#[derive(Debug)]
-pub(super) struct Taken {
-    /// Comes with the handshake, and so before the first message.
-    page: OnceLock<Page>,
-    count: AtomicU32,
-    app: u32,
-}
-
-impl Taken {
-    pub(super) fn new() -> Self {
-        Taken {
-            page: OnceLock::new(),
-            count: AtomicU32::new(0),
-            app: own::id(),
-        }
-    }
-
-    pub(super) fn tell_by(&self, page: Page) {
-        // There is one handshake.
-        let _ = self.page.set(page);
-    }
-
-    pub(super) fn one_more(&self) {
-        let count = self.count.fetch_add(1, AcqRel).wrapping_add(1);
-        if let Some(page) = self.page.get() {
-            page.set_taken(count);
-        }
-    }
-}
 
 /// A job's messages, as a stream, apart from its handle. From
 /// [`JobHandle::messages`](crate::JobHandle::messages).
@@ -112,11 +79,7 @@ impl<M> Messages<M> {
 
 impl<M> Drop for Messages<M> {
     fn drop(&mut self) {
-        if self
-            .0
-            .as_ref()
-            .is_some_and(|open| open.taken.app != own::id())
-        {
+        if self.0.as_ref().is_some_and(|open| open.taken.is_copy()) {
             // A forked copy: what it took, the app would think that it had taken itself.
             return;
         }
@@ -166,12 +129,12 @@ pub struct Sender<J: Receive> {
 }
 
 /// As long as one of these is there, requests may come.
-pub(super) struct OpenRequests(pub(super) Weak<Supervisor>);
+pub(super) struct OpenRequests(pub(super) Weak<Run>);
 
 impl Drop for OpenRequests {
     fn drop(&mut self) {
-        if let Some(supervisor) = self.0.upgrade() {
-            supervisor.end_requests();
+        if let Some(run) = self.0.upgrade() {
+            run.end_requests();
         }
     }
 }
@@ -191,9 +154,6 @@ impl<J: Receive> std::fmt::Debug for Sender<J> {
     }
 }
 
-/// A request as it travels.
-pub(super) type Encoded = (Vec<u8>, Vec<Arc<OwnedFd>>);
-
 impl<J: Receive> Sender<J> {
     /// Sends a request; waits while the job is slower than the app (when the socket, about
     /// 200 KiB, is full). Of several that wait at once, any may be the first.
@@ -205,7 +165,7 @@ impl<J: Receive> Sender<J> {
     pub async fn send(&self, request: J::Request) -> Result<(), SendError> {
         let encoded = encode(&request)?;
         poll_fn(|cx| match self.open.0.upgrade() {
-            Some(supervisor) => supervisor.poll_send(&encoded, cx),
+            Some(run) => run.poll_send(&encoded, cx),
             None => Poll::Ready(Err(SendError::ended())),
         })
         .await
@@ -219,7 +179,7 @@ impl<J: Receive> Sender<J> {
     pub fn try_send(&self, request: J::Request) -> Result<bool, SendError> {
         let encoded = encode(&request)?;
         match self.open.0.upgrade() {
-            Some(supervisor) => supervisor.try_send(&encoded),
+            Some(run) => run.try_send(&encoded),
             None => Err(SendError::ended()),
         }
     }

@@ -1,10 +1,7 @@
 //! What the app holds of a job, and the future that it becomes.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
@@ -13,16 +10,16 @@ use std::task::{Context, Poll};
 use gio::prelude::*;
 
 use super::builder::Options;
-use super::channel::{Messages, Open, OpenRequests, Sender, Taken};
+use super::channel::{Messages, Open, OpenRequests, Sender};
 use super::log::{Logs, Ring};
-use super::outcome::StopReason;
+use super::run::Run;
+use super::sink::{Typed, TypedSink};
 use super::start::start;
-use super::supervisor::{Sink, Supervisor, Told};
-use crate::child::{Error, ErrorKind, cancel};
-use crate::main_loop::mailbox::{self, Mailbox, Outlet, PutError, mailbox};
-use crate::model::{State, Status, without_nul};
-use crate::wire::attach;
-use crate::wire::control::Fault;
+use super::taken::Taken;
+use crate::child::Error;
+use crate::child::control::{Control, Supervised};
+use crate::main_loop::mailbox::{Mailbox, mailbox};
+use crate::model::{Status, without_nul};
 use crate::worker::{Listed, Receive};
 
 /// A job that was started: await it, watch it, talk to it, stop it.
@@ -72,308 +69,83 @@ pub struct JobHandle<J: Listed> {
 
 /// What handle and future have in common.
 struct Core<J: Listed> {
-    control: Control,
+    control: Control<Run>,
     outcome: Mailbox<Result<J::Output, Error>>,
-    ring: Option<Arc<Ring>>,
-    typed: Option<Weak<Typed<J>>>,
-}
-
-/// What can be done to a job without its types. Dropping it stops the job.
-struct Control {
-    supervisor: Weak<Supervisor>,
-    status: Status,
-    cancellable: cancel::Own,
-    detached: Cell<bool>,
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        if !self.detached.get()
-            && let Some(supervisor) = self.supervisor.upgrade()
-        {
-            supervisor.stop(StopReason::Cancelled);
-        }
-    }
-}
-
-/// The part of a job's life that knows its types.
-struct Typed<J: Listed> {
-    messages: Outlet<J::Message>,
-    callback: RefCell<Callback<J::Message>>,
-    /// How many messages may wait.
-    capacity: usize,
-    taken: Arc<Taken>,
-    outcome: Outlet<Result<J::Output, Error>>,
-    /// The job has ended while the callback is running.
-    ending: RefCell<Option<Box<dyn FnOnce()>>>,
-    label: String,
-}
-
-/// Messages on their way into a callback.
-enum Callback<M> {
-    /// There is none: messages go into the mailbox.
-    None,
-    Idle(Box<dyn FnMut(M)>),
-    /// It is running now, and perhaps a nested main loop in it. What comes meanwhile waits.
-    Busy(VecDeque<M>),
-}
-
-impl<J: Listed> Typed<J> {
-    /// Hands a message to the callback; gives it back when there is none.
-    fn call_back(&self, message: J::Message) -> Result<(), PutError<J::Message>> {
-        let callback = {
-            let mut slot = self.callback.borrow_mut();
-            match &mut *slot {
-                Callback::None => return Err(PutError::Closed(message)),
-                Callback::Busy(waiting) if waiting.len() >= self.capacity => {
-                    return Err(PutError::Full);
-                }
-                Callback::Busy(waiting) => {
-                    waiting.push_back(message);
-                    return Ok(());
-                }
-                Callback::Idle(_) => {
-                    match std::mem::replace(&mut *slot, Callback::Busy(VecDeque::new())) {
-                        Callback::Idle(callback) => callback,
-                        Callback::None | Callback::Busy(_) => unreachable!("just looked at"),
-                    }
-                }
-            }
-        };
-        self.run(callback, message);
-        Ok(())
-    }
-
-    /// Calls `callback` with this message, and with those that have come to wait meanwhile.
-    fn run(&self, mut callback: Box<dyn FnMut(J::Message)>, message: J::Message) {
-        let mut next = Some(message);
-        let mut replaced = false;
-        while let Some(message) = next {
-            self.taken.one_more();
-            callback(message);
-            next = match &mut *self.callback.borrow_mut() {
-                Callback::Busy(waiting) => waiting.pop_front(),
-                // It has put another in its place.
-                Callback::Idle(_) | Callback::None => {
-                    replaced = true;
-                    None
-                }
-            };
-        }
-        if !replaced {
-            self.callback.replace(Callback::Idle(callback));
-        }
-        let ending = self.ending.take();
-        if let Some(end) = ending {
-            end();
-        }
-    }
-
-    /// From now on messages go to `callback`. One that is running finishes its message.
-    fn set_callback(&self, callback: Box<dyn FnMut(J::Message)>) {
-        let old = self.callback.replace(Callback::None);
-        match old {
-            Callback::Busy(mut waiting) => match waiting.pop_front() {
-                Some(message) => {
-                    self.callback.replace(Callback::Busy(waiting));
-                    self.run(callback, message);
-                }
-                None => {
-                    self.callback.replace(Callback::Idle(callback));
-                }
-            },
-            old => {
-                self.callback.replace(Callback::Idle(callback));
-                drop(old);
-            }
-        }
-    }
-
-    fn is_busy(&self) -> bool {
-        matches!(*self.callback.borrow(), Callback::Busy(_))
-    }
-}
-
-/// The supervisor's strong reference to what the handle sees weakly.
-struct TypedSink<J: Listed>(Rc<Typed<J>>);
-
-impl<J: Listed> Sink for TypedSink<J> {
-    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault> {
-        let message: J::Message = attach::decode(bytes, descriptors)
-            .map_err(|error| Fault(format!("a message cannot be read: {error}")))?;
-        let put = match self.0.call_back(message) {
-            Err(PutError::Closed(message)) => self.0.messages.put(message),
-            called => called,
-        };
-        match put {
-            Ok(()) => Ok(()),
-            // Nobody reads them: they are taken by being dropped.
-            Err(PutError::Closed(message)) => {
-                self.0.taken.one_more();
-                drop(message);
-                Ok(())
-            }
-            Err(PutError::Full) => Err(Fault("more messages than it had leave for".to_owned())),
-        }
-    }
-
-    fn bells(&self) -> [Arc<mailbox::Bell>; 2] {
-        [self.0.messages.bell(), self.0.outcome.bell()]
-    }
-
-    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, told: Told) {
-        let typed = self.0.clone();
-        let outcome = outcome.and_then(|(bytes, descriptors)| {
-            attach::decode::<J::Output>(&bytes, descriptors).map_err(|error| {
-                Error::new(
-                    ErrorKind::Protocol,
-                    &typed.label,
-                    format!("the worker's output cannot be read: {error}"),
-                )
-            })
-        });
-        let end = move || {
-            let (state, error) = end_of(&outcome);
-            typed.messages.close();
-            // The callback may own anything, handles too: dropped with nothing borrowed.
-            drop(typed.callback.replace(Callback::None));
-            // Nobody waits for it when the handle is gone.
-            let _ = typed.outcome.put(outcome);
-            typed.outcome.close();
-            told(state, error);
-        };
-        if self.0.is_busy() {
-            // This is a nested main loop. What waits for the callback comes before the end.
-            self.0.ending.replace(Some(Box::new(end)));
-        } else {
-            end();
-        }
-    }
-}
-
-fn end_of<T>(outcome: &Result<T, Error>) -> (State, Option<String>) {
-    match outcome {
-        Ok(_) => (State::Finished, None),
-        Err(error) if error.is_cancelled() => (State::Cancelled, None),
-        Err(error) => (State::Failed, Some(error.to_string())),
-    }
+    records: Option<Arc<Ring>>,
+    typed: Weak<Typed<J>>,
 }
 
 impl<J: Listed> JobHandle<J> {
-    pub(super) fn start(job: J, options: Options) -> Self {
+    /// Starts the job; a start that fails is its outcome.
+    pub(super) fn start(job: J, options: &Options) -> Self {
         let label = options.label.clone().unwrap_or_else(|| J::NAME.to_owned());
         let label = without_nul(label);
         let status = Status::new(J::NAME, &label);
         let (outcome_in, outcome) = mailbox(1);
         let (messages_in, messages) = mailbox(options.message_capacity as usize);
-        let mut typed = None;
         let taken = Arc::new(Taken::new());
-        let mut outcome_in = Some(outcome_in);
-        let mut messages_in = Some(messages_in);
-        let started = start(job, &options, &label, &status, taken.clone(), || {
-            let both = messages_in.take().zip(outcome_in.take());
-            let (messages, outcome) = both.expect("the sink is made once");
-            let sink = Rc::new(Typed {
-                messages,
-                callback: RefCell::new(Callback::None),
-                capacity: options.message_capacity as usize,
-                taken: taken.clone(),
-                outcome,
-                ending: RefCell::default(),
-                label: label.clone(),
-            });
-            typed = Some(Rc::downgrade(&sink));
-            Box::new(TypedSink::<J>(sink))
-        });
-        let supervisor = match started {
-            Ok(supervisor) => Rc::downgrade(&supervisor),
-            Err(error) => {
-                let (state, text) = end_of::<()>(&Err(error_text(&error)));
-                if let Some(outcome_in) = outcome_in {
-                    let _ = outcome_in.put(Err(error));
-                }
-                status.end(state, text);
-                Weak::new()
-            }
-        };
+        let sink = Rc::new(Typed::<J>::new(
+            label.clone(),
+            options.message_capacity as usize,
+            taken.clone(),
+            messages_in,
+            outcome_in,
+        ));
+        let typed = Rc::downgrade(&sink);
+        let sink = Box::new(TypedSink(sink));
+        let run = start(job, options, label, &status, taken.clone(), sink);
         let handle = JobHandle {
             messages: Messages(Some(Open {
                 mailbox: messages,
                 taken,
             })),
-            requests: Rc::new(OpenRequests(supervisor.clone())),
+            requests: Rc::new(OpenRequests(
+                run.as_ref().map(Rc::downgrade).unwrap_or_default(),
+            )),
             core: Core {
-                control: Control {
-                    supervisor,
-                    status,
-                    cancellable: cancel::Own::default(),
-                    detached: Cell::new(false),
-                },
+                control: Control::new(run.as_ref(), status),
                 outcome,
-                ring: None,
+                records: None,
                 typed,
             },
         };
         for cancellable in &options.cancellables {
-            handle.follow(cancellable);
+            handle.core.control.follow(cancellable);
         }
         handle
     }
 
-    /// Stops the job when `cancellable` is cancelled.
-    fn follow(&self, cancellable: &gio::Cancellable) {
-        let Some(supervisor) = self.core.control.supervisor.upgrade() else {
-            return;
-        };
-        let (bell, tell) = (supervisor.bell(), supervisor.teller());
-        let stop = move || {
-            // First: when the child ends for having been told, it is known why.
-            bell.cancel();
-            tell();
-        };
-        supervisor.at_end(cancel::follow(cancellable, stop));
-    }
-
     /// The job's state as a GObject, to bind widgets to.
     pub fn status(&self) -> &Status {
-        &self.core.control.status
+        self.core.control.status()
     }
 
     /// The child's process id, while there is a child.
     pub fn pid(&self) -> Option<u32> {
-        self.core
-            .control
-            .supervisor
-            .upgrade()
-            .and_then(|supervisor| supervisor.pid())
+        (self.core.control.supervisor()).and_then(|run| run.pid())
     }
 
     /// Asks the job to stop; it is killed when its grace is over. Does nothing to a job that has
     /// ended.
     pub fn cancel(&self) {
-        if let Some(supervisor) = self.core.control.supervisor.upgrade() {
-            supervisor.stop(StopReason::Cancelled);
-        }
+        self.core.control.cancel();
     }
 
     /// A cancellable that stops the job, for buttons and for other threads. Always the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        let own = &self.core.control.cancellable;
-        own.get(|made| self.follow(made))
+        self.core.control.cancellable()
     }
 
     /// Stops the job when `object` is disposed of, on whichever thread: the window that shows it,
     /// say.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
-        if let Some(supervisor) = self.core.control.supervisor.upgrade() {
-            supervisor.at_end(cancel::stop_with(object, supervisor.bell()));
-        }
+        self.core.control.stop_with(object);
         self
     }
 
     /// Lets the job run to its end without a handle. It still ends with the app.
     pub fn detach(self) {
-        self.core.control.detached.set(true);
+        self.core.control.detach();
     }
 
     /// The next message; `None` when there will be no more. Messages that are not taken make the
@@ -401,7 +173,7 @@ impl<J: Listed> JobHandle<J> {
         while let Some(message) = waiting.try_recv() {
             callback(message);
         }
-        if let Some(typed) = self.core.typed() {
+        if let Some(typed) = self.core.typed.upgrade() {
             typed.set_callback(callback);
         }
     }
@@ -420,34 +192,16 @@ impl<J: Listed> JobHandle<J> {
     /// What the job logs and prints, from now on, as a stream. All that were handed out share the
     /// records: each is read once.
     pub fn logs(&mut self) -> Logs {
-        let supervisor = self.core.control.supervisor.upgrade();
-        let ring = self.core.ring.get_or_insert_with(|| match supervisor {
-            Some(supervisor) => supervisor.ring(),
+        let run = self.core.control.supervisor();
+        let records = self.core.records.get_or_insert_with(|| match run {
+            Some(run) => run.records(),
             None => {
                 let ring = Arc::<Ring>::default();
                 ring.end();
                 ring
             }
         });
-        Logs::of(ring)
-    }
-}
-
-/// The words of a start error, for the status; the error itself goes to the future.
-fn error_text(error: &Error) -> Error {
-    Error::new(
-        error.kind(),
-        error.label(),
-        error
-            .to_string()
-            .strip_prefix(&format!("{}: ", error.label()))
-            .unwrap_or_default(),
-    )
-}
-
-impl<J: Listed> Core<J> {
-    fn typed(&self) -> Option<Rc<Typed<J>>> {
-        self.typed.as_ref()?.upgrade()
+        Logs::of(records)
     }
 }
 
@@ -484,14 +238,10 @@ impl<J: Listed> Future for JobFuture<J> {
         let outcome = std::task::ready!(self.core.outcome.poll_next(cx));
         Poll::Ready(outcome.unwrap_or_else(|| {
             // Another thread has seen the context go away, or this one's locals were taken down.
-            if let Some(supervisor) = self.core.control.supervisor.upgrade() {
-                supervisor.bury();
+            if let Some(run) = self.core.control.supervisor() {
+                run.seat().notice_context_gone();
             }
-            Err(Error::new(
-                ErrorKind::Cancelled,
-                &self.core.control.status.label(),
-                "its main context went away, and it was stopped",
-            ))
+            Err(Error::context_gone(&self.core.control.status().label()))
         }))
     }
 }

@@ -254,94 +254,9 @@ impl RingState {
     }
 }
 
-/// What the child prints, cut into lines.
-#[derive(Debug, Default)]
-pub(super) struct Lines {
-    rest: Vec<u8>,
-    tail: VecDeque<u8>,
-    /// The rest of an overlong line is left out.
-    skip: bool,
-}
-
-const LINE_MAX: usize = 8 * 1024;
-const TAIL_MAX: usize = 8 * 1024;
-
-impl Lines {
-    /// Takes in what was read, hands out the lines that are whole.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
-        self.tail.extend(bytes);
-        let surplus = self.tail.len().saturating_sub(TAIL_MAX);
-        self.tail.drain(..surplus);
-        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let whole = part.ends_with(b"\n");
-            if !self.skip {
-                let room = LINE_MAX - self.rest.len();
-                let text = part.strip_suffix(b"\n").unwrap_or(part);
-                self.rest.extend_from_slice(&text[..text.len().min(room)]);
-                if text.len() > room {
-                    self.rest.extend_from_slice("…".as_bytes());
-                    self.skip = true;
-                }
-            }
-            if whole || self.skip {
-                if !self.rest.is_empty() || !self.skip {
-                    line(String::from_utf8_lossy(&self.rest).into_owned());
-                }
-                self.rest.clear();
-            }
-            if whole {
-                self.skip = false;
-            }
-        }
-    }
-
-    /// The last line, if it has no end.
-    pub(super) fn finish(&mut self, mut line: impl FnMut(String)) {
-        if !self.rest.is_empty() {
-            line(String::from_utf8_lossy(&self.rest).into_owned());
-            self.rest.clear();
-        }
-    }
-
-    pub(super) fn tail(&self) -> String {
-        let bytes: Vec<u8> = self.tail.iter().copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn lines(parts: &[&[u8]]) -> Vec<String> {
-        let mut lines = Lines::default();
-        let mut out = Vec::new();
-        for part in parts {
-            lines.feed(part, |line| out.push(line));
-        }
-        lines.finish(|line| out.push(line));
-        out
-    }
-
-    #[test]
-    fn lines_are_whole_however_they_arrive() {
-        assert_eq!(
-            lines(&[b"on", b"e\ntw", b"o\n\nthree"]),
-            ["one", "two", "", "three"]
-        );
-    }
-
-    #[test]
-    fn a_line_without_end_is_cut_once_and_the_next_is_whole() {
-        let long = vec![b'x'; LINE_MAX + 1];
-        let out = lines(&[&long, &long, b"\nnext\n"]);
-        assert_eq!(out.len(), 2);
-        assert!(out[0].ends_with("x…"));
-        assert_eq!(out[0].len(), LINE_MAX + "…".len());
-        assert_eq!(out[1], "next");
-        let exact = [vec![b'x'; LINE_MAX], b"\n".to_vec()].concat();
-        assert_eq!(lines(&[&exact])[0].len(), LINE_MAX);
-    }
 
     #[test]
     fn what_is_not_read_is_dropped_oldest_first_and_counted() {

@@ -10,7 +10,9 @@
 //! 4. It was asked to stop: cancelled, or timed out.
 //! 5. It died: of a panic, of a signal, or it just exited.
 
+use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use crate::child::Worker;
 use crate::child::error::{Error, ErrorKind, Panic, Rendered};
@@ -22,7 +24,7 @@ use crate::wire::frame::{CrashReport, Failure, PanicReport, Refusal};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum StopReason {
     Cancelled,
-    Deadline(std::time::Duration),
+    Deadline(Duration),
 }
 
 /// What the worker answered.
@@ -31,41 +33,44 @@ pub(super) enum Answer {
     Done(Vec<u8>, Unclaimed),
     Failed(Failure),
     Panicked,
+    /// The worker could not run it.
+    Refused(Refusal),
 }
 
-/// All that is known of a child's life.
+/// All that is known of the end of a worker process.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct ProcessFacts {
     /// The handshake was completed.
     pub(super) ready: bool,
-    pub(super) stop: Option<StopReason>,
     pub(super) fault: Option<Fault>,
-    pub(super) answer: Option<Answer>,
     pub(super) refusal: Option<Refusal>,
+    /// It did not say hello in this time.
+    pub(super) silent_for: Option<Duration>,
+    /// It closed its control socket and did not end.
+    pub(super) outlived_socket: bool,
+    pub(super) context_gone: bool,
+    /// Why nothing could be heard of it.
+    pub(super) unwatched: Option<io::Error>,
+    pub(super) end: Option<Result<Exit, WaitError>>,
+    pub(super) output_tail: String,
+}
+
+/// All that is known of a job's life.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    /// The worker had begun to run it.
+    pub(super) started: bool,
+    pub(super) stop: Option<StopReason>,
+    pub(super) answer: Option<Answer>,
     pub(super) panic: Option<PanicReport>,
     pub(super) crash: Option<CrashReport>,
     pub(super) crash_frames: Option<String>,
-    /// It did not say hello in this time.
-    pub(super) silent_for: Option<std::time::Duration>,
-    /// It closed its control socket and did not end.
-    pub(super) hung_up: bool,
-    pub(super) context_gone: bool,
-    /// Why nothing could be heard of it.
-    pub(super) unwatched: Option<std::io::Error>,
-    pub(super) end: Option<Result<Exit, WaitError>>,
-    pub(super) output_tail: String,
     pub(super) progress: (u64, u64),
+    /// Of its worker's end, if it ended with that.
+    pub(super) process: ProcessFacts,
 }
 
 impl Facts {
-    /// It closed its control socket long ago, and is killed for that it has not ended.
-    pub(super) fn lived_on(&mut self) {
-        self.hung_up = self.stop.is_none()
-            && self.answer.is_none()
-            && self.refusal.is_none()
-            && self.silent_for.is_none();
-    }
-
     /// The one outcome: the output's bytes and descriptors, or the error.
     pub(super) fn outcome(
         mut self,
@@ -73,16 +78,16 @@ impl Facts {
         program: &Worker,
     ) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
         // It had its input, and may have been quicker.
-        let unwatched = self.unwatched.is_some();
+        let unwatched = self.process.unwatched.is_some();
         let mut error = match self.decide(label, program) {
             Ok(output) => return Ok(output),
             Err(error) => error,
         };
         let inner = error.inner_mut();
-        inner.ran = self.ready || unwatched;
-        inner.output_tail = self.output_tail;
+        inner.ran = self.started || unwatched;
+        inner.output_tail = self.process.output_tail;
         inner.progress = self.progress;
-        if let Some(Ok(exit)) = self.end {
+        if let Some(Ok(exit)) = self.process.end {
             inner.status = Some(exit.status);
             inner.usage = Some(exit.usage);
         }
@@ -107,17 +112,14 @@ impl Facts {
 
     fn decide(&mut self, label: &str, program: &Worker) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
         let new = |kind, text: String| Err(Error::new(kind, label, text));
-        if self.context_gone {
-            return new(
-                ErrorKind::Cancelled,
-                "its main context went away, and it was stopped".to_owned(),
-            );
+        if self.process.context_gone {
+            return Err(Error::context_gone(label));
         }
-        if let Some(error) = self.unwatched.take() {
+        if let Some(error) = self.process.unwatched.take() {
             let text = format!("{program} could not be watched, and was stopped: {error}");
             return Err(Error::new(ErrorKind::Start, label, text).because(error));
         }
-        if let Some(fault) = &self.fault {
+        if let Some(fault) = &self.process.fault {
             return new(
                 ErrorKind::Protocol,
                 format!("the worker said something that cannot be right: {fault}"),
@@ -127,25 +129,26 @@ impl Facts {
             Some(Answer::Done(bytes, descriptors)) => return Ok((bytes, descriptors.claim())),
             Some(Answer::Failed(failure)) => return Err(self.failed(label, failure)),
             Some(Answer::Panicked) => return new(ErrorKind::Panic, self.panic_text()),
-            None => (),
+            Some(Answer::Refused(refusal)) if self.stop.is_none() => {
+                return new(ErrorKind::Start, refusal_text(&refusal, program));
+            }
+            Some(Answer::Refused(_)) | None => (),
         }
-        if !self.ready && self.stop.is_none() {
+        if !self.process.ready && self.stop.is_none() {
             return new(ErrorKind::Start, self.start_text(program));
         }
-        if self.hung_up {
+        if self.process.outlived_socket {
             return new(
                 ErrorKind::Protocol,
                 "the worker closed its control socket, gave no answer and did not end".to_owned(),
             );
         }
         match self.stop {
-            Some(StopReason::Cancelled) => {
-                return new(ErrorKind::Cancelled, "stopped on request".to_owned());
-            }
+            Some(StopReason::Cancelled) => return Err(Error::stopped(label)),
             Some(StopReason::Deadline(after)) => return new(ErrorKind::Timeout, timeout(after)),
             None => (),
         }
-        match self.end {
+        match self.process.end {
             Some(Ok(Exit {
                 status: ExitStatus::Signal { signal, .. },
                 ..
@@ -181,9 +184,7 @@ impl Facts {
 
     fn failed(&self, label: &str, failure: Failure) -> Error {
         match self.stop {
-            Some(StopReason::Cancelled) if failure.cancelled => {
-                Error::new(ErrorKind::Cancelled, label, "stopped on request")
-            }
+            Some(StopReason::Cancelled) if failure.cancelled => Error::stopped(label),
             Some(StopReason::Deadline(after)) if failure.cancelled => {
                 Error::new(ErrorKind::Timeout, label, timeout(after))
             }
@@ -212,34 +213,21 @@ impl Facts {
     }
 
     fn start_text(&self, program: &Worker) -> String {
-        match &self.refusal {
-            Some(Refusal::Protocol(theirs)) => format!(
-                "{program} was built with a version of Legwork that speaks protocol {theirs}; \
-                 this app speaks {}",
-                crate::wire::frame::PROTOCOL
-            ),
-            Some(Refusal::Build(theirs)) => format!(
-                "{program} was built from other sources than this app: its jobs have the build \
-                 id {theirs:016x}"
-            ),
-            Some(Refusal::UnknownJob) => {
-                format!("{program} does not know this job: is it in the worker's table?")
-            }
-            Some(Refusal::Input(why)) => format!("{program} could not decode the job: {why}"),
-            Some(Refusal::Setup(why)) => format!("{program} could not set itself up: {why}"),
+        match &self.process.refusal {
+            Some(refusal) => refusal_text(refusal, program),
             None => self.no_hello_text(program),
         }
     }
 
     fn no_hello_text(&self, program: &Worker) -> String {
         const HINT: &str = "Does its main begin with run_if_worker() or run_worker()?";
-        if let Some(silent_for) = self.silent_for {
+        if let Some(silent_for) = self.process.silent_for {
             return format!(
                 "{program} was started, and did not answer within {silent_for:?}. {HINT}"
             );
         }
-        match &self.end {
-            _ if self.hung_up => {
+        match &self.process.end {
+            _ if self.process.outlived_socket => {
                 format!("{program} was started, and closed its control socket. {HINT}")
             }
             Some(Ok(exit)) => format!(
@@ -252,7 +240,26 @@ impl Facts {
     }
 }
 
-fn timeout(after: std::time::Duration) -> String {
+fn refusal_text(refusal: &Refusal, program: &Worker) -> String {
+    match refusal {
+        Refusal::Protocol(theirs) => format!(
+            "{program} was built with a version of Legwork that speaks protocol {theirs}; \
+             this app speaks {}",
+            crate::wire::frame::PROTOCOL
+        ),
+        Refusal::Build(theirs) => format!(
+            "{program} was built from other sources than this app: its jobs have the build \
+             id {theirs:016x}"
+        ),
+        Refusal::UnknownJob => {
+            format!("{program} does not know this job: is it in the worker's table?")
+        }
+        Refusal::Input(why) => format!("{program} could not decode the job: {why}"),
+        Refusal::Setup(why) => format!("{program} could not set itself up: {why}"),
+    }
+}
+
+fn timeout(after: Duration) -> String {
     format!("not finished within its deadline of {after:?}")
 }
 

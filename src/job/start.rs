@@ -1,39 +1,82 @@
-//! From a value and its options to a running child. Everything that can be checked is checked
+//! From a value and its options to a job that runs. Everything that can be checked is checked
 //! before the child exists; both of the app's first frames wait in the socket when it is born, so
 //! that it starts without a question.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::builder::Options;
-use super::channel::Taken;
-use super::supervisor::{Parts, Sink, Supervisor};
-use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
+use super::run::{Parts, Run, Shared, Sink};
+use super::taken::Taken;
+use super::worker::{Parts as WorkerParts, WorkerProcess};
+use crate::child::{Error, guarded};
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Room};
 use crate::wire::attach;
 use crate::wire::control::{Control, DESCRIPTORS_MAX, INLINE_MAX, Wait};
-use crate::wire::frame::{CONTROL_FD, HELLO_MAX, Hello, Kind, PROTOCOL, Role};
+use crate::wire::frame::{CONTROL_FD, FIRST_JOB, HELLO_MAX, Hello, Kind, Role, Start};
 use crate::worker::{Job, Listed, main_checks_for_worker};
 
-/// Starts a child for `job`.
+/// Starts a worker for `job`. `None` when that fails, which the sink was told then.
 pub(super) fn start<J: Listed>(
     job: J,
     options: &Options,
-    label: &str,
+    label: String,
     status: &Status,
     taken: Arc<Taken>,
-    sink: impl FnOnce() -> Box<dyn Sink>,
-) -> Result<std::rc::Rc<Supervisor>, Error> {
-    let fail = |what: &str| {
-        let text = format!("it could not be started: {what}");
-        Error::new(ErrorKind::Start, label, text)
+    sink: Box<dyn Sink>,
+) -> Option<Rc<Run>> {
+    let Started {
+        hub,
+        parts: worker,
+        control,
+    } = match start_worker(job, options, &label) {
+        Ok(started) => started,
+        Err(error) => {
+            let status = status.clone();
+            sink.end(
+                Err(error),
+                Box::new(move |state, text| status.end(state, text)),
+            );
+            return None;
+        }
     };
-    let system =
-        |what: &str, error: std::io::Error| fail(&format!("{what}: {error}")).because(error);
+    status.begin(worker.pid);
+    let shared = Shared::default();
+    let worker = WorkerProcess::new(&hub, worker, control, shared.hang_up(&*sink));
+    let run = Run::new(
+        &worker,
+        FIRST_JOB,
+        Parts {
+            label,
+            taken,
+            deadline: options.deadline(),
+            grace: options.grace,
+            status: status.clone(),
+            sink,
+            forward_logs: options.forward_logs,
+            shared,
+        },
+    );
+    worker.begin(run.clone());
+    Some(run)
+}
+
+/// A worker that was just born.
+struct Started {
+    hub: Rc<Hub>,
+    parts: WorkerParts,
+    control: Control,
+}
+
+fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Started, Error> {
+    let fail = |what: &str| Error::not_started(label, what);
+    let system = |what: &str, error: io::Error| Error::not_started_for(label, what, error);
 
     if options.worker.path().is_none() && !main_checks_for_worker() {
         return Err(fail(
@@ -42,7 +85,7 @@ pub(super) fn start<J: Listed>(
         ));
     }
     if glib::MainContext::ref_thread_default().acquire().is_err() {
-        return Err(fail(NOT_OUR_CONTEXT));
+        return Err(Error::other_context(label));
     }
     let (input, descriptors) = encode(job).map_err(|why| fail(&why))?;
 
@@ -54,36 +97,42 @@ pub(super) fn start<J: Listed>(
     rustix::io::ioctl_fionbio(&prints, true)
         .map_err(|error| system("the pipe could not be set up", error.into()))?;
 
-    // In one frame with the greeting, where it fits.
-    let fits = input.len() <= INLINE_MAX - HELLO_MAX && descriptors.len() < DESCRIPTORS_MAX;
-    let (input, follows) = if fits {
-        (Some(input), None)
-    } else {
-        (None, Some(input))
-    };
-    let hello = Hello {
-        protocol: PROTOCOL,
-        role: Role::Worker as u8,
-        log_level: options.log_level(),
-        wait_for_debugger: options.wait_for_debugger,
+    let start = Start {
         capacity: options.message_capacity,
-        job: J::INDEX,
-        build: J::table().build_id(),
+        index: J::INDEX,
         name: J::NAME.to_owned(),
         input,
+    };
+    // In one frame with the greeting, where it fits.
+    let fits = start.input.len() <= INLINE_MAX - HELLO_MAX && descriptors.len() < DESCRIPTORS_MAX;
+    let (start, follows) = if fits {
+        (Some(start), None)
+    } else {
+        (None, Some(start))
+    };
+    let hello = Hello {
+        log_level: options.log_level(),
+        wait_for_debugger: options.wait_for_debugger,
+        jobs: 1,
+        build: J::table().build_id(),
+        start,
+        ..Hello::plain(Role::Worker)
     };
     let room = Room::hold().map_err(|error| Error::start(label, error))?;
     let mut brought = vec![room.app()];
     brought.extend(descriptors.iter().map(|fd| fd.as_fd()));
     let with_hello = if fits { brought.len() } else { 1 };
-    let (with_hello, with_input) = brought.split_at(with_hello);
+    let (with_hello, with_start) = brought.split_at(with_hello);
     control
         .send(Kind::Hello, &hello.encode(), with_hello, Wait::No)
         .and_then(|()| match follows {
-            Some(input) => control.send(Kind::Input, &input, with_input, Wait::No),
+            Some(start) => {
+                let start = start.encode();
+                control.send_about(FIRST_JOB, Kind::Start, &start, with_start, Wait::No)
+            }
             None => Ok(()),
         })
-        .map_err(|error| system("the job could not be put on its way", error))?;
+        .map_err(|error| system("the job could not be sent", error))?;
 
     let printing = Arc::new(printing);
     let program = options.worker.to_program();
@@ -110,23 +159,18 @@ pub(super) fn start<J: Listed>(
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
     guarded::watch_over(&options.worker, &process);
-    status.begin(pid);
-    Ok(Supervisor::begin(
-        &hub,
-        Parts {
-            worker: options.worker.clone(),
-            label: label.to_owned(),
-            control,
+    Ok(Started {
+        hub,
+        parts: WorkerParts {
+            program: options.worker.clone(),
             process,
             pid,
             prints,
-            sink: sink(),
-            taken,
-            times: options.times(),
-            status: status.clone(),
-            forward_logs: options.forward_logs,
+            handshake: options.handshake(),
+            jobs: Some(1),
         },
-    ))
+        control,
+    })
 }
 
 type Input = (Vec<u8>, Vec<Arc<OwnedFd>>);

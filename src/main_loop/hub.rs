@@ -1,8 +1,9 @@
 //! One epoll descriptor and one source for all the children of a context.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
@@ -18,32 +19,17 @@ use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
 use crate::process::{SharedProcess, own};
 
-/// How many events are looked at in one iteration at most.
+/// How many descriptors one look at epoll names at most.
 const EVENTS: usize = 64;
 
-/// Which of an entry's descriptors is ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Lane {
-    /// The control socket.
-    Control = 0,
-    /// The pidfd.
-    Exit = 1,
-    /// What a worker prints.
-    Prints = 2,
-    /// A program's standard input.
-    Input = 3,
-    /// A program's standard output, or its terminal.
-    Output = 4,
-    /// A program's standard error.
-    Errors = 5,
-}
+/// What an entry calls one of its descriptors. The hub hands it back and knows nothing of it.
+pub(crate) type Token = u8;
 
-/// Whoever has descriptors in a hub. Called from the context's dispatch, with nothing borrowed. What
+/// Owns descriptors that a hub watches. Called from the context's dispatch, with nothing borrowed. What
 /// it calls may run a nested main loop, and then it is called again meanwhile.
 pub(crate) trait Entry {
-    /// A descriptor is ready (again: epoll is level-triggered).
-    fn ready(&self, lane: Lane, writable: bool, slice: &Slice);
+    /// A descriptor is ready (again: epoll is level-triggered). It may have been emptied meanwhile.
+    fn ready(&self, token: Token, writable: bool, slice: &Slice);
     /// The time that was set by [`Hub::set_alarm`] has come, perhaps long ago: the main loop may have
     /// been at something else, and what is ready is looked at after this.
     fn alarm(&self, slice: &Slice);
@@ -51,6 +37,9 @@ pub(crate) trait Entry {
     fn cancel(&self);
     /// The context is gone and its children are killed: there will be no other call.
     fn context_gone(&self);
+    /// The thread is ending, and nobody is left to be told anything: lets go of what holds this entry
+    /// in turn.
+    fn thread_gone(&self) {}
 }
 
 /// The part of this iteration that is still ours.
@@ -71,11 +60,50 @@ pub(crate) struct Hub {
     children: Arc<Children>,
     entries: RefCell<HashMap<u32, Rc<dyn Entry>>>,
     next_key: Cell<u32>,
-    alarms: RefCell<BTreeSet<(Instant, u32)>>,
+    alarms: RefCell<Alarms>,
     /// The first of the alarms, as the source knows it.
     clock: Cell<Option<Instant>>,
-    events: RefCell<Vec<Event>>,
-    turn: Cell<usize>,
+    /// What epoll has said and no entry has been called for yet.
+    ready: RefCell<VecDeque<Event>>,
+}
+
+/// One alarm for each entry that has set one.
+#[derive(Default)]
+struct Alarms {
+    in_order: BTreeSet<(Instant, u32)>,
+    by_key: HashMap<u32, Instant>,
+}
+
+impl Alarms {
+    /// Moves an alarm: logarithmic in their number.
+    fn set(&mut self, key: u32, at: Option<Instant>) {
+        let before = match at {
+            Some(at) => self.by_key.insert(key, at),
+            None => self.by_key.remove(&key),
+        };
+        if before == at {
+            return;
+        }
+        if let Some(before) = before {
+            self.in_order.remove(&(before, key));
+        }
+        if let Some(at) = at {
+            self.in_order.insert((at, key));
+        }
+    }
+
+    fn first(&self) -> Option<Instant> {
+        self.in_order.first().map(|(at, _)| *at)
+    }
+
+    /// Takes the first, if its time has come.
+    fn take_due(&mut self, now: Instant) -> Option<u32> {
+        let (at, key) = self.in_order.first().copied()?;
+        (at <= now).then(|| {
+            self.set(key, None);
+            key
+        })
+    }
 }
 
 /// What the hub, its source and its bells have in common; and what must be killed when the context
@@ -138,7 +166,7 @@ impl Children {
             drop(lock(process).take());
         }
         match Hub::by_id(hub) {
-            Some(hub) => hub.bury(),
+            Some(hub) => hub.notice_context_gone(),
             // On another thread: those who wait find out.
             None => left.values().for_each(|(_, hang_up)| hang_up()),
         }
@@ -184,7 +212,9 @@ impl Drop for Hubs {
             hub.children.end(hub.id);
             hub.children.ring();
             // The entries hold the hub in turn.
-            drop(hub.forget_entries());
+            for entry in hub.forget_entries() {
+                entry.thread_gone();
+            }
         }
     }
 }
@@ -203,7 +233,7 @@ impl Hub {
         let is_ending = |_| io::Error::other("this thread is ending");
         let hubs = HUBS.try_with(|hubs| hubs.0.borrow().clone());
         let hubs = hubs.map_err(is_ending)?;
-        hubs.iter().for_each(|hub| hub.bury());
+        hubs.iter().for_each(|hub| hub.notice_context_gone());
         let found = hubs.into_iter().find(|hub| hub.is_of(&context));
         if let Some(hub) = found {
             return Ok(hub);
@@ -230,8 +260,7 @@ impl Hub {
             next_key: Cell::new(0),
             alarms: RefCell::default(),
             clock: Cell::new(None),
-            events: RefCell::default(),
-            turn: Cell::new(0),
+            ready: RefCell::default(),
         });
         let known = HUBS.try_with(|hubs| hubs.0.borrow_mut().push(hub.clone()));
         known.map_err(is_ending)?;
@@ -264,19 +293,24 @@ impl Hub {
             && !self.children.context_gone.load(Acquire)
     }
 
+    /// A key for a child that is about to [enter](Self::enter).
+    pub(crate) fn new_key(&self) -> u32 {
+        let key = self.next_key.get();
+        self.next_key.set(key.wrapping_add(1));
+        key
+    }
+
     /// Takes in a child. The key stands for it until [`leave`](Self::leave). Should the context go
     /// away on another thread, `hang_up` is called there.
     pub(crate) fn enter(
         &self,
-        process: &SharedProcess,
+        key: u32,
+        process: SharedProcess,
         hang_up: HangUp,
-        entry: impl FnOnce(u32) -> Rc<dyn Entry>,
+        entry: Rc<dyn Entry>,
     ) {
-        let key = self.next_key.get();
-        self.next_key.set(key.wrapping_add(1));
         WORKERS.fetch_add(1, Relaxed);
-        lock(&self.children.processes).insert(key, (process.clone(), hang_up));
-        let entry = entry(key);
+        lock(&self.children.processes).insert(key, (process, hang_up));
         self.entries.borrow_mut().insert(key, entry);
     }
 
@@ -292,7 +326,7 @@ impl Hub {
     }
 
     /// Tells the entries that the context has gone away, if it has.
-    pub(crate) fn bury(&self) {
+    pub(crate) fn notice_context_gone(&self) {
         if self.children.context_gone.load(Acquire) {
             drop(Hub::forget(self.id));
             for entry in self.forget_entries() {
@@ -324,33 +358,40 @@ impl Hub {
         }
     }
 
-    /// Watches a descriptor. It must be closed, or taken out, before the entry leaves.
-    pub(crate) fn watch(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.watch_for(key, lane, fd, EventFlags::IN)
+    /// Watches a descriptor for something to read. It must be closed, or taken out, before the entry
+    /// leaves.
+    pub(crate) fn watch(&self, key: u32, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.watch_for(key, token, fd, EventFlags::IN)
     }
 
     /// Watches a descriptor for room to write.
-    pub(crate) fn watch_room(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>) -> io::Result<()> {
-        self.watch_for(key, lane, fd, EventFlags::OUT)
+    pub(crate) fn watch_room(&self, key: u32, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.watch_for(key, token, fd, EventFlags::OUT)
     }
 
     fn watch_for(
         &self,
         key: u32,
-        lane: Lane,
+        token: Token,
         fd: BorrowedFd<'_>,
         flags: EventFlags,
     ) -> io::Result<()> {
-        epoll::add(&self.children.epoll, fd, data(key, lane), flags)?;
+        epoll::add(&self.children.epoll, fd, data(key, token), flags)?;
         Ok(())
     }
 
-    /// Watches a descriptor for room to write as well, or no longer.
-    pub(crate) fn watch_writable(&self, key: u32, lane: Lane, fd: BorrowedFd<'_>, writable: bool) {
+    /// Watches a descriptor that is watched already for room to write as well, or no longer.
+    pub(crate) fn watch_writable(
+        &self,
+        key: u32,
+        token: Token,
+        fd: BorrowedFd<'_>,
+        writable: bool,
+    ) {
         let mut flags = EventFlags::IN;
         flags.set(EventFlags::OUT, writable);
         // Fails only when the descriptor is no longer watched: then nobody waits for room.
-        let _ = epoll::modify(&self.children.epoll, fd, data(key, lane), flags);
+        let _ = epoll::modify(&self.children.epoll, fd, data(key, token), flags);
     }
 
     pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
@@ -359,19 +400,13 @@ impl Hub {
 
     /// Sets the time at which the entry wants to be called, in place of the one before.
     pub(crate) fn set_alarm(&self, key: u32, at: Option<Instant>) {
-        {
-            let mut alarms = self.alarms.borrow_mut();
-            alarms.retain(|(_, other)| *other != key);
-            if let Some(at) = at {
-                alarms.insert((at, key));
-            }
-        }
+        self.alarms.borrow_mut().set(key, at);
         self.set_clock();
     }
 
     /// The source has one clock: it is set to the first alarm.
     fn set_clock(&self) {
-        let first = self.alarms.borrow().first().map(|(at, _)| *at);
+        let first = self.alarms.borrow().first();
         if self.clock.replace(first) != first {
             self.children.clock.set(first);
         }
@@ -383,14 +418,8 @@ impl Hub {
             return;
         }
         loop {
-            let due = {
-                let mut alarms = self.alarms.borrow_mut();
-                let due = alarms.first().copied().filter(|(at, _)| *at <= now);
-                due.inspect(|due| {
-                    alarms.remove(due);
-                })
-            };
-            let Some((_, key)) = due else { break };
+            let due = self.alarms.borrow_mut().take_due(now);
+            let Some(key) = due else { break };
             let entry = self.entries.borrow().get(&key).cloned();
             if let Some(entry) = entry {
                 entry.alarm(slice);
@@ -403,6 +432,10 @@ impl Hub {
     fn answer(&self) {
         // Before the look: whoever rings after it is heard again.
         let _ = rustix::io::read(&self.children.bell, &mut [0; 8]);
+        self.cancel_asked();
+    }
+
+    fn cancel_asked(&self) {
         let cancelled = std::mem::take(&mut *lock(&self.children.cancelled));
         for key in cancelled {
             self.cancel(key);
@@ -413,37 +446,48 @@ impl Hub {
         WAKEUPS.fetch_add(1, Relaxed);
         let now = Instant::now();
         let slice = Slice(now + SLICE);
+        // However many children have something to say, an alarm and a cancel wait for none of them.
         self.ring(now, &slice);
-        // Called again from a nested main loop, it finds no vector and makes another.
-        let mut events = self.events.take();
-        events.clear();
-        events.reserve(EVENTS);
-        // Does not wait: the main loop has done that. Interrupted is an empty look.
-        let _ = epoll::wait(
-            &self.children.epoll,
-            rustix::buffer::spare_capacity(&mut events),
-            Some(&rustix::event::Timespec::default()),
-        );
-        // Begins at another child each time, so that none is always the last.
-        let turn = self.turn.replace(self.turn.get().wrapping_add(1));
-        let first = turn.checked_rem(events.len()).unwrap_or(0);
-        for event in events[first..].iter().chain(&events[..first]) {
-            if event.data.u64() == BELL {
-                self.answer();
-                continue;
-            }
-            let (key, lane) = split(event.data.u64());
-            let entry = self.entries.borrow().get(&key).cloned();
-            if let Some(entry) = entry {
-                let flags = event.flags;
-                entry.ready(lane, flags.contains(EventFlags::OUT), &slice);
+        self.cancel_asked();
+        let mut asked = false;
+        loop {
+            let next = self.ready.borrow_mut().pop_front();
+            match next {
+                Some(event) => self.call(&event, &slice),
+                // All of the last look have had their turn. epoll goes on behind those that it named
+                // then, so that with any number of children each has its turn.
+                None if !asked => {
+                    asked = true;
+                    self.look();
+                }
+                None => break,
             }
             if slice.is_over() {
-                // Level-triggered: what was not looked at is ready again.
                 break;
             }
         }
-        self.events.replace(events);
+    }
+
+    /// Asks epoll what is ready. Does not wait: the main loop has done that. Interrupted is an empty
+    /// look.
+    fn look(&self) {
+        let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
+        let now = rustix::event::Timespec::default();
+        if let Ok((events, _)) = epoll::wait(&self.children.epoll, &mut events, Some(&now)) {
+            self.ready.borrow_mut().extend(events.iter().copied());
+        }
+    }
+
+    fn call(&self, event: &Event, slice: &Slice) {
+        let data = event.data.u64();
+        if data == BELL {
+            return self.answer();
+        }
+        let entry = self.entries.borrow().get(&((data >> 8) as u32)).cloned();
+        if let Some(entry) = entry {
+            let flags = event.flags;
+            entry.ready(data as Token, flags.contains(EventFlags::OUT), slice);
+        }
     }
 }
 
@@ -486,20 +530,8 @@ impl Drop for LastLook {
     }
 }
 
-fn data(key: u32, lane: Lane) -> EventData {
-    EventData::new_u64(u64::from(key) << 8 | lane as u64)
-}
-
-fn split(data: u64) -> (u32, Lane) {
-    let lane = match data as u8 {
-        0 => Lane::Control,
-        1 => Lane::Exit,
-        2 => Lane::Prints,
-        3 => Lane::Input,
-        4 => Lane::Output,
-        _ => Lane::Errors,
-    };
-    ((data >> 8) as u32, lane)
+fn data(key: u32, token: Token) -> EventData {
+    EventData::new_u64(u64::from(key) << 8 | u64::from(token))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,7 +1,7 @@
 //! The control socket: whole frames over a `SOCK_SEQPACKET` pair.
 //!
-//! A packet is two bytes of header (kind, flags) and a payload of at most [`INLINE_MAX`] bytes. A
-//! longer payload is written into a sealed memfd, and the packet carries its length and the
+//! A packet is two bytes of header (kind, flags), the number of the job that it is about, if it is
+//! about one, and a payload of at most [`INLINE_MAX`] bytes. A longer payload is written into a sealed memfd, and the packet carries its length and the
 //! descriptor instead: no packet is ever partly sent, so a sender that dies at any byte leaves
 //! nothing half said, and no lock is needed between the threads that send.
 
@@ -19,7 +19,7 @@ use rustix::net::{
 };
 
 use super::aside;
-use super::frame::Kind;
+use super::frame::{JobNumber, Kind, NO_JOB};
 use crate::process::own;
 
 /// The longest payload that travels in the packet itself, in bytes.
@@ -33,8 +33,12 @@ pub(crate) const FRAME_MAX: usize = 64 * 1024 * 1024;
 /// unix(7)); one is kept for the memory of a long payload.
 pub(crate) const DESCRIPTORS_MAX: usize = 252;
 
-const HEADER: usize = 2;
+/// Kind and flags. [`Hello`](super::frame::Hello) has no more in any version, so that every worker can read it.
+pub(crate) const HEADER: usize = 2;
+/// The number of a job, after the header.
+const NUMBER: usize = 4;
 const FLAG_SPILLED: u8 = 1;
+const FLAG_NUMBERED: u8 = 2;
 
 /// Room for a packet of the greatest length, kept by whoever reads many.
 pub(crate) struct Scratch(Box<[u8]>);
@@ -42,7 +46,7 @@ pub(crate) struct Scratch(Box<[u8]>);
 impl Scratch {
     pub(crate) fn new() -> Self {
         // One byte more than allowed: a packet that is too long is seen, not cut silently.
-        Scratch(vec![0; HEADER + INLINE_MAX + 1].into_boxed_slice())
+        Scratch(vec![0; HEADER + NUMBER + INLINE_MAX + 1].into_boxed_slice())
     }
 }
 
@@ -59,6 +63,8 @@ pub(crate) struct Control {
 #[derive(Debug)]
 pub(crate) struct Packet<'a> {
     pub(crate) kind: u8,
+    /// The job that it is about, or [`NO_JOB`].
+    pub(crate) job: JobNumber,
     /// How many bytes it took in the socket.
     pub(crate) length: usize,
     pub(crate) payload: Payload<'a>,
@@ -162,10 +168,22 @@ impl Control {
         }
     }
 
-    /// Sends one frame, whole. With [`Wait::No`] a full socket is [`io::ErrorKind::WouldBlock`],
-    /// and nothing was sent.
+    /// Sends one frame about the process, whole. With [`Wait::No`] a full socket is
+    /// [`io::ErrorKind::WouldBlock`], and nothing was sent.
     pub(crate) fn send(
         &self,
+        kind: Kind,
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+        wait: Wait,
+    ) -> io::Result<()> {
+        self.send_about(NO_JOB, kind, payload, descriptors, wait)
+    }
+
+    /// Sends one frame about a job, as [`send`](Self::send) does.
+    pub(crate) fn send_about(
+        &self,
+        job: JobNumber,
         kind: Kind,
         payload: &[u8],
         descriptors: &[BorrowedFd<'_>],
@@ -191,24 +209,30 @@ impl Control {
             ));
         }
         if payload.len() <= INLINE_MAX {
-            return self.send_packet([kind as u8, 0], payload, descriptors, wait);
+            return self.send_packet([kind as u8, 0], job, payload, descriptors, wait);
         }
         let memory = spill(payload)?;
         let mut all = Vec::with_capacity(descriptors.len() + 1);
         all.extend_from_slice(descriptors);
         all.push(memory.as_fd());
         let length = (payload.len() as u64).to_le_bytes();
-        self.send_packet([kind as u8, FLAG_SPILLED], &length, &all, wait)
+        self.send_packet([kind as u8, FLAG_SPILLED], job, &length, &all, wait)
     }
 
     fn send_packet(
         &self,
-        header: [u8; HEADER],
+        [kind, flags]: [u8; HEADER],
+        job: JobNumber,
         payload: &[u8],
         descriptors: &[BorrowedFd<'_>],
         wait: Wait,
     ) -> io::Result<()> {
-        let parts = [IoSlice::new(&header), IoSlice::new(payload)];
+        let [a, b, c, d] = job.to_le_bytes();
+        let header = match job {
+            NO_JOB => &[kind, flags][..],
+            _ => &[kind, flags | FLAG_NUMBERED, a, b, c, d],
+        };
+        let parts = [IoSlice::new(header), IoSlice::new(payload)];
         let mut flags = SendFlags::NOSIGNAL;
         if wait == Wait::No {
             flags |= SendFlags::DONTWAIT;
@@ -278,15 +302,21 @@ impl Control {
                 Err(fault("an empty packet".to_owned()))
             };
         }
-        let bytes = scratch
-            .0
-            .get(..message.bytes)
-            .filter(|bytes| bytes.len() <= HEADER + INLINE_MAX)
-            .ok_or_else(|| fault(format!("a packet of {} bytes is too long", message.bytes)))?;
-        let Some((&[kind, flags], rest)) = bytes.split_first_chunk::<HEADER>() else {
-            return Err(fault("a packet is shorter than its header".to_owned()));
+        let too_long = || fault(format!("a packet of {} bytes is too long", message.bytes));
+        let too_short = || fault("a packet is shorter than its header".to_owned());
+        let bytes = scratch.0.get(..message.bytes).ok_or_else(too_long)?;
+        let (&[kind, flags], rest) = bytes.split_first_chunk::<HEADER>().ok_or_else(too_short)?;
+        let (job, rest) = match flags & FLAG_NUMBERED {
+            0 => (NO_JOB, rest),
+            _ => {
+                let (number, rest) = rest.split_first_chunk::<NUMBER>().ok_or_else(too_short)?;
+                (JobNumber::from_le_bytes(*number), rest)
+            }
         };
-        let payload = match flags {
+        if rest.len() > INLINE_MAX {
+            return Err(too_long());
+        }
+        let payload = match flags & !FLAG_NUMBERED {
             0 => Payload::Inline(rest),
             FLAG_SPILLED if !Kind::may_be_long(kind) => {
                 return Err(fault(format!("a frame of kind {kind} is too long")));
@@ -296,10 +326,11 @@ impl Control {
                 drop(descriptors.0.pop());
                 payload
             }
-            other => return Err(fault(format!("a packet has unknown flags {other:#x}"))),
+            _ => return Err(fault(format!("a packet has unknown flags {flags:#x}"))),
         };
         Ok(Received::Packet(Packet {
             kind,
+            job,
             length: message.bytes,
             payload,
             descriptors,
@@ -308,8 +339,8 @@ impl Control {
 }
 
 impl Control {
-    /// Says no more, which the other side sees at once, whatever waits in the socket before it. What
-    /// it says is still heard.
+    /// Closes this side's direction, which the other side sees at once, whatever waits in the socket
+    /// before it. What it sends is still received. To a worker it means that it is to end.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn half_close(&self) {
         // Refused only when the other side is gone.

@@ -1,18 +1,28 @@
-//! Which frames there are, and what stands in them.
+//! Which frames there are, and what they contain.
 //!
 //! The first packet from the app, [`Hello`], has a fixed layout, so that a worker of any version
-//! can read it and say which version it is. All others are postcard behind the packet's header.
+//! can read it and say which version it is. [`Start`] and [`CrashReport`] have one too; all others
+//! are postcard after the packet's header. A frame that is about a job carries the job's number.
 
 use serde::{Deserialize, Serialize};
 
 /// The version of what is said over the control socket. Both sides must have the same.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// The first bytes of a [`Hello`].
 pub(crate) const MAGIC: [u8; 8] = *b"LEGWORK\n";
 
 /// The number at which a child finds its control socket.
 pub(crate) const CONTROL_FD: i32 = 3;
+
+/// The number of a worker's job: from 1 upwards in the order of their starts, and never used again.
+pub(crate) type JobNumber = u32;
+
+/// Instead of a number, in frames that are about the process.
+pub(crate) const NO_JOB: JobNumber = 0;
+
+/// The job whose [`Start`] travels in the [`Hello`].
+pub(crate) const FIRST_JOB: JobNumber = 1;
 
 /// What a packet is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,25 +31,29 @@ pub(crate) enum Kind {
     // From the app.
     /// [`Hello`], fixed layout; brings a pidfd of the app.
     Hello = 1,
-    /// The job's own value.
-    Input = 2,
-    /// A message to the running job.
+    /// [`Start`]: a job to run once those before it have ended. Of a job.
+    Start = 2,
+    /// A message to the running job. Of a job.
     Request = 3,
-    /// No more requests will come.
+    /// No more requests will come. Of a job.
     EndOfRequests = 4,
     /// To the guardian: a pidfd to watch over.
     Guard = 5,
+    /// A look at the page, for a job that waits for requests: it was asked to stop. Of a job.
+    Cancel = 6,
+    /// To an exec helper: [`ExecOrder`].
+    Order = 7,
 
     // From the worker.
-    /// The handshake's answer: the job is about to run. Brings the shared page.
+    /// The handshake's answer: this is a worker. Brings the shared page.
     Ready = 65,
-    /// The handshake's answer: it cannot run here. [`Refusal`].
+    /// [`Refusal`]: without a job the handshake's other answer, else a job that cannot run here.
     Refused = 66,
-    /// A message of the job's own type.
+    /// A message of the job's own type. Of a job.
     Message = 67,
-    /// [`Progress`].
+    /// [`Progress`]. Of a job.
     Progress = 68,
-    /// [`LogBatch`].
+    /// [`LogBatch`]. Of a job, or of none that runs.
     Log = 69,
     /// [`PanicReport`]: some thread panicked. Not yet an end.
     Panic = 70,
@@ -47,11 +61,11 @@ pub(crate) enum Kind {
     Crash = 71,
     /// The names of the frames of the last crash, as text.
     CrashFrames = 72,
-    /// The job's output.
+    /// The job's output. Of a job.
     Done = 73,
-    /// [`Failure`]: the job's own error.
+    /// [`Failure`]: the job's own error. Of a job.
     Failed = 74,
-    /// The job panicked, and that was its end.
+    /// The job panicked, and that was its end. Of a job.
     Panicked = 75,
 }
 
@@ -80,7 +94,7 @@ impl Kind {
     /// decides on. All else is bounded by whoever sends it.
     pub(crate) fn may_be_long(byte: u8) -> bool {
         use Kind::*;
-        [Input, Request, Message, Done]
+        [Start, Order, Request, Message, Done]
             .into_iter()
             .any(|kind| kind as u8 == byte)
     }
@@ -88,9 +102,16 @@ impl Kind {
     /// The kind of a packet that the app may send.
     pub(crate) fn from_app(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Hello, Input, Request, EndOfRequests, Guard]
+        [Hello, Start, Request, EndOfRequests, Guard, Cancel, Order]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
+    }
+
+    /// Whether it may come at any time and from any thread: a worker has more threads than the job's.
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn is_unprompted(self) -> bool {
+        use Kind::*;
+        matches!(self, Log | Panic | Crash | CrashFrames)
     }
 }
 
@@ -98,7 +119,7 @@ impl Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {
-    /// Runs one job.
+    /// Runs jobs.
     Worker = 1,
     /// Kills what is left when the app dies.
     Guardian = 2,
@@ -106,37 +127,35 @@ pub(crate) enum Role {
     Exec = 3,
 }
 
-/// The app's first word. It waits in the socket before the child exists.
+/// The app's first word: what the *process* is to be. It waits in the socket before the child exists.
 ///
-/// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (2), message
-/// capacity (4), job index (4), build id (8), length of the name (4), job name (UTF-8), input (the
-/// rest, if a flag says so).
+/// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (1), zero (1),
+/// number of jobs (4), build id (8), and a [`Start`], if a flag says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
     pub(crate) protocol: u32,
     pub(crate) role: u8,
     /// The most detailed `log` level that is wanted, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
-    /// Wait for a debugger before the job starts.
+    /// Wait for a debugger before the first job starts.
     pub(crate) wait_for_debugger: bool,
-    /// How many messages may be on their way and not yet taken.
-    pub(crate) capacity: u32,
-    pub(crate) job: u32,
+    /// After how many jobs the worker ends by itself; 0 for never.
+    pub(crate) jobs: u32,
     pub(crate) build: u64,
-    pub(crate) name: String,
-    /// The job's value. `None` when a frame of its own follows.
-    pub(crate) input: Option<Vec<u8>>,
+    /// The first job. `None` when a frame of its own follows.
+    pub(crate) start: Option<Start>,
 }
 
 const WAIT_FOR_DEBUGGER: u8 = 1;
-const BRINGS_INPUT: u8 = 2;
+const BRINGS_START: u8 = 2;
 
-const HELLO_FIXED: usize = 36;
+const HELLO_FIXED: usize = 28;
+const START_FIXED: usize = 9;
 /// The longest name of a job, in bytes.
 pub(crate) const NAME_MAX: usize = 255;
-/// The longest hello without an input.
+/// The most that stands before a job's input in a hello.
 #[cfg_attr(not(feature = "app"), allow(dead_code))]
-pub(crate) const HELLO_MAX: usize = HELLO_FIXED + NAME_MAX;
+pub(crate) const HELLO_MAX: usize = HELLO_FIXED + START_FIXED + NAME_MAX;
 
 impl Hello {
     /// A hello to a child that runs no job.
@@ -146,83 +165,128 @@ impl Hello {
             role: role as u8,
             log_level: 0,
             wait_for_debugger: false,
-            capacity: 0,
-            job: 0,
+            jobs: 0,
             build: 0,
-            name: String::new(),
-            input: None,
+            start: None,
         }
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let input = self.input.as_deref();
-        let length = HELLO_FIXED + self.name.len() + input.map_or(0, <[u8]>::len);
-        let mut bytes = Vec::with_capacity(length);
+        let start = self.start.as_ref();
+        let mut bytes = Vec::with_capacity(HELLO_FIXED + start.map_or(0, Start::len));
         let mut flags = 0;
         if self.wait_for_debugger {
             flags |= WAIT_FOR_DEBUGGER;
         }
-        if input.is_some() {
-            flags |= BRINGS_INPUT;
+        if start.is_some() {
+            flags |= BRINGS_START;
         }
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.protocol.to_le_bytes());
-        bytes.push(self.role);
-        bytes.push(self.log_level);
-        bytes.extend_from_slice(&[flags, 0]);
-        bytes.extend_from_slice(&self.capacity.to_le_bytes());
-        bytes.extend_from_slice(&self.job.to_le_bytes());
+        bytes.extend_from_slice(&[self.role, self.log_level, flags, 0]);
+        bytes.extend_from_slice(&self.jobs.to_le_bytes());
         bytes.extend_from_slice(&self.build.to_le_bytes());
-        bytes.extend_from_slice(&(self.name.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(self.name.as_bytes());
-        bytes.extend_from_slice(input.unwrap_or_default());
+        if let Some(start) = start {
+            start.append_to(&mut bytes);
+        }
         bytes
     }
 
-    /// Reads a hello, of any version: what stands behind the protocol's number means what this
-    /// version says only when the number is [`PROTOCOL`].
+    /// Reads a hello, of any version: what follows the protocol's number means what this version
+    /// says only when the number is [`PROTOCOL`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Hello> {
-        let (fixed, rest) = bytes.split_first_chunk::<HELLO_FIXED>()?;
-        if fixed[..8] != MAGIC {
+        let (known, _) = bytes.split_first_chunk::<12>()?;
+        if known[..8] != MAGIC {
             return None;
         }
-        let word = |at: usize| {
-            u32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]])
-        };
-        let protocol = word(8);
+        let protocol = word(known, 8);
         if protocol != PROTOCOL {
-            // Where its name ends is not known here.
             return Some(Hello {
                 protocol,
                 ..Hello::plain(Role::Worker)
             });
         }
-        let (name, input) = rest.split_at_checked(word(32) as usize)?;
-        if name.len() > NAME_MAX {
-            return None;
-        }
+        let (fixed, rest) = bytes.split_first_chunk::<HELLO_FIXED>()?;
+        let flags = fixed[14];
         Some(Hello {
             protocol,
             role: fixed[12],
             log_level: fixed[13],
-            wait_for_debugger: fixed[14] & WAIT_FOR_DEBUGGER != 0,
-            capacity: word(16),
-            job: word(20),
-            build: u64::from(word(24)) | u64::from(word(28)) << 32,
-            name: std::str::from_utf8(name).ok()?.to_owned(),
-            input: (fixed[14] & BRINGS_INPUT != 0).then(|| input.to_vec()),
+            wait_for_debugger: flags & WAIT_FOR_DEBUGGER != 0,
+            jobs: word(fixed, 16),
+            build: u64::from(word(fixed, 20)) | u64::from(word(fixed, 24)) << 32,
+            start: match flags & BRINGS_START {
+                0 => None,
+                _ => Some(Start::decode(rest)?),
+            },
         })
     }
 }
 
-/// Why a worker will not run a job.
+/// A job to run: what the *job* is.
+///
+/// Layout, little-endian: message capacity (4), job index (4), length of the name (1), job name
+/// (UTF-8), input (the rest).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// How many messages may be on their way and not yet taken.
+    pub(crate) capacity: u32,
+    /// The job's place in the table.
+    pub(crate) index: u32,
+    /// The job's name, at most [`NAME_MAX`] bytes.
+    pub(crate) name: String,
+    /// The job's value.
+    pub(crate) input: Vec<u8>,
+}
+
+impl Start {
+    fn len(&self) -> usize {
+        START_FIXED + self.name.len() + self.input.len()
+    }
+
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.len());
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    fn append_to(&self, bytes: &mut Vec<u8>) {
+        debug_assert!(
+            self.name.len() <= NAME_MAX,
+            "checked where the table is made"
+        );
+        bytes.extend_from_slice(&self.capacity.to_le_bytes());
+        bytes.extend_from_slice(&self.index.to_le_bytes());
+        bytes.push(self.name.len() as u8);
+        bytes.extend_from_slice(self.name.as_bytes());
+        bytes.extend_from_slice(&self.input);
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Start> {
+        let (fixed, rest) = bytes.split_first_chunk::<START_FIXED>()?;
+        let (name, input) = rest.split_at_checked(usize::from(fixed[8]))?;
+        Some(Start {
+            capacity: word(fixed, 0),
+            index: word(fixed, 4),
+            name: std::str::from_utf8(name).ok()?.to_owned(),
+            input: input.to_vec(),
+        })
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+/// Why a worker will not serve, or will not run a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Refusal {
     /// It speaks another protocol.
     Protocol(u32),
     /// It was built from other sources.
     Build(u64),
-    /// It has no job of that name at that place.
+    /// It has no job of that name at that place in its table.
     UnknownJob,
     /// The input could not be decoded.
     Input(String),
@@ -316,13 +380,10 @@ impl CrashReport {
         if count > CRASH_FRAMES || rest.len() != count * 8 {
             return None;
         }
-        let word = |at: usize| {
-            i32::from_le_bytes([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]])
-        };
         Some(CrashReport {
-            signal: word(0),
-            code: word(4),
-            address: u64::from(word(8) as u32) | u64::from(word(12) as u32) << 32,
+            signal: word(fixed, 0).cast_signed(),
+            code: word(fixed, 4).cast_signed(),
+            address: u64::from(word(fixed, 8)) | u64::from(word(fixed, 12)) << 32,
             panicking: fixed[16] != 0,
             frames: rest
                 .as_chunks::<8>()
@@ -337,9 +398,9 @@ impl CrashReport {
 /// The job's own error, rendered: what it says, and what it says of its causes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
-    /// The error and its sources, outermost first. Never empty, at most [`CAUSES_MAX`].
+    /// The error and its sources, outermost first: at least one, at most [`CAUSES_MAX`].
     pub(crate) chain: Vec<String>,
-    /// [`Cancelled`](crate::Cancelled) stands somewhere in the chain.
+    /// One of them is [`Cancelled`](crate::Cancelled).
     pub(crate) cancelled: bool,
 }
 
@@ -350,38 +411,46 @@ pub(crate) const CAUSES_MAX: usize = 64;
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_hello_reads_as_it_was_written() {
-        let hello = Hello {
-            protocol: PROTOCOL,
-            role: Role::Worker as u8,
+    fn hello() -> Hello {
+        Hello {
             log_level: 3,
             wait_for_debugger: true,
-            capacity: 64,
-            job: 2,
+            jobs: 1,
             build: 0x0123_4567_89ab_cdef,
+            ..Hello::plain(Role::Worker)
+        }
+    }
+
+    fn start(input: Vec<u8>) -> Start {
+        Start {
+            capacity: 64,
+            index: 2,
             name: "Checksum".to_owned(),
-            input: None,
-        };
-        assert_eq!(Hello::decode(&hello.encode()), Some(hello.clone()));
+            input,
+        }
+    }
+
+    #[test]
+    fn a_hello_and_a_start_read_as_they_were_written() {
+        assert_eq!(Hello::decode(&hello().encode()), Some(hello()));
         for input in [vec![], vec![7; 1000]] {
+            let start = start(input);
+            assert_eq!(Start::decode(&start.encode()), Some(start.clone()));
             let hello = Hello {
-                input: Some(input),
-                ..hello.clone()
+                start: Some(start),
+                ..hello()
             };
             assert_eq!(Hello::decode(&hello.encode()), Some(hello));
         }
     }
 
     #[test]
-    fn a_hello_of_another_version_says_which_whatever_stands_behind() {
-        for (protocol, rest) in [(1, "name"), (PROTOCOL + 1, "something else")] {
-            for filler in [0, 0x7f, 0xff] {
-                let mut bytes = vec![filler; HELLO_FIXED];
-                bytes[..8].copy_from_slice(&MAGIC);
-                bytes[8..12].copy_from_slice(&protocol.to_le_bytes());
-                bytes.extend_from_slice(rest.as_bytes());
-                bytes.extend_from_slice(&[filler; 1000]);
+    fn a_hello_of_another_version_says_which_whatever_follows() {
+        for protocol in [1, 2, PROTOCOL + 1] {
+            for (filler, length) in [(0, 0), (0x7f, 1000), (0xff, 24)] {
+                let mut bytes = MAGIC.to_vec();
+                bytes.extend_from_slice(&protocol.to_le_bytes());
+                bytes.extend(std::iter::repeat_n(filler, length));
                 let hello = Hello::decode(&bytes).expect("a hello");
                 assert_eq!(hello.protocol, protocol);
             }
@@ -389,17 +458,10 @@ mod tests {
     }
 
     #[test]
-    fn a_hello_cut_anywhere_is_no_hello() {
+    fn a_hello_cut_anywhere_before_its_input_is_not_a_hello() {
         let hello = Hello {
-            protocol: PROTOCOL,
-            role: Role::Worker as u8,
-            log_level: 0,
-            wait_for_debugger: false,
-            capacity: 1,
-            job: 0,
-            build: 0,
-            name: "name".to_owned(),
-            input: None,
+            start: Some(start(vec![])),
+            ..hello()
         };
         let bytes = hello.encode();
         for cut in 0..bytes.len() {

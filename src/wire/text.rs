@@ -1,7 +1,10 @@
 //! Texts are bounded before they travel.
 
-/// The longest text of one log record, and of progress, in bytes.
+/// The longest text of one log record, in bytes.
 pub(crate) const RECORD_MAX: usize = 8 * 1024;
+
+/// The longest text of a job's progress, in bytes: two of them have room in the shared page.
+pub(crate) const PROGRESS_MAX: usize = 1024;
 
 /// The longest target, and the longest file name, of a log record, in bytes.
 pub(crate) const TARGET_MAX: usize = 512;

@@ -1,4 +1,4 @@
-//! From `main` to the job, and its end.
+//! From `main` to the jobs, one after the other, and the end of the process.
 //!
 //! Whether this process is a worker is told by its control socket alone: descriptor 3 is a
 //! `SOCK_SEQPACKET` socket whose other end belongs to this user and in which an app's hello waits.
@@ -7,9 +7,10 @@
 #![allow(unsafe_code)]
 
 use std::error::Error;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
@@ -17,13 +18,15 @@ use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
 
 use super::ctx::{Backend, Cancelled, Ctx};
 use super::job::Job;
-use super::jobs::{Entry, Jobs};
-use super::link::{End, Link};
+use super::jobs::Jobs;
+use super::link::{Assigned, Link};
+use super::run::Run;
 use super::{crash, exec, guardian, panic, watch};
 use crate::wire::attach;
-use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::control::{Control, HEADER, Received, Scratch, Wait};
 use crate::wire::frame::{
-    CAUSES_MAX, CONTROL_FD, Failure, Hello, Kind, MAGIC, PROTOCOL, Refusal, Role,
+    CAUSES_MAX, CONTROL_FD, FIRST_JOB, Failure, Hello, JobNumber, Kind, MAGIC, PROTOCOL, Refusal,
+    Role, Start,
 };
 use crate::wire::page::Page;
 use crate::wire::text::cut;
@@ -85,7 +88,7 @@ impl Jobs {
         // /proc/self/exe is called `exe` until it is renamed.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"legwork-worker".as_ptr()) };
         let mut scratch = Scratch::new();
-        let (mut hello, mut brought) = match control.recv(&mut scratch, Wait::Yes) {
+        let (hello, mut brought) = match control.recv(&mut scratch, Wait::Yes) {
             Ok(Received::Packet(packet)) if packet.kind == Kind::Hello as u8 => {
                 let Some(hello) = Hello::decode(&packet.payload) else {
                     leave(1)
@@ -103,98 +106,141 @@ impl Jobs {
         if hello.role == Role::Exec as u8 {
             exec::run(control, scratch);
         }
+        drop(scratch);
         let build = self.build_id();
         if hello.build != build {
             refuse(&control, &Refusal::Build(build));
         }
-        let Some(entry) = self.entry(hello.job, &hello.name) else {
-            refuse(&control, &Refusal::UnknownJob)
+        // What is left of them is the first job's.
+        let app = (!brought.is_empty()).then(|| brought.remove(0));
+        let link = match set_up(control, app, &hello) {
+            Ok(link) => link,
+            Err((control, error)) => refuse(&control, &Refusal::Setup(error.to_string())),
         };
-        let setup = (|| {
-            // What is left of them is the input's.
-            let app = (!brought.is_empty()).then(|| brought.remove(0));
-            let app = app.ok_or("the app's pidfd is missing")?;
-            let (page, memory) = Page::create()?;
-            let wake = rustix::event::eventfd(
-                0,
-                rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
-            )?;
-            Ok::<_, Box<dyn Error>>((page, memory, wake, app))
-        })();
-        let (page, memory, wake, app) = match setup {
-            Ok(setup) => setup,
-            Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
-        };
-        let link = Link::establish(control, page, wake, hello.capacity);
-        if let Err(error) = watch::start(link, app) {
-            refuse(&link.control, &Refusal::Setup(error.to_string()));
+        let first = hello.start.map(|start| (FIRST_JOB, start, brought));
+        self.run_jobs(link, first, hello.jobs)
+    }
+
+    /// Runs one job after the other, and ends the process when there are no more for it.
+    fn run_jobs(&self, link: &'static Link, first: Option<Assigned>, limit: u32) -> ! {
+        let (mut next, mut ended, mut status) = (first, 0, 0);
+        while let Some((number, start, descriptors)) = next.or_else(|| link.next_job()) {
+            let end = match self.entry(start.index, &start.name) {
+                Some(entry) => (entry.run)(link, number, &start, descriptors),
+                None => refused(Refusal::UnknownJob),
+            };
+            status = end.finish(link, number);
+            ended += 1;
+            if ended == limit {
+                break;
+            }
+            next = None;
         }
-        if hello.wait_for_debugger {
-            wait_for_debugger();
-        }
-        panic::install();
-        crash::install();
-        #[cfg(feature = "log")]
-        super::log::install(link, hello.log_level);
-        #[cfg(feature = "tracing")]
-        super::tracing::install(link, hello.log_level);
-        let (input, descriptors) = match hello.input.take() {
-            Some(input) => (input, brought),
-            None => match link.control.recv(&mut scratch, Wait::Yes) {
-                Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
-                    (packet.payload.to_vec(), packet.descriptors.claim())
-                }
-                _ => leave(1),
-            },
-        };
-        drop(scratch);
-        run(link, entry, memory, &input, descriptors)
+        leave(status)
     }
 }
 
-/// Runs the job and ends the process.
-fn run(
-    link: &'static Link,
-    entry: &Entry,
-    page: OwnedFd,
-    input: &[u8],
-    descriptors: Vec<OwnedFd>,
-) -> ! {
-    let end = (entry.run)(link, page, input, descriptors);
-    let _ = std::io::stdout().flush();
-    link.flush_progress(Wait::Yes);
-    link.flush_logs_within(LAST_LOGS);
-    let borrowed: Vec<BorrowedFd<'_>> = end.descriptors.iter().map(|fd| fd.as_fd()).collect();
-    link.send(end.kind, &end.payload, &borrowed);
-    leave(match end.kind {
-        Kind::Done => 0,
-        Kind::Panicked => 101,
-        _ => 1,
-    })
+/// Makes the page and the watcher, tells the app that this is a worker, and has panics, crashes and
+/// records go there from now on.
+fn set_up(
+    control: Control,
+    app: Option<OwnedFd>,
+    hello: &Hello,
+) -> Result<&'static Link, (Control, Box<dyn Error>)> {
+    let made = (|| {
+        let app = app.ok_or("the app's pidfd is missing")?;
+        let (page, memory) = Page::create()?;
+        let wake = rustix::event::eventfd(
+            0,
+            rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK,
+        )?;
+        Ok((app, page, memory, wake))
+    })();
+    let (app, page, memory, wake) = match made {
+        Ok(made) => made,
+        Err(error) => return Err((control, error)),
+    };
+    let link = Link::establish(control, page, wake);
+    let setup = |error: io::Error, what: &str| -> ! {
+        refuse(&link.control, &Refusal::Setup(format!("{what}: {error}")))
+    };
+    if let Err(error) = watch::start(link, app) {
+        setup(error, "its watcher could not be started");
+    }
+    if hello.wait_for_debugger {
+        wait_for_debugger();
+    }
+    panic::install();
+    crash::install();
+    #[cfg(feature = "log")]
+    super::log::install(link, hello.log_level);
+    #[cfg(feature = "tracing")]
+    super::tracing::install(link, hello.log_level);
+    let ready = (link.control).send(Kind::Ready, &[], &[memory.as_fd()], Wait::Yes);
+    if let Err(error) = ready {
+        setup(error, "the shared page could not be handed over");
+    }
+    Ok(link)
+}
+
+/// How a job ended, to be told to the app.
+#[derive(Debug)]
+#[allow(unreachable_pub)] // named by the type of a public, hidden function pointer
+pub struct End {
+    kind: Kind,
+    payload: Vec<u8>,
+    descriptors: Vec<Arc<OwnedFd>>,
+}
+
+impl End {
+    fn of(kind: Kind, payload: &impl serde::Serialize) -> End {
+        End {
+            kind,
+            payload: postcard::to_allocvec(payload).unwrap_or_default(),
+            descriptors: Vec::new(),
+        }
+    }
+
+    /// Tells the app the end of a job, after all else that it has to say. Returns the exit status, should
+    /// this be the end of the process as well.
+    fn finish(self, link: &Link, number: JobNumber) -> i32 {
+        let _ = std::io::stdout().flush();
+        if let Some(run) = link.current() {
+            run.flush_progress(Wait::Yes);
+        }
+        link.flush_logs_within(LAST_LOGS);
+        let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
+        // When the app is gone there is nobody to tell.
+        let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
+        link.page.finish(number);
+        link.set_current(None);
+        match self.kind {
+            Kind::Done => 0,
+            Kind::Panicked => 101,
+            _ => 1,
+        }
+    }
 }
 
 /// One job, decoded, run, and its end encoded.
 pub(super) fn run_job<J: Job>(
     link: &'static Link,
-    page: OwnedFd,
-    input: &[u8],
+    number: JobNumber,
+    start: &Start,
     descriptors: Vec<OwnedFd>,
 ) -> End {
-    let job: J = match attach::decode(input, descriptors) {
+    let job: J = match attach::decode(&start.input, descriptors) {
         Ok(job) => job,
-        Err(error) => refuse(&link.control, &Refusal::Input(error.to_string())),
+        Err(error) => return refused(Refusal::Input(error.to_string())),
     };
-    let ready = (link.control).send(Kind::Ready, &[], &[page.as_fd()], Wait::Yes);
-    if let Err(error) = ready {
-        let why = format!("the shared page cannot be handed over: {error}");
-        refuse(&link.control, &Refusal::Setup(why));
-    }
-    drop(page);
+    let run = Arc::new(Run::new(link, number, start.capacity));
+    link.page.start(number);
+    link.set_current(Some(run.clone()));
     // The watcher may be yet to have its first look, and the job's first look is to see it.
     if link.control.has_hung_up() {
-        link.cancel();
+        link.retire();
     }
-    let cx = Ctx::new(Backend::Link(link));
+    let cx = Ctx::new(Backend::Run(run));
     match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
         Ok(Ok(output)) => match attach::encode(&output) {
             Ok((payload, descriptors)) => End {
@@ -206,11 +252,7 @@ pub(super) fn run_job<J: Job>(
         },
         Ok(Err(error)) => failed(&*error.into()),
         // What it said has been told by the panic hook.
-        Err(_) => End {
-            kind: Kind::Panicked,
-            payload: Vec::new(),
-            descriptors: Vec::new(),
-        },
+        Err(_) => End::of(Kind::Panicked, &()),
     }
 }
 
@@ -230,19 +272,20 @@ fn failed(error: &(dyn Error + 'static)) -> End {
         failure.cancelled |= error.is::<Cancelled>();
         next = error.source();
     }
-    End {
-        kind: Kind::Failed,
-        payload: postcard::to_allocvec(&failure).unwrap_or_default(),
-        descriptors: Vec::new(),
-    }
+    End::of(Kind::Failed, &failure)
 }
 
-fn refuse(control: &Control, refusal: &Refusal) -> ! {
+/// The job cannot run here; another may.
+fn refused(refusal: Refusal) -> End {
     let refusal = match refusal {
-        Refusal::Input(why) => &Refusal::Input(cut(why.clone(), FAILURE_MAX)),
-        Refusal::Setup(why) => &Refusal::Setup(cut(why.clone(), FAILURE_MAX)),
+        Refusal::Input(why) => Refusal::Input(cut(why, FAILURE_MAX)),
         other => other,
     };
+    End::of(Kind::Refused, &refusal)
+}
+
+/// This process cannot serve the app.
+fn refuse(control: &Control, refusal: &Refusal) -> ! {
     let bytes = postcard::to_allocvec(refusal).unwrap_or_default();
     let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
     leave(1)
@@ -266,10 +309,10 @@ fn control_socket() -> Option<Control> {
     {
         return None;
     }
-    let mut start = [0; MAGIC.len() + 2];
+    let mut start = [0; HEADER + MAGIC.len()];
     let (_, length) =
         rustix::net::recv(fd, &mut start, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
-    if length < start.len() || start[0] != Kind::Hello as u8 || start[2..] != MAGIC {
+    if length < start.len() || start[0] != Kind::Hello as u8 || start[HEADER..] != MAGIC {
         return None;
     }
     // SAFETY: the descriptor is open, and at the start of `main` nobody else owns it: it is the

@@ -17,7 +17,7 @@ use std::time::Duration;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use super::link::Link;
-use crate::wire::control::{INLINE_MAX, Wait};
+use crate::wire::control::INLINE_MAX;
 use crate::wire::frame::{CRASH_FIXED, CRASH_FRAMES, Kind};
 use crate::wire::text::cut;
 
@@ -136,12 +136,7 @@ fn record(link: &'static Link, signal: i32, info: *mut libc::siginfo_t) {
     for address in &addresses[..count] {
         let _ = rest.write_all(&(*address as u64).to_le_bytes());
     }
-    let _ = link.control.send(
-        Kind::Crash,
-        &packet[..CRASH_FIXED + count * 8],
-        &[],
-        Wait::Yes,
-    );
+    link.send(Kind::Crash, &packet[..CRASH_FIXED + count * 8]);
     STATE.store(RECORDED, Release);
     link.wake_watcher();
     sleep_until_named();
@@ -179,7 +174,7 @@ pub(super) fn name_frames(link: &Link) {
     // SAFETY: RECORDED was seen: the array is written and nobody writes it again.
     let addresses = unsafe { &(&*FRAMES.addresses.get())[..count] };
     let text = cut(names(addresses), INLINE_MAX - "…".len());
-    link.send(Kind::CrashFrames, text.as_bytes(), &[]);
+    link.send(Kind::CrashFrames, text.as_bytes());
     STATE.store(NAMED, Release);
 }
 

@@ -4,10 +4,12 @@ use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use super::here::Here;
 use super::job::{Job, Receive};
-use super::link::{Link, Request};
+use super::link::Request;
+use super::run::Run;
 use crate::wire::attach;
 
 /// A running job's view of the app.
@@ -54,7 +56,7 @@ pub struct Ctx<J: Job> {
 /// Who is at the other end.
 pub(super) enum Backend<J: Job> {
     /// The app, in another process.
-    Link(&'static Link),
+    Run(Arc<Run>),
     /// A unit test, in this one.
     Here(Here<J>),
 }
@@ -77,10 +79,10 @@ impl<J: Job> Ctx<J> {
     /// [`Buffer`](crate::Buffer)).
     pub fn send(&self, message: J::Message) -> Result<(), SendError> {
         match &self.backend {
-            Backend::Link(link) => {
+            Backend::Run(run) => {
                 let (bytes, descriptors) = attach::encode(&message).map_err(SendError::other)?;
                 let borrowed: Vec<_> = descriptors.iter().map(|fd| fd.as_fd()).collect();
-                link.send_message(&bytes, &borrowed)
+                run.send_message(&bytes, &borrowed)
             }
             Backend::Here(here) => {
                 here.message(message);
@@ -102,11 +104,12 @@ impl<J: Job> Ctx<J> {
         J: Receive,
     {
         match &self.backend {
-            Backend::Link(link) => match link.request()? {
+            Backend::Run(run) => match run.request()? {
                 Request::Bytes(bytes, descriptors) => attach::decode(&bytes, descriptors)
                     .map(Some)
                     .map_err(RecvError::other),
                 Request::End => Ok(None),
+                Request::Cancelled => Err(Cancelled.into()),
             },
             Backend::Here(_) => Ok(None),
         }
@@ -116,7 +119,7 @@ impl<J: Job> Ctx<J> {
     /// no system call.
     pub fn is_cancelled(&self) -> bool {
         match &self.backend {
-            Backend::Link(link) => link.is_cancelled(),
+            Backend::Run(run) => run.is_cancelled(),
             Backend::Here(_) => false,
         }
     }
@@ -137,10 +140,11 @@ impl<J: Job> Ctx<J> {
     /// Says how many steps there are in all; 0 while that is not known.
     ///
     /// Progress is a state, not a message: the app sees the newest, at most every 50 ms, and
-    /// nothing is queued. The last state arrives before the outcome.
+    /// nothing is queued. The last state arrives before the outcome, also when the job crashes or is
+    /// killed right after: it lies in memory that the app shares.
     pub fn set_total(&self, total: u64) {
         match &self.backend {
-            Backend::Link(link) => link.set_total(total),
+            Backend::Run(run) => run.set_total(total),
             Backend::Here(here) => here.set_total(total),
         }
     }
@@ -148,7 +152,7 @@ impl<J: Job> Ctx<J> {
     /// Says that `steps` more are done.
     pub fn advance(&self, steps: u64) {
         match &self.backend {
-            Backend::Link(link) => link.advance(steps),
+            Backend::Run(run) => run.advance(steps),
             Backend::Here(here) => here.advance(steps),
         }
     }
@@ -156,15 +160,15 @@ impl<J: Job> Ctx<J> {
     /// Says how many steps are done in all.
     pub fn set_done(&self, done: u64) {
         match &self.backend {
-            Backend::Link(link) => link.set_done(done),
+            Backend::Run(run) => run.set_done(done),
             Backend::Here(here) => here.set_done(done),
         }
     }
 
-    /// Says in words what the job is at.
+    /// Says in words what the job is doing; cut at 1 KiB.
     pub fn set_text(&self, text: impl Into<String>) {
         match &self.backend {
-            Backend::Link(link) => link.set_text(text.into()),
+            Backend::Run(run) => run.set_text(text.into()),
             Backend::Here(here) => here.set_text(text.into()),
         }
     }

@@ -23,7 +23,7 @@ const NOT_EXECUTED: i32 = 126;
 
 pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
     let order: ExecOrder = match control.recv(&mut scratch, Wait::Yes) {
-        Ok(Received::Packet(packet)) if packet.kind == Kind::Input as u8 => {
+        Ok(Received::Packet(packet)) if packet.kind == Kind::Order as u8 => {
             match postcard::from_bytes(&packet.payload) {
                 Ok(order) => order,
                 Err(_) => refuse(&control, "reading the order", libc::EPROTO),

@@ -7,10 +7,11 @@
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
+use super::boot::{End, run_job};
 use super::ctx::Ctx;
 use super::job::Job;
-use super::link::{End, Link};
-use crate::wire::frame::{NAME_MAX, PROTOCOL};
+use super::link::Link;
+use crate::wire::frame::{JobNumber, NAME_MAX, PROTOCOL, Start};
 use crate::wire::schema;
 
 /// The jobs that a program can run, made by [`jobs!`](crate::jobs!).
@@ -28,7 +29,7 @@ pub struct Jobs {
 pub struct Entry {
     name: &'static str,
     schema: fn(&mut schema::Fingerprint),
-    pub(super) run: fn(&'static Link, OwnedFd, &[u8], Vec<OwnedFd>) -> End,
+    pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> End,
 }
 
 impl Entry {
@@ -42,7 +43,7 @@ impl Entry {
                 fingerprint.add::<J::Message>();
                 fingerprint.add::<J::Output>();
             },
-            run: super::boot::run_job::<J>,
+            run: run_job::<J>,
         }
     }
 }

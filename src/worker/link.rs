@@ -1,20 +1,17 @@
-//! The worker's connection to the app, shared by everything in the process that has to say
-//! something: the job's threads, the log, the panic hook, the watcher.
+//! The worker's connection to the app: the state of the process, shared by everything in it that has
+//! to say something. The state of the job that runs in it is [`Run`]'s.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::*};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::ctx::{Cancelled, SendError};
-use crate::wire::control::{Control, Received, Scratch, Wait};
-use crate::wire::frame::{Kind, LOG_RECORDS_MAX, LogEntry, Progress};
+use super::run::Run;
+use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
+use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
 use crate::wire::page::Page;
-use crate::wire::text::{RECORD_MAX, cut};
-
-/// How often progress is told at most.
-pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How many bytes of log records wait for room in the socket before records are dropped (4 MiB).
 pub(crate) const LOG_QUEUE_MAX: usize = 4 * 1024 * 1024;
@@ -25,61 +22,39 @@ const LOG_BATCH: usize = 32 * 1024;
 /// The one connection of a worker process.
 static LINK: OnceLock<Link> = OnceLock::new();
 
-/// How a job ended, to be told to the app.
-#[derive(Debug)]
-#[allow(unreachable_pub)] // named by the type of a public, hidden function pointer
-pub struct End {
-    pub(super) kind: Kind,
-    pub(super) payload: Vec<u8>,
-    pub(super) descriptors: Vec<std::sync::Arc<OwnedFd>>,
-}
-
 /// See the module.
-#[derive(Debug)]
-#[allow(unreachable_pub)]
-pub struct Link {
+pub(super) struct Link {
     pub(super) control: Control,
     pub(super) page: Page,
-    cancelled: AtomicBool,
+    /// The process is to end, and the job in it to stop.
+    retiring: AtomicBool,
     /// Written to wake the watcher.
     pub(super) wake: OwnedFd,
-    capacity: u32,
-    sent: AtomicU32,
     inbox: Mutex<Inbox>,
-    pub(super) progress: ProgressState,
+    /// The job that runs, for those who are not part of it: the watcher and the log.
+    current: Mutex<Option<Arc<Run>>>,
+    /// Its number, for a signal handler.
+    number: AtomicU32,
     logs: Mutex<LogQueue>,
     /// Records wait for room: the watcher looks out for it.
     pub(super) logs_blocked: AtomicBool,
 }
 
-#[derive(Debug)]
+/// What was received and is not for whoever received it.
+#[derive(Default)]
 struct Inbox {
-    scratch: Option<Box<ScratchDebug>>,
-    ended: bool,
+    /// 64 KiB: made when the first frame is read here, so that most workers never have it.
+    scratch: Option<Scratch>,
+    starts: VecDeque<Assigned>,
 }
 
-/// [`Scratch`] is 64 KiB: made when the first request is read, so that most workers never have it.
-struct ScratchDebug(Scratch);
-impl std::fmt::Debug for ScratchDebug {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scratch")
-    }
-}
-
-/// The newest progress, and whether the app knows it.
-#[derive(Debug, Default)]
-pub(super) struct ProgressState {
-    done: AtomicU64,
-    total: AtomicU64,
-    text: Mutex<Option<String>>,
-    pub(super) pending: AtomicBool,
-    last: Mutex<Option<Instant>>,
-}
+/// A job to run: its number, what it is, and the descriptors of its input.
+pub(super) type Assigned = (JobNumber, Start, Vec<OwnedFd>);
 
 #[derive(Debug, Default)]
 struct LogQueue {
     /// Oldest first.
-    entries: std::collections::VecDeque<Queued>,
+    entries: VecDeque<Queued>,
     bytes: usize,
     /// How many were dropped since the last of these.
     dropped: u64,
@@ -88,6 +63,7 @@ struct LogQueue {
 /// A record that waits for room.
 #[derive(Debug)]
 struct Queued {
+    job: JobNumber,
     encoded: Vec<u8>,
     dropped_before: u64,
 }
@@ -95,33 +71,26 @@ struct Queued {
 pub(super) enum Request {
     Bytes(Vec<u8>, Vec<OwnedFd>),
     End,
+    /// The job was asked to stop, or the process to end.
+    Cancelled,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic under one of these locks leaves plain data that is still right.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {
     /// Makes the process's connection. Called once.
-    pub(super) fn establish(
-        control: Control,
-        page: Page,
-        wake: OwnedFd,
-        capacity: u32,
-    ) -> &'static Link {
+    pub(super) fn establish(control: Control, page: Page, wake: OwnedFd) -> &'static Link {
         LINK.get_or_init(|| Link {
             control,
             page,
-            cancelled: AtomicBool::new(false),
+            retiring: AtomicBool::new(false),
             wake,
-            capacity: capacity.max(1),
-            sent: AtomicU32::new(0),
-            inbox: Mutex::new(Inbox {
-                scratch: None,
-                ended: false,
-            }),
-            progress: ProgressState::default(),
+            inbox: Mutex::default(),
+            current: Mutex::default(),
+            number: AtomicU32::new(NO_JOB),
             logs: Mutex::default(),
             logs_blocked: AtomicBool::new(false),
         })
@@ -132,125 +101,35 @@ impl Link {
         LINK.get()
     }
 
-    /// Sends a frame and waits for room in the socket. When the app is gone the watcher ends this
-    /// process; until then there is nobody to tell.
-    pub(super) fn send(&self, kind: Kind, payload: &[u8], descriptors: &[BorrowedFd<'_>]) {
-        let _ = self.control.send(kind, payload, descriptors, Wait::Yes);
+    /// Whether the app has asked for the end of the process.
+    pub(super) fn is_retiring(&self) -> bool {
+        self.retiring.load(Acquire)
     }
 
-    /// Sends a message of the job's, once the app has room for it.
-    pub(super) fn send_message(
-        &self,
-        payload: &[u8],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<(), SendError> {
-        self.wait_for_room()?;
-        self.control
-            .send(Kind::Message, payload, descriptors, Wait::Yes)
-            .map_err(|error| match error.kind() {
-                // The app has let go of the job: as good as a request to stop.
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Cancelled.into(),
-                _ => SendError::other(error),
-            })
-    }
-
-    /// Whether the app has asked for the job's end.
-    pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Acquire)
-    }
-
-    /// The app asks for the job's end: wakes it where it waits for room.
-    pub(super) fn cancel(&self) {
-        self.cancelled.store(true, SeqCst);
+    /// The app asks for the end of the process: wakes the job where it waits for room.
+    pub(super) fn retire(&self) {
+        self.retiring.store(true, SeqCst);
         self.page.turn_on();
     }
 
-    /// Takes one place of those that the app has for messages not yet taken.
-    fn wait_for_room(&self) -> Result<(), Cancelled> {
-        loop {
-            let turn = self.page.turn();
-            if self.is_cancelled() {
-                return Err(Cancelled);
-            }
-            let taken = self.page.taken();
-            let sent = self.sent.load(Acquire);
-            if sent.wrapping_sub(taken) >= self.capacity {
-                self.page.wait(turn);
-            } else if self
-                .sent
-                .compare_exchange_weak(sent, sent.wrapping_add(1), AcqRel, Relaxed)
-                .is_ok()
-            {
-                return Ok(());
-            }
-        }
+    /// Makes `run` the current job, or none.
+    pub(super) fn set_current(&self, run: Option<Arc<Run>>) {
+        let number = run.as_ref().map_or(NO_JOB, |run| run.number);
+        self.number.store(number, Release);
+        let before = std::mem::replace(&mut *lock(&self.current), run);
+        drop(before);
     }
 
-    /// Waits for the app's next request.
-    pub(super) fn request(&self) -> Result<Request, super::ctx::RecvError> {
-        let mut inbox = lock(&self.inbox);
-        let inbox = &mut *inbox;
-        loop {
-            if self.is_cancelled() {
-                return Err(Cancelled.into());
-            }
-            if inbox.ended {
-                return Ok(Request::End);
-            }
-            let scratch = inbox
-                .scratch
-                .get_or_insert_with(|| Box::new(ScratchDebug(Scratch::new())));
-            match self.control.recv(&mut scratch.0, Wait::Yes) {
-                Ok(Received::Packet(packet)) => match Kind::from_app(packet.kind) {
-                    Some(Kind::Request) => {
-                        let descriptors = packet.descriptors.claim();
-                        return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
-                    }
-                    Some(Kind::EndOfRequests) => inbox.ended = true,
-                    // Nothing to do with a job.
-                    _ => (),
-                },
-                // The app has asked for the end. Or it is gone, and this process is about to be.
-                Ok(Received::Closed) => self.cancel(),
-                Ok(Received::Empty) => (),
-                Err(crate::wire::control::RecvError::Fault(fault)) => {
-                    return Err(super::ctx::RecvError::other(fault));
-                }
-                Err(crate::wire::control::RecvError::Io(error)) => {
-                    return Err(super::ctx::RecvError::other(error));
-                }
-            }
-        }
+    /// The job that runs.
+    pub(super) fn current(&self) -> Option<Arc<Run>> {
+        lock(&self.current).clone()
     }
 
-    // --- progress -----------------------------------------------------------------------------
-
-    pub(super) fn advance(&self, by: u64) {
-        self.progress.done.fetch_add(by, Relaxed);
-        self.progress_changed();
-    }
-
-    pub(super) fn set_done(&self, done: u64) {
-        self.progress.done.store(done, Relaxed);
-        self.progress_changed();
-    }
-
-    pub(super) fn set_total(&self, total: u64) {
-        self.progress.total.store(total, Relaxed);
-        self.progress_changed();
-    }
-
-    pub(super) fn set_text(&self, text: String) {
-        *lock(&self.progress.text) = Some(cut(text, RECORD_MAX));
-        self.progress_changed();
-    }
-
-    /// The first change after the app was told wakes the watcher, which tells it when it is due.
-    /// All others cost one atomic operation.
-    fn progress_changed(&self) {
-        if !self.progress.pending.swap(true, AcqRel) {
-            self.wake_watcher();
-        }
+    /// Sends a frame about the job that runs, and waits for room in the socket. When the app is gone
+    /// the watcher ends this process; until then there is nobody to tell.
+    pub(super) fn send(&self, kind: Kind, payload: &[u8]) {
+        let job = self.number.load(Acquire);
+        let _ = (self.control).send_about(job, kind, payload, &[], Wait::Yes);
     }
 
     pub(super) fn wake_watcher(&self) {
@@ -258,45 +137,73 @@ impl Link {
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    /// Tells the app the newest progress if that is due, or else how long it is until then.
-    pub(super) fn flush_progress(&self, wait: Wait) -> Option<Duration> {
-        // Locked first: whoever else is telling it has then told it.
-        let mut last = lock(&self.progress.last);
-        if !self.progress.pending.load(Acquire) {
-            return None;
-        }
-        if wait == Wait::No
-            && let Some(last) = *last
-            && let Some(rest) = PROGRESS_INTERVAL.checked_sub(last.elapsed())
-            && !rest.is_zero()
-        {
-            return Some(rest);
-        }
-        // Cleared before it is read: a change from now on asks again.
-        self.progress.pending.store(false, Release);
-        let text = lock(&self.progress.text).take();
-        let progress = Progress {
-            done: self.progress.done.load(Relaxed),
-            total: self.progress.total.load(Relaxed),
-            text,
-        };
-        *last = Some(Instant::now());
-        let bytes = postcard::to_allocvec(&progress).unwrap_or_default();
-        if self
-            .control
-            .send(Kind::Progress, &bytes, &[], wait)
-            .is_err()
-            && wait == Wait::No
-        {
-            // No room: later, with the same text unless there is a newer one.
-            let mut text = lock(&self.progress.text);
-            if text.is_none() {
-                *text = progress.text;
+    // --- what the app sends -------------------------------------------------------------------
+
+    /// Waits for the next job. `None` when there will be no other.
+    pub(super) fn next_job(&self) -> Option<Assigned> {
+        let mut inbox = lock(&self.inbox);
+        loop {
+            if let Some(start) = inbox.starts.pop_front() {
+                return Some(start);
             }
-            self.progress.pending.store(true, Release);
-            return Some(PROGRESS_INTERVAL);
+            if self.is_retiring() {
+                return None;
+            }
+            let Inbox { scratch, starts } = &mut *inbox;
+            match self.receive(scratch) {
+                // Of a job that has ended, but for a start.
+                Ok(Some(packet)) => starts.extend(assigned(packet)),
+                Ok(None) => return None,
+                // It cannot be understood any more.
+                Err(_) => super::boot::leave(1),
+            }
         }
-        None
+    }
+
+    /// Waits for the next request to `run`.
+    pub(super) fn request(&self, run: &Run) -> Result<Request, RecvError> {
+        let mut inbox = lock(&self.inbox);
+        loop {
+            if run.is_cancelled() {
+                return Ok(Request::Cancelled);
+            }
+            if run.requests_ended.load(Relaxed) {
+                return Ok(Request::End);
+            }
+            let Inbox { scratch, starts } = &mut *inbox;
+            // `None`: the process is to end, or the app is gone, and the process about to be.
+            let Some(packet) = self.receive(scratch)? else {
+                continue;
+            };
+            match Kind::from_app(packet.kind) {
+                Some(Kind::Request) if packet.job == run.number => {
+                    let descriptors = packet.descriptors.claim();
+                    return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
+                }
+                Some(Kind::EndOfRequests) if packet.job == run.number => {
+                    run.requests_ended.store(true, Relaxed);
+                }
+                Some(Kind::Start) => starts.extend(assigned(packet)),
+                // Of a job that has ended; or a cancel, which is seen in the page.
+                _ => (),
+            }
+        }
+    }
+
+    /// One frame. `None` once the app has asked for the end of the process, which is noted.
+    fn receive<'a>(
+        &self,
+        scratch: &'a mut Option<Scratch>,
+    ) -> Result<Option<Packet<'a>>, RecvError> {
+        let scratch = scratch.get_or_insert_with(Scratch::new);
+        match self.control.recv(scratch, Wait::Yes)? {
+            Received::Packet(packet) => Ok(Some(packet)),
+            // A blocking call is never empty-handed but by a signal.
+            Received::Closed | Received::Empty => {
+                self.retire();
+                Ok(None)
+            }
+        }
     }
 
     // --- log ----------------------------------------------------------------------------------
@@ -304,18 +211,19 @@ impl Link {
     /// Hands a record to the app if there is room, or keeps it, or counts it as dropped. Never
     /// waits for the app.
     pub(super) fn log(&self, entry: &LogEntry) {
-        let Ok(bytes) = postcard::to_allocvec(entry) else {
+        let Ok(encoded) = postcard::to_allocvec(entry) else {
             return;
         };
         let mut logs = lock(&self.logs);
-        if logs.bytes + bytes.len() > LOG_QUEUE_MAX {
+        if logs.bytes + encoded.len() > LOG_QUEUE_MAX {
             logs.dropped += 1;
             return;
         }
-        logs.bytes += bytes.len();
+        logs.bytes += encoded.len();
         let dropped_before = std::mem::take(&mut logs.dropped);
         logs.entries.push_back(Queued {
-            encoded: bytes,
+            job: self.number.load(Acquire),
+            encoded,
             dropped_before,
         });
         if !self.logs_blocked.load(Acquire) && !self.flush_queue(&mut logs) {
@@ -332,7 +240,7 @@ impl Link {
         self.logs_blocked.store(!all_sent, Release);
     }
 
-    /// At the job's end: sends what waits, for no longer than `bound`. What is left then is
+    /// At the end of a job: sends what waits, for no longer than `bound`. What is left then is
     /// counted as dropped.
     pub(super) fn flush_logs_within(&self, bound: Duration) {
         let deadline = Instant::now() + bound;
@@ -353,8 +261,7 @@ impl Link {
         let waiting = logs.entries.iter().map(|entry| 1 + entry.dropped_before);
         let lost = waiting.sum::<u64>() + logs.dropped;
         if lost > 0 {
-            let bytes = batch(lost, 0, &[]);
-            self.send(Kind::Log, &bytes, &[]);
+            self.send(Kind::Log, &batch(lost, 0, &[]));
             *logs = LogQueue::default();
         }
     }
@@ -362,18 +269,20 @@ impl Link {
     /// Sends the queue in batches; false when the socket had no more room.
     fn flush_queue(&self, logs: &mut LogQueue) -> bool {
         while let Some(first) = logs.entries.front() {
-            let dropped = first.dropped_before;
+            let (job, dropped) = (first.job, first.dropped_before);
             let (mut count, mut body) = (0, Vec::new());
             for entry in logs.entries.iter().take(LOG_RECORDS_MAX) {
                 let fits = body.len() + entry.encoded.len() <= LOG_BATCH;
-                if count > 0 && (!fits || entry.dropped_before > 0) {
+                let goes_along = fits && entry.dropped_before == 0 && entry.job == job;
+                if count > 0 && !goes_along {
                     break;
                 }
                 body.extend_from_slice(&entry.encoded);
                 count += 1;
             }
             let packet = batch(dropped, count, &body);
-            let lost = match self.control.send(Kind::Log, &packet, &[], Wait::No) {
+            let sent = (self.control).send_about(job, Kind::Log, &packet, &[], Wait::No);
+            let lost = match sent {
                 Ok(()) => 0,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // It would fail again, and the watcher would try for ever.
@@ -388,6 +297,26 @@ impl Link {
         }
         true
     }
+
+    /// Sends a frame about a job, and waits for room in the socket.
+    pub(super) fn send_about(
+        &self,
+        job: JobNumber,
+        kind: Kind,
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
+        (self.control).send_about(job, kind, payload, descriptors, Wait::Yes)
+    }
+}
+
+/// The job that a frame starts, if it starts one.
+fn assigned(packet: Packet<'_>) -> Option<Assigned> {
+    if packet.kind != Kind::Start as u8 {
+        return None;
+    }
+    let start = Start::decode(&packet.payload)?;
+    Some((packet.job, start, packet.descriptors.claim()))
 }
 
 /// The head of a [`LogBatch`](crate::wire::frame::LogBatch), as postcard writes it: the dropped

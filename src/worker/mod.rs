@@ -1,6 +1,6 @@
 //! The worker: the child's side of a job.
 //!
-//! A worker is a program that was started by an app to run one job. It learns what to do from its
+//! A worker is a program that was started by an app to run jobs, one after the other. It learns what to do from its
 //! control socket, never from its arguments or its environment, and it knows no GLib: a worker
 //! that links nothing of GTK starts in about a millisecond.
 //!
@@ -13,7 +13,8 @@
 //! - [`jobs`]: the table of a program's jobs, and the macro that makes it.
 //! - [`ctx`]: what a running job can do.
 //! - [`boot`]: from `main` to the job, and its end.
-//! - [`link`]: the connection to the app, shared by the job's threads.
+//! - [`link`]: the connection to the app, which is the process's.
+//! - [`run`]: one job in it, which is nobody else's.
 //! - [`watch`]: the watcher.
 //! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what arrives in the app without the job's doing.
 //! - [`guardian`]: the process that cleans up when the app dies.
@@ -32,6 +33,7 @@ mod link;
 #[cfg(feature = "log")]
 mod log;
 mod panic;
+mod run;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod watch;

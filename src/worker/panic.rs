@@ -35,6 +35,6 @@ fn tell(info: &PanicHookInfo<'_>) {
         backtrace: cut(Backtrace::force_capture().to_string(), BACKTRACE_MAX),
     };
     if let Ok(bytes) = postcard::to_allocvec(&report) {
-        link.send(Kind::Panic, &bytes, &[]);
+        link.send(Kind::Panic, &bytes);
     }
 }

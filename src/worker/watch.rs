@@ -1,6 +1,6 @@
 //! The watcher: the worker's second thread, asleep in one `poll`.
 //!
-//! It hears that the job is asked to stop, which is the app's saying no more on the control socket:
+//! It hears that the process is to end, which is the app's closing its direction of the control socket:
 //! so a job that computes need not look there, and a main loop that stands still is no hindrance.
 //!
 //! It notices the death of the app in two ways. The close of the control socket is the usual one, and comes as well
@@ -40,7 +40,7 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
     let mut wait = None;
     loop {
         let mut interest = PollFlags::empty();
-        interest.set(PollFlags::RDHUP, !link.is_cancelled());
+        interest.set(PollFlags::RDHUP, !link.is_retiring());
         if link.logs_blocked.load(Acquire) {
             interest |= PollFlags::OUT;
         }
@@ -58,7 +58,7 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
             die();
         }
         if fds[0].revents().contains(PollFlags::RDHUP) {
-            link.cancel();
+            link.retire();
         }
         if !fds[1].revents().is_empty() {
             // Only the count is taken: what it was about is looked up below.
@@ -68,7 +68,7 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
             link.flush_logs();
         }
         crash::name_frames(link);
-        wait = link.flush_progress(Wait::No);
+        wait = (link.current()).and_then(|run| run.flush_progress(Wait::No));
     }
 }
 

@@ -112,6 +112,8 @@ pub enum Misbehave {
     Grandchild,
     /// Prints a line and then exits.
     Print(String, i32),
+    /// Says what it is at, twice, and ends itself at once by this signal.
+    RaiseAt(String, i32),
     /// Starts a child in its own group, says its number, and sleeps, and never asks whether it should stop.
     Family,
 }
@@ -139,6 +141,13 @@ impl Job for Misbehave {
             Misbehave::Segfault => segfault(),
             Misbehave::Abort => std::process::abort(),
             Misbehave::Raise(signal) => raise(signal),
+            Misbehave::RaiseAt(text, signal) => {
+                cx.set_total(9);
+                cx.set_text("something before");
+                cx.set_done(7);
+                cx.set_text(text);
+                raise(signal);
+            }
             Misbehave::Hang => {
                 cx.send("hanging".to_owned())?;
                 hang();

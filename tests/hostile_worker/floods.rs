@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn more_messages_than_its_leave_are_a_fault_unless_somebody_takes_them() {
+fn more_messages_than_its_capacity_are_a_fault_unless_somebody_takes_them() {
     let _alone = alone();
     let steps = |count| [ready(), Step::Flood(count, message()), done()];
     let unread = confront_as(hostile(&steps(65)), |mut job| async move {
@@ -14,7 +14,7 @@ fn more_messages_than_its_leave_are_a_fault_unless_somebody_takes_them() {
     });
     let error = unread.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
-    assert!(error.to_string().contains("leave"), "{error}");
+    assert!(error.to_string().contains("capacity allows"), "{error}");
 
     let seen = Rc::new(Cell::new(0));
     let count = seen.clone();
@@ -27,7 +27,7 @@ fn more_messages_than_its_leave_are_a_fault_unless_somebody_takes_them() {
 }
 
 #[test]
-fn more_messages_than_its_leave_are_a_fault_in_a_nested_main_loop_too() {
+fn more_messages_than_its_capacity_are_a_fault_in_a_nested_main_loop_too() {
     let _alone = alone();
     let steps = [ready(), Step::Flood(100_000, message()), done()];
     let outcome = confront_as(hostile(&steps), |mut job| async move {
@@ -41,7 +41,7 @@ fn more_messages_than_its_leave_are_a_fault_in_a_nested_main_loop_too() {
         job.await
     });
     let error = outcome.unwrap_err();
-    assert!(error.to_string().contains("leave"), "{error:?}");
+    assert!(error.to_string().contains("capacity allows"), "{error:?}");
 }
 
 #[test]

@@ -19,8 +19,8 @@ use legwork::{Error, ErrorKind, JobBuilder, JobHandle, Worker, glib, prelude::*}
 use legwork_tests::{
     context::{is_alive, run},
     hostile::{
-        Believe, Memory, SEALED, SPILLED, Step, Thing, Word, kind, open_descriptors, packet, ready,
-        ready_with, said, script, sealed, send, spilled,
+        Believe, Memory, NUMBERED, SEALED, SPILLED, Step, Thing, Word, kind, open_descriptors,
+        packet, packet_about, ready, ready_with, said, script, sealed, send, spilled,
     },
     jobs::Count,
     until,

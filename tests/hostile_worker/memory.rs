@@ -104,7 +104,7 @@ fn a_shared_page_that_could_be_taken_away_is_not_mapped() {
     for count in [0, 2, 252] {
         let pages = vec![Thing::Page; count];
         let handshake = Step::Send(packet(kind::READY, &[]), pages);
-        seen(&[handshake, done()], "and not with one");
+        seen(&[handshake, done()], "instead of one");
     }
 }
 

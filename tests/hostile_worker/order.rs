@@ -42,11 +42,13 @@ fn an_answer_is_the_last_word() {
             done(),
             failed(),
             panicked(),
-            ready(),
             send(message()),
-            refused(),
+            send(packet_about(1, kind::REFUSED, &[2])),
         ] {
             seen(&[ready(), answer.clone(), more], "after the answer");
+        }
+        for more in [ready(), refused()] {
+            seen_somehow(&[ready(), answer.clone(), more]);
         }
         seen(&[ready(), answer, send(packet(200, &[]))], "unknown kind");
     }
@@ -71,7 +73,7 @@ fn what_the_rest_of_a_program_says_after_the_answer_takes_nothing_away() {
 fn an_answer_that_is_half_said_is_none() {
     let _alone = alone();
     let whole = said(kind::DONE, &words());
-    for cut in 2..whole.len() {
+    for cut in packet(kind::DONE, &[]).len()..whole.len() {
         let half = send(whole[..cut].to_vec());
         seen(&[ready(), half, Step::Exit(0)], "output");
     }

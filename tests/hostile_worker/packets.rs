@@ -56,8 +56,8 @@ fn unknown_kinds_and_the_apps_own_are_refused() {
 #[test]
 fn unknown_flags_are_refused() {
     let _alone = alone();
-    for flags in [2, 3, 0x80, 0xff] {
-        seen_at_any_time(send(vec![kind::MESSAGE, flags, 0, 0]), "flags");
+    for flags in [4, 6, 0x80, 0xff] {
+        seen_at_any_time(send(vec![kind::MESSAGE, flags, 1, 0, 0, 0]), "flags");
     }
 }
 
@@ -76,6 +76,8 @@ fn packets_of_a_wrong_length_are_refused() {
     seen(&[bare.clone(), stay()], "shorter than its header");
     seen(&[ready(), bare, stay()], "shorter than its header");
     seen_at_any_time(send(vec![kind::MESSAGE]), "shorter than its header");
+    let half_a_number = vec![kind::MESSAGE, NUMBERED, 1, 0, 0];
+    seen_at_any_time(send(half_a_number), "shorter than its header");
     for length in [65_539, 65_540, 100_000] {
         seen_at_any_time(Step::SendZeros(kind::MESSAGE, length), "too long");
     }
@@ -114,6 +116,39 @@ fn garbage_is_no_payload_of_any_kind() {
 }
 
 #[test]
+fn packets_about_another_job_are_refused() {
+    let _alone = alone();
+    for kind in [
+        kind::MESSAGE,
+        kind::PROGRESS,
+        kind::DONE,
+        kind::FAILED,
+        kind::PANICKED,
+    ] {
+        for job in [0, 2, u32::MAX] {
+            let lie = send(packet_about(job, kind, &[]));
+            seen(
+                &[ready(), lie],
+                &format!("about job {job}, which is not running"),
+            );
+        }
+        let bare = send(vec![kind, 0]);
+        seen(&[ready(), bare], "about job 0, which is not running");
+    }
+    let numbered = Step::Send(packet_about(1, kind::READY, &[]), vec![Thing::Page]);
+    seen_somehow(&[numbered]);
+}
+
+#[test]
+fn a_job_that_cannot_run_in_a_worker_that_can_serve_is_a_failed_start() {
+    let _alone = alone();
+    let refused = packet_about(1, kind::REFUSED, &[2]);
+    let error = confront(&[ready(), send(refused)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Start);
+    assert!(!error.has_run());
+}
+
+#[test]
 fn bytes_behind_the_end_are_refused() {
     let _alone = alone();
     let longer = |mut packet: Vec<u8>| {
@@ -122,8 +157,8 @@ fn bytes_behind_the_end_are_refused() {
     };
     let page = vec![Thing::Page];
     let handshake = Step::Send(packet(kind::READY, &[0]), page);
-    seen(&[handshake], "behind its end");
-    seen(&[longer(said(kind::REFUSED, &2u32))], "behind its end");
+    seen(&[handshake], "after its end");
+    seen(&[longer(said(kind::REFUSED, &2u32))], "after its end");
     for packet in [
         packet(kind::PANICKED, &[]),
         progress(),
@@ -131,7 +166,7 @@ fn bytes_behind_the_end_are_refused() {
         panic_report(),
         said(kind::FAILED, &(vec!["e"], false)),
     ] {
-        seen(&[ready(), longer(packet)], "behind its end");
+        seen(&[ready(), longer(packet)], "after its end");
     }
     seen(
         &[ready(), longer(packet(kind::CRASH, &[0; 18]))],

@@ -10,13 +10,14 @@ use rustix::io::Errno;
 use rustix::termios::{LocalModes, SpecialCodeIndex};
 
 use super::{InputRoad, LOOK_EVERY, Supervisor};
+use crate::command::lane::Lane;
 use crate::command::pages::Behind;
 use crate::command::progress::Step;
 use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
 use crate::command::start::set_size;
 use crate::command::width::Width;
-use crate::main_loop::hub::{Lane, Slice};
+use crate::main_loop::hub::Slice;
 use crate::process::own;
 
 /// How much is written at a time at most: a program may have made its pipe as large as it likes.
@@ -155,7 +156,9 @@ impl Supervisor {
             let wants_room = open && !input.bytes.is_empty();
             if wants_room != input.watched {
                 if wants_room {
-                    let watched = self.hub.watch_room(self.key, Lane::Input, input.fd.as_fd());
+                    let watched =
+                        self.hub
+                            .watch_room(self.key, Lane::Input.token(), input.fd.as_fd());
                     input.watched = watched.is_ok();
                     if !input.watched {
                         self.look_later();
@@ -203,7 +206,7 @@ impl Supervisor {
             && !road.is_full()
             && let Some(fd) = &road.fd
         {
-            road.paused = self.hub.watch(self.key, lane, fd.as_fd()).is_err();
+            road.paused = self.hub.watch(self.key, lane.token(), fd.as_fd()).is_err();
             if road.paused {
                 self.look_later();
             }

@@ -3,7 +3,7 @@
 use super::{Life, NotStarted, Reason, Supervisor};
 use crate::child::{Error, ErrorKind};
 use crate::command::handle::Output;
-use crate::main_loop::hub::Lane;
+use crate::command::lane::Lane;
 use crate::process::{Exit, ExitStatus};
 
 impl Supervisor {

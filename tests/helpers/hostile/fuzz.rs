@@ -35,7 +35,8 @@ fn good_packets() -> Vec<(Vec<u8>, Vec<Thing>)> {
         &[1; 8],
     ]
     .concat();
-    let mut long = vec![kind::MESSAGE, SPILLED];
+    let mut long = packet(kind::MESSAGE, &[]);
+    long[1] |= SPILLED;
     long.extend_from_slice(&4096u64.to_le_bytes());
     vec![
         (packet(kind::READY, &[]), vec![Thing::Page]),

@@ -107,9 +107,20 @@ pub struct Memory {
 /// The seals that the app asks for.
 pub const SEALED: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
-/// The packet of this kind.
+/// The flag of a packet that is about a job, whose number follows.
+pub const NUMBERED: u8 = 2;
+
+/// The packet of this kind: about the one job, if that is what such packets are about.
 pub fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
-    [&[kind, 0], payload].concat()
+    match kind {
+        kind::READY | kind::REFUSED => [&[kind, 0], payload].concat(),
+        _ => packet_about(1, kind, payload),
+    }
+}
+
+/// The packet of this kind about the job of this number.
+pub fn packet_about(job: u32, kind: u8, payload: &[u8]) -> Vec<u8> {
+    [&[kind, NUMBERED], &job.to_le_bytes()[..], payload].concat()
 }
 
 /// The packet of this kind with a payload of serde's.
@@ -137,7 +148,8 @@ pub fn ready_with(page: Thing) -> Step {
 
 /// The packet of this kind that claims its payload of `length` bytes lies in `thing`.
 pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
-    let mut bytes = vec![kind, SPILLED];
+    let mut bytes = packet(kind, &[]);
+    bytes[1] |= SPILLED;
     bytes.extend_from_slice(&length.to_le_bytes());
     Step::Send(bytes, vec![thing])
 }

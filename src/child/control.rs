@@ -1,0 +1,116 @@
+//! What can be done to a child by its handle, whatever the child does: the one way to stop it.
+
+use std::cell::{Cell, OnceCell};
+use std::rc::{Rc, Weak};
+
+use gio::prelude::*;
+
+use super::cancel;
+use super::seat::Seat;
+use crate::model::Status;
+
+/// What a handle can stop: the supervisor of a job, or of a program.
+pub(crate) trait Supervised {
+    fn seat(&self) -> &Seat;
+
+    /// Somebody wants it to end: it is asked, and forced when its grace is over.
+    fn cancel(&self);
+
+    /// Its handle was dropped.
+    fn abandon(&self) {
+        self.cancel();
+    }
+
+    /// What tells the child at once that it is to stop, from any thread, also when the context does
+    /// not run. `None` for a child that cannot be told so.
+    fn notice(&self) -> Option<Notice> {
+        None
+    }
+}
+
+/// See [`Supervised::notice`].
+pub(crate) type Notice = std::sync::Arc<dyn Fn() + Send + Sync>;
+
+/// The untyped part of every handle and its future. Dropping it stops the child.
+pub(crate) struct Control<S: Supervised> {
+    supervisor: Weak<S>,
+    status: Status,
+    cancellable: OnceCell<gio::Cancellable>,
+    detached: Cell<bool>,
+}
+
+impl<S: Supervised> Control<S> {
+    /// Without a supervisor for what has not started.
+    pub(crate) fn new(supervisor: Option<&Rc<S>>, status: Status) -> Self {
+        Control {
+            supervisor: supervisor.map(Rc::downgrade).unwrap_or_default(),
+            status,
+            cancellable: OnceCell::new(),
+            detached: Cell::new(false),
+        }
+    }
+
+    /// The supervisor, while the child lives.
+    pub(crate) fn supervisor(&self) -> Option<Rc<S>> {
+        self.supervisor.upgrade()
+    }
+
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
+    pub(crate) fn cancel(&self) {
+        if let Some(supervisor) = self.supervisor() {
+            supervisor.cancel();
+        }
+    }
+
+    /// Made when it is first asked for, and always the same one.
+    pub(crate) fn cancellable(&self) -> gio::Cancellable {
+        let own = self.cancellable.get_or_init(|| {
+            let cancellable = gio::Cancellable::new();
+            self.follow(&cancellable);
+            cancellable
+        });
+        own.clone()
+    }
+
+    /// Stops the child when `cancellable` is cancelled, on whichever thread.
+    pub(crate) fn follow(&self, cancellable: &gio::Cancellable) {
+        if let Some(supervisor) = self.supervisor() {
+            let (bell, notice) = (supervisor.seat().bell(), supervisor.notice());
+            let stop = move || {
+                // First: when the child ends because it was told, it is known why.
+                bell.cancel();
+                if let Some(notice) = &notice {
+                    notice();
+                }
+            };
+            let unfollow = cancel::follow(cancellable, stop);
+            supervisor.seat().at_end(unfollow);
+        }
+    }
+
+    /// Stops the child when `object` is disposed of.
+    pub(crate) fn stop_with(&self, object: &impl IsA<glib::Object>) {
+        if let Some(supervisor) = self.supervisor() {
+            let seat = supervisor.seat();
+            seat.at_end(cancel::stop_with(object, seat.bell()));
+        }
+    }
+
+    /// Lets the child run without a handle.
+    pub(crate) fn detach(&self) {
+        self.detached.set(true);
+    }
+}
+
+impl<S: Supervised> Drop for Control<S> {
+    fn drop(&mut self) {
+        if !self.detached.get()
+            && let Some(supervisor) = self.supervisor()
+        {
+            supervisor.abandon();
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! One job in a worker, on the app's side: from its start to its one outcome.
+//!
+//! It knows nothing of the job's types; what concerns them goes to a [`Sink`]. It is its worker's
+//! [`Tenant`], and says when that has to be killed. Nothing of it is borrowed while the app's code
+//! runs (a sink, a property's notification, a waker), so that code may do anything with the handle,
+//! also drop it.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::log::{Level, LogRecord, Ring};
+use super::outcome::{Answer, Facts, ProcessFacts, StopReason};
+use super::requests::{Encoded, Requests};
+use super::taken::Taken;
+use super::worker::{Progression, Tenant, WorkerProcess, parsed};
+use crate::child::Error;
+use crate::child::control::{Notice, Supervised};
+use crate::child::seat::Seat;
+use crate::main_loop::hub::HangUp;
+use crate::main_loop::mailbox;
+use crate::model::{State, Status};
+use crate::wire::control::{Fault, Unclaimed};
+use crate::wire::frame::{
+    CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
+};
+use crate::wire::text::{PROGRESS_MAX, cut};
+use crate::worker::{Cancelled, SendError};
+
+/// Called when the app has been told of a job's end, with how it ended.
+pub(super) type OnEnd = Box<dyn FnOnce(State, Option<String>)>;
+
+/// Where the typed part of a job's life goes.
+pub(super) trait Sink {
+    /// A message. An error ends the job with a protocol fault.
+    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault>;
+    /// What ends the waiting for messages and outcome from another thread.
+    fn bells(&self) -> [Arc<mailbox::Bell>; 2];
+    /// The one outcome. Nothing comes after it. `on_end` is called with how it ended once everything
+    /// before it has been delivered: at once, unless a callback that is running is yet to return.
+    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd);
+}
+
+/// See the module.
+pub(super) struct Run {
+    worker: Rc<WorkerProcess>,
+    number: JobNumber,
+    label: String,
+    taken: Arc<Taken>,
+    deadline: Option<Duration>,
+    grace: Duration,
+    status: Status,
+    sink: Box<dyn Sink>,
+    forward_logs: bool,
+    records: Arc<OnceLock<Arc<Ring>>>,
+    /// Another thread has asked the job to stop.
+    asked_to_stop: Arc<AtomicBool>,
+    requests: Requests,
+    facts: RefCell<Facts>,
+    due: RefCell<Due>,
+    ended: Cell<bool>,
+}
+
+/// When something has to happen by itself.
+#[derive(Debug, Default)]
+struct Due {
+    deadline: Option<Instant>,
+    /// Its grace is over.
+    force: Option<Instant>,
+}
+
+/// What a job that is about to run consists of, beside its worker.
+pub(super) struct Parts {
+    pub(super) label: String,
+    pub(super) taken: Arc<Taken>,
+    pub(super) deadline: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) status: Status,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) forward_logs: bool,
+    /// What other threads use of it.
+    pub(super) shared: Shared,
+}
+
+/// What of a job is there before its worker is, and is used by other threads.
+#[derive(Default)]
+pub(super) struct Shared {
+    records: Arc<OnceLock<Arc<Ring>>>,
+    requests: Requests,
+}
+
+impl Shared {
+    /// What ends all waiting for the job on another thread than its own.
+    pub(super) fn hang_up(&self, sink: &dyn Sink) -> HangUp {
+        let (records, wakers) = (self.records.clone(), self.requests.wakers().clone());
+        let bells = sink.bells();
+        Box::new(move || {
+            bells.iter().for_each(|bell| bell.hang_up());
+            if let Some(ring) = records.get() {
+                ring.end();
+            }
+            wakers.wake_all();
+        })
+    }
+}
+
+impl Run {
+    /// The job runs in `worker` from now on, under this number.
+    pub(super) fn new(worker: &Rc<WorkerProcess>, number: JobNumber, parts: Parts) -> Rc<Run> {
+        let deadline = parts
+            .deadline
+            .and_then(|time| Instant::now().checked_add(time));
+        Rc::new(Run {
+            worker: worker.clone(),
+            number,
+            label: parts.label,
+            taken: parts.taken,
+            deadline: parts.deadline,
+            grace: parts.grace,
+            status: parts.status,
+            sink: parts.sink,
+            forward_logs: parts.forward_logs,
+            records: parts.shared.records,
+            asked_to_stop: Arc::default(),
+            requests: parts.shared.requests,
+            facts: RefCell::default(),
+            due: RefCell::new(Due {
+                deadline,
+                force: None,
+            }),
+            ended: Cell::new(false),
+        })
+    }
+
+    /// Sends a request if there is room for it now.
+    pub(super) fn try_send(&self, request: &Encoded) -> Result<bool, SendError> {
+        if self.is_stopping() {
+            Err(Cancelled.into())
+        } else if self.is_open() {
+            (self.requests).try_send(&self.worker, self.number, request)
+        } else {
+            Err(SendError::ended())
+        }
+    }
+
+    /// Sends a request, or is called again when there is room.
+    pub(super) fn poll_send(
+        &self,
+        request: &Encoded,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        match self.try_send(request) {
+            Ok(true) => Poll::Ready(Ok(())),
+            Ok(false) => {
+                self.requests.wait(&self.worker, cx.waker());
+                Poll::Pending
+            }
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// No more requests will come.
+    pub(super) fn end_requests(&self) {
+        if self.is_open() && !self.seat().is_copy() {
+            self.requests.end(&self.worker, self.number);
+        }
+    }
+
+    /// Whether it has not ended, and can be talked to.
+    fn is_open(&self) -> bool {
+        !self.ended.get() && self.worker.is_open()
+    }
+
+    /// Whether it was asked to stop.
+    fn is_stopping(&self) -> bool {
+        self.facts.borrow().stop.is_some() || self.asked_to_stop.load(SeqCst)
+    }
+
+    /// The child's process id, while the job lives.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.worker.seat().pid().filter(|_| !self.ended.get())
+    }
+
+    /// The records from now on, for somebody who reads them.
+    pub(super) fn records(&self) -> Arc<Ring> {
+        self.records.get_or_init(Arc::default).clone()
+    }
+
+    /// Asks the job to stop, and has it forced when its grace is over. The first reason counts.
+    fn stop(&self, reason: StopReason) {
+        if self.ended.get() || self.worker.seat().is_copy() {
+            return;
+        }
+        {
+            let mut facts = self.facts.borrow_mut();
+            if facts.stop.is_some() {
+                return;
+            }
+            facts.stop = Some(reason);
+        }
+        self.worker.link().cancel(self.number);
+        *self.due.borrow_mut() = Due {
+            deadline: None,
+            force: Instant::now().checked_add(self.grace),
+        };
+        self.worker.set_alarm();
+        // No request is sent any more.
+        self.requests.wakers().wake_all();
+        self.status.set_state(State::Stopping);
+    }
+
+    fn log(&self, record: LogRecord) {
+        if self.forward_logs
+            && let Some(pid) = self.worker.seat().pid()
+        {
+            record.to_glib(&self.label, pid);
+        }
+        if let Some(ring) = self.records.get() {
+            ring.push(record);
+        }
+    }
+
+    fn log_batch(&self, batch: LogBatch) {
+        let mut dropped = batch.dropped;
+        if batch.records.is_empty() && dropped > 0 {
+            let mut record = LogRecord::printed(format!("{dropped} log records were dropped"));
+            record.level = Level::Warn;
+            record.dropped = dropped;
+            return self.log(record);
+        }
+        for entry in batch.records {
+            self.log(LogRecord::from_entry(entry, std::mem::take(&mut dropped)));
+        }
+    }
+
+    /// Whether a frame of this kind may come now, and is still wanted.
+    fn is_its_turn(&self, kind: Kind) -> Result<bool, Fault> {
+        let answered = self.facts.borrow().answer.is_some();
+        match kind {
+            Kind::Log => Ok(true),
+            // It takes nothing from the answer. And the worker's watcher may have been about to tell
+            // the progress.
+            _ if kind.is_unprompted() || kind == Kind::Progress => Ok(!answered),
+            _ if answered => Err(Fault(format!("{kind:?} came after the answer"))),
+            _ => Ok(true),
+        }
+    }
+
+    fn answered(&self, answer: Answer) -> Progression {
+        self.facts.borrow_mut().answer = Some(answer);
+        self.due.borrow_mut().deadline = None;
+        Progression::Answered
+    }
+
+    /// What of the progress the app was not told by frames, because the worker died before.
+    fn take_last_progress(&self) {
+        if self.facts.borrow().answer.is_some() {
+            return;
+        }
+        let Some(page) = self.worker.link().page() else {
+            return;
+        };
+        if page.started() != self.number {
+            return;
+        }
+        let last = page.snapshot();
+        self.facts.borrow_mut().progress = (last.done, last.total);
+        let text = Some(cut(last.text, PROGRESS_MAX)).filter(|text| !text.is_empty());
+        self.status.set_progress(last.done, last.total, text);
+    }
+}
+
+impl Supervised for Run {
+    fn seat(&self) -> &Seat {
+        self.worker.seat()
+    }
+
+    fn cancel(&self) {
+        self.stop(StopReason::Cancelled);
+    }
+
+    fn notice(&self) -> Option<Notice> {
+        let (link, number) = (Arc::downgrade(self.worker.link()), self.number);
+        let (asked, app) = (self.asked_to_stop.clone(), crate::process::own::id());
+        Some(Arc::new(move || {
+            if app == crate::process::own::id()
+                && let Some(link) = link.upgrade()
+            {
+                asked.store(true, SeqCst);
+                link.cancel(number);
+            }
+        }))
+    }
+}
+
+impl Tenant for Run {
+    fn number(&self) -> JobNumber {
+        self.number
+    }
+
+    fn ready(&self) {
+        if let Some(page) = self.worker.link().page() {
+            self.taken.tell_by(page, self.number);
+        }
+        if !self.is_stopping() {
+            self.status.set_state(State::Running);
+        }
+    }
+
+    fn frame(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        descriptors: Unclaimed,
+    ) -> Result<Progression, Fault> {
+        if !self.is_its_turn(kind)? {
+            return Ok(Progression::GoesOn);
+        }
+        match kind {
+            Kind::Message => self.sink.message(payload, descriptors.claim())?,
+            Kind::Progress => {
+                let Progress { done, total, text } = parsed("progress", payload)?;
+                self.facts.borrow_mut().progress = (done, total);
+                let text = text.map(|text| cut(text, PROGRESS_MAX));
+                self.status.set_progress(done, total, text);
+            }
+            Kind::Log => {
+                let batch: LogBatch = parsed("a batch of log records", payload)?;
+                if batch.records.len() > LOG_RECORDS_MAX {
+                    return Err(Fault("too many log records at once".to_owned()));
+                }
+                self.log_batch(batch);
+            }
+            Kind::Panic => {
+                let report = parsed("the report of a panic", payload)?;
+                self.facts.borrow_mut().panic = Some(report);
+            }
+            Kind::Crash => {
+                let report = CrashReport::decode(payload)
+                    .ok_or_else(|| Fault("the report of a crash cannot be read".to_owned()))?;
+                self.facts.borrow_mut().crash = Some(report);
+            }
+            Kind::CrashFrames => {
+                let text = String::from_utf8_lossy(payload).into_owned();
+                self.facts.borrow_mut().crash_frames = Some(text);
+            }
+            Kind::Done => return Ok(self.answered(Answer::Done(payload.to_vec(), descriptors))),
+            Kind::Failed => {
+                let failure: Failure = parsed("the job's error", payload)?;
+                return match failure.chain.len() {
+                    0 => Err(Fault("the job's error says nothing".to_owned())),
+                    1..=CAUSES_MAX => Ok(self.answered(Answer::Failed(failure))),
+                    _ => Err(Fault("the job's error has too many causes".to_owned())),
+                };
+            }
+            Kind::Panicked if payload.is_empty() => return Ok(self.answered(Answer::Panicked)),
+            Kind::Panicked => return Err(Fault("Panicked has bytes after its end".to_owned())),
+            Kind::Refused => {
+                let refusal = parsed("the refusal", payload)?;
+                return Ok(self.answered(Answer::Refused(refusal)));
+            }
+            other => return Err(Fault(format!("{other:?} is not about a job"))),
+        }
+        Ok(Progression::GoesOn)
+    }
+
+    fn printed(&self, line: String) {
+        self.log(LogRecord::printed(line));
+    }
+
+    fn has_room(&self) {
+        self.requests.use_room(&self.worker, self.number);
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let due = self.due.borrow();
+        [due.deadline, due.force].into_iter().flatten().min()
+    }
+
+    fn alarm(&self, now: Instant) {
+        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let (deadline, force) = {
+            let due = self.due.borrow();
+            (is_due(due.deadline), is_due(due.force))
+        };
+        if deadline && let Some(after) = self.deadline {
+            self.stop(StopReason::Deadline(after));
+        }
+        if force {
+            self.due.borrow_mut().force = None;
+            self.worker.force();
+        }
+    }
+
+    fn cancel(&self) {
+        self.stop(StopReason::Cancelled);
+    }
+
+    fn closed(&self) {
+        self.requests.wakers().wake_all();
+    }
+
+    fn ended(&self, with: Option<ProcessFacts>) {
+        if self.ended.replace(true) {
+            return;
+        }
+        if with.is_some() {
+            self.take_last_progress();
+        }
+        let mut facts = self.facts.take();
+        // Without a page nobody can tell.
+        facts.started =
+            (self.worker.link().page()).is_some_and(|page| page.started() >= self.number);
+        facts.process = with.unwrap_or_default();
+        if self.asked_to_stop.load(SeqCst) {
+            // It may have been quicker to end than the bell was to ring here.
+            facts.stop.get_or_insert(StopReason::Cancelled);
+        }
+        let (status, records) = (self.status.clone(), self.records.clone());
+        let on_end = move |state, error| {
+            if let Some(ring) = records.get() {
+                ring.end();
+            }
+            status.end(state, error);
+        };
+        let outcome = facts.outcome(&self.label, self.worker.program());
+        self.sink.end(outcome, Box::new(on_end));
+    }
+}

@@ -1,0 +1,181 @@
+//! One job in this worker: what it may send, whether it is to stop, and how far it is. Nothing of it
+//! is left for the next.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::time::{Duration, Instant};
+
+use super::ctx::{Cancelled, RecvError, SendError};
+use super::link::{Link, Request, lock};
+use crate::wire::control::{self, Wait};
+use crate::wire::frame::{JobNumber, Kind, Progress};
+use crate::wire::page::MESSAGES_MAX;
+use crate::wire::text::{PROGRESS_MAX, cut};
+
+/// How often progress is told at most.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// See the module.
+pub(super) struct Run {
+    link: &'static Link,
+    pub(super) number: JobNumber,
+    /// How many messages may be sent and not yet taken.
+    capacity: u64,
+    /// How many were sent, or have a place.
+    sent: AtomicU64,
+    pub(super) requests_ended: AtomicBool,
+    /// The progress in the page is newer than what the app was told.
+    progress_pending: AtomicBool,
+    progress: Mutex<Told>,
+    /// Whoever writes a text.
+    text: Mutex<()>,
+}
+
+/// What the app was told of the progress.
+#[derive(Default)]
+struct Told {
+    at: Option<Instant>,
+    text: Option<String>,
+}
+
+impl Run {
+    /// The job begins.
+    pub(super) fn new(link: &'static Link, number: JobNumber, capacity: u32) -> Run {
+        Run {
+            link,
+            number,
+            capacity: u64::from(capacity.max(1)),
+            sent: AtomicU64::new(0),
+            requests_ended: AtomicBool::new(false),
+            progress_pending: AtomicBool::new(false),
+            progress: Mutex::default(),
+            text: Mutex::default(),
+        }
+    }
+
+    /// Whether it was asked to stop, or the process to end.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.link.page.is_cancelled(self.number) || self.link.is_retiring()
+    }
+
+    /// Sends a message, once the app has room for it.
+    pub(super) fn send_message(
+        &self,
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> Result<(), SendError> {
+        self.wait_for_room()?;
+        self.link
+            .send_about(self.number, Kind::Message, payload, descriptors)
+            .map_err(|error| match error.kind() {
+                // The app has let go of the job: as good as a request to stop.
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Cancelled.into(),
+                _ => SendError::other(error),
+            })
+    }
+
+    /// Takes one place of those that the app has for messages not yet taken.
+    fn wait_for_room(&self) -> Result<(), SendError> {
+        let page = &self.link.page;
+        loop {
+            let turn = page.turn();
+            if self.is_cancelled() {
+                return Err(Cancelled.into());
+            }
+            let sent = self.sent.load(Acquire);
+            if sent == MESSAGES_MAX {
+                return Err(SendError::other(
+                    "this job has sent all messages that it can",
+                ));
+            }
+            if sent.saturating_sub(page.taken()) >= self.capacity {
+                page.wait(turn);
+            } else if (self.sent)
+                .compare_exchange_weak(sent, sent + 1, AcqRel, Relaxed)
+                .is_ok()
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the app's next request.
+    pub(super) fn request(&self) -> Result<Request, RecvError> {
+        self.link.request(self).map_err(|error| match error {
+            control::RecvError::Fault(fault) => RecvError::other(fault),
+            control::RecvError::Io(error) => RecvError::other(error),
+        })
+    }
+
+    // --- progress -----------------------------------------------------------------------------
+
+    pub(super) fn advance(&self, by: u64) {
+        self.link.page.done().fetch_add(by, Relaxed);
+        self.progress_changed();
+    }
+
+    pub(super) fn set_done(&self, done: u64) {
+        self.link.page.done().store(done, Relaxed);
+        self.progress_changed();
+    }
+
+    pub(super) fn set_total(&self, total: u64) {
+        self.link.page.total().store(total, Relaxed);
+        self.progress_changed();
+    }
+
+    pub(super) fn set_text(&self, text: String) {
+        let text = cut(text, PROGRESS_MAX - "…".len());
+        {
+            let _one_at_a_time = lock(&self.text);
+            self.link.page.set_text(&text);
+            lock(&self.progress).text = Some(text);
+        }
+        self.progress_changed();
+    }
+
+    /// The first change after the app was told wakes the watcher, which tells it when it is due.
+    /// All others cost one atomic operation.
+    fn progress_changed(&self) {
+        if !self.progress_pending.swap(true, AcqRel) {
+            self.link.wake_watcher();
+        }
+    }
+
+    /// Tells the app the newest progress if that is due, or else how long it is until then.
+    pub(super) fn flush_progress(&self, wait: Wait) -> Option<Duration> {
+        // Locked first: whoever else is telling it has then told it.
+        let mut told = lock(&self.progress);
+        if !self.progress_pending.load(Acquire) {
+            return None;
+        }
+        if wait == Wait::No
+            && let Some(at) = told.at
+            && let Some(rest) = PROGRESS_INTERVAL.checked_sub(at.elapsed())
+            && !rest.is_zero()
+        {
+            return Some(rest);
+        }
+        // Cleared before it is read: a change from now on asks again.
+        self.progress_pending.store(false, Release);
+        let (page, text) = (&self.link.page, told.text.take());
+        let progress = Progress {
+            done: page.done().load(Relaxed),
+            total: page.total().load(Relaxed),
+            text,
+        };
+        told.at = Some(Instant::now());
+        let bytes = postcard::to_allocvec(&progress).unwrap_or_default();
+        let control = &self.link.control;
+        let sent = control.send_about(self.number, Kind::Progress, &bytes, &[], wait);
+        if sent.is_err() && wait == Wait::No {
+            // No room: later, with the same text.
+            told.text = progress.text;
+            self.progress_pending.store(true, Release);
+            return Some(PROGRESS_INTERVAL);
+        }
+        None
+    }
+}
