@@ -24,8 +24,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`descriptors`] reads what a process has open, for diagnosis. This room knows no GLib.
+//! [`descriptors`] reads what a process has open, for diagnosis; [`background`] has the threads that come for
+//! what may take long, and go. This room knows no GLib.
 
+pub(crate) mod background;
 pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;

@@ -18,9 +18,8 @@ use rustix::net::{
     recvmsg, sendmsg, shutdown, socketpair,
 };
 
-use super::aside;
 use super::frame::Kind;
-use crate::process::own;
+use crate::process::{background, own};
 
 /// The longest payload that travels in the packet itself, in bytes.
 pub(crate) const INLINE_MAX: usize = 64 * 1024;
@@ -65,7 +64,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) descriptors: Unclaimed,
 }
 
-/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed aside.
+/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed in the
+/// [background].
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed(Vec<OwnedFd>);
 
@@ -84,7 +84,7 @@ impl std::ops::Deref for Unclaimed {
 
 impl Drop for Unclaimed {
     fn drop(&mut self) {
-        aside::close(std::mem::take(&mut self.0));
+        background::close(std::mem::take(&mut self.0));
     }
 }
 
@@ -352,7 +352,7 @@ impl Drop for Control {
         {
             // The other side is to see the end now.
             let _ = shutdown(&socket, Shutdown::Both);
-            aside::close(vec![socket]);
+            background::close(vec![socket]);
         }
     }
 }
