@@ -5,7 +5,6 @@
 //!
 //! - [`error`]: what went wrong, with questions to ask it.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that goes away.
-//! - [`guarded`]: its place with the guardian.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 use std::os::fd::BorrowedFd;
@@ -15,7 +14,6 @@ use rustix::io::retry_on_intr;
 
 pub(crate) mod cancel;
 pub(crate) mod error;
-pub(crate) mod guarded;
 mod worker;
 
 pub use error::{Error, ErrorKind, Panic};

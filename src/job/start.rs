@@ -10,7 +10,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::builder::Options;
 use super::channel::Taken;
 use super::supervisor::{Parts, Sink, Supervisor};
-use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
+use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT};
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Room};
@@ -109,7 +109,7 @@ pub(super) fn start<J: Listed>(
 
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
-    guarded::watch_over(&options.worker, &process);
+    options.worker.watch_over(&process);
     status.begin(pid);
     Ok(Supervisor::begin(
         &hub,

@@ -32,6 +32,7 @@ pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
+mod leave;
 pub(crate) mod own;
 pub(crate) mod pidfd;
 mod signal;
@@ -40,6 +41,7 @@ pub use exit::{Exit, ExitStatus, Usage, WaitError};
 pub use handle::Process;
 pub use signal::Signal;
 
+pub(crate) use leave::leave;
 pub(crate) use pidfd::check_child_signal;
 
 /// A child, where whoever supervises it and whoever else must end it can both reach it.

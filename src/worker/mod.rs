@@ -16,7 +16,6 @@
 //! - [`link`]: the connection to the app, shared by the job's threads.
 //! - [`watch`]: the watcher.
 //! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what arrives in the app without the job's doing.
-//! - [`guardian`]: the process that cleans up when the app dies.
 //! - [`exec`]: the step between `posix_spawn` and a program that wants more than that can do.
 //! - [`here`]: a job in this process, for unit tests.
 
@@ -24,7 +23,6 @@ mod boot;
 mod crash;
 mod ctx;
 mod exec;
-mod guardian;
 mod here;
 pub mod job;
 pub mod jobs;

@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::time::Instant;
 
 use super::{BURST, END_WITHIN, Phase, SCRATCH, Supervisor, wake_all};
-use crate::child::guarded;
 use crate::job::outcome::Answer;
 use crate::main_loop::count_frame;
 use crate::main_loop::hub::Slice;
@@ -196,7 +195,7 @@ impl Supervisor {
         self.facts.borrow_mut().ready = true;
         self.due.borrow_mut().handshake = None;
         self.set_alarm();
-        guarded::check(&self.worker);
+        self.worker.has_proved_itself();
         if self.facts.borrow().stop.is_none() {
             self.status.set_state(State::Running);
         }
