@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::process::{Process, SharedProcess, own, pidfd};
-use crate::spawn::{Group, Plan, Program, SpawnError};
+use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
 
@@ -232,6 +232,7 @@ fn start(helper: Program) -> Result<Guard, GuardianError> {
     let process = Plan::new(helper)
         .arg("--legwork-guardian")
         .group(Group::Session)
+        .signals(Mask::Full)
         .fd(CONTROL_FD, theirs)
         .spawn()?;
     Ok(Guard {

@@ -7,7 +7,8 @@
 //! process for ever.
 //!
 //! It is the worker program in another role, in a session of its own, so that Ctrl+C in the app's terminal
-//! does not reach it. It starts with the first child.
+//! does not reach it, and it is born with every signal blocked: what is sent to all that bear the app's name, as
+//! `pkill -f` does, ends the app and leaves the guardian to do its work. It starts with the first child.
 //!
 //! - [`app`]: the app's end, which starts it and tells it of children.
 //! - [`process`]: the guardian itself.

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
 
 use crate::process::pidfd::{To, can_signal_groups, send};
-use crate::process::{Signal, leave};
+use crate::process::{Signal, block_every_signal, leave};
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::Kind;
 
@@ -41,6 +41,8 @@ struct Ward {
 /// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
 /// of the app and a bell.
 pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
+    // It was born so, but for two.
+    block_every_signal();
     // One descriptor per child of the app: as many as the system lets us have.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(

@@ -33,6 +33,7 @@ pub(crate) mod destroy;
 mod exit;
 mod handle;
 mod leave;
+mod mask;
 pub(crate) mod own;
 pub(crate) mod pidfd;
 mod signal;
@@ -42,6 +43,7 @@ pub use handle::Process;
 pub use signal::Signal;
 
 pub(crate) use leave::leave;
+pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;
 
 /// A child, where whoever supervises it and whoever else must end it can both reach it.
