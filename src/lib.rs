@@ -129,16 +129,16 @@
 //! |---|---|
 //! | [`spawn`] | birth: the plan, the descriptor map, the one `posix_spawn` call |
 //! | [`process`] | life and death: pidfd, exit, signals; what a process has open |
-//! | [`guard`] | what the app leaves behind when it dies: the guardian's end in the app |
+//! | [`guardian`] | who ends what the app leaves behind: the app's end, and the guardian's own |
 //! | [`wire`] | bytes between the two sides: frames, the control socket, sealed memory |
 //! | [`worker`] | the child's side: from `main` to the job and its end |
 //! | [`main_loop`] | the wire meets the `GMainContext` |
-//! | [`child`] | what every child has in common on the app's side: its error, its cancellable, its guardian |
+//! | [`child`] | what every child has in common on the app's side: its error, its cancellable, its worker program |
 //! | [`job`] | the app's side of one job: handle, events, outcome |
 //! | [`command`] | external programs: pipes, steps of stopping, progress, outcome |
 //! | [`model`] | GObjects for user interfaces |
 //!
-//! `spawn`, `process`, `guard`, `wire` and `worker` know no GLib. `spawn`, `process` and `guard`
+//! `spawn`, `process`, `guardian`, `wire` and `worker` know no GLib. `spawn`, `process` and `guardian`
 //! may be used by themselves, to start a program that inherits nothing.
 
 // Its pages speak of both sides.
@@ -149,7 +149,7 @@
     allow(dead_code, unused_imports)
 )]
 
-pub mod guard;
+pub mod guardian;
 pub mod process;
 pub mod spawn;
 pub mod wire;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use legwork::process::{Process, Signal};
 use legwork::spawn::{Plan, Program, Standard};
 use legwork_tests::context::{is_stopped, state};
-use legwork_tests::{program, until};
+use legwork_tests::{program, raw, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal as Kernels, pidfd_open, pidfd_send_signal};
@@ -311,6 +311,39 @@ fn a_guardian_that_was_killed_is_followed_by_one_that_knows_all_children() {
     assert_ne!(next.pid, guardian.pid);
     app.stop_all().dies("kill");
     assert!(next.is_gone_within(BOUND), "it has nothing left to do");
+}
+
+/// As `pkill -f` sends one: the guardian is known by the app's name, too.
+#[test]
+fn no_signal_but_sigkill_ends_or_stops_a_guardian() {
+    let mut app = App::start();
+    app.starts("program").starts("lean job");
+    let guardian = app.its_guardian();
+    let that_cannot_be_blocked = [libc::SIGKILL, libc::SIGSTOP];
+    for number in (1..=libc::SIGRTMAX()).filter(|number| !that_cannot_be_blocked.contains(number)) {
+        raw::signal(guardian.pid, number);
+    }
+    assert!(!guardian.is_gone_within(WHILE));
+    assert!(!is_stopped(guardian.pid));
+    app.stop_all().dies("kill");
+    assert!(guardian.is_gone_within(BOUND));
+}
+
+#[test]
+fn nobody_is_left_by_a_signal_that_finds_the_guardian_just_born() {
+    for _ in 0..20 {
+        let mut app = App::start();
+        app.tell("program");
+        let guardian = loop {
+            if let Some(guardian) = app.guardian() {
+                break guardian;
+            }
+        };
+        raw::signal(guardian.pid, libc::SIGTERM);
+        app.lives = app.answer();
+        app.process.signal(Signal::TERM).unwrap();
+        app.leaves_nobody("TERM", Instant::now());
+    }
 }
 
 #[test]

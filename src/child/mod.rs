@@ -7,13 +7,11 @@
 //! - [`seat`]: its place on the app's side: hub entry, process, what is due at its end.
 //! - [`control`]: what a handle can do to it, whatever it is.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that is disposed of.
-//! - [`guarded`]: its place with the guardian.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 pub(crate) mod cancel;
 pub(crate) mod control;
 pub(crate) mod error;
-pub(crate) mod guarded;
 pub(crate) mod seat;
 mod worker;
 

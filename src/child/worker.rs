@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::guardian;
+use crate::main_loop::guardian::warn;
+use crate::process::SharedProcess;
 use crate::spawn::Program;
 
 /// The program that is started to run a job.
@@ -53,6 +56,17 @@ impl Worker {
             Kind::CurrentExe => None,
             Kind::Program(path) => Some(path),
         }
+    }
+
+    /// Has a new child watched over, by this program if there is no guardian yet.
+    pub(crate) fn watch_over(&self, process: &SharedProcess) {
+        let result = guardian::watch_over_shared(process, || self.to_program());
+        let _ = result.inspect_err(warn);
+    }
+
+    /// Makes sure that there is a guardian, now that this program has proved to be a worker.
+    pub(crate) fn has_proved_itself(&self) {
+        let _ = guardian::check(|| self.to_program()).inspect_err(warn);
     }
 
     pub(crate) fn to_program(&self) -> Program {

@@ -16,7 +16,8 @@ use super::progress::Shared;
 use super::road::{Road, Rule};
 use super::stdio::{Stdio, Way};
 use super::supervisor::{Helper, InputRoad, Parts, Rules, Supervisor, Whole};
-use crate::child::{Error, ErrorKind, guarded};
+use crate::child::{Error, ErrorKind};
+use crate::main_loop::guardian::warn_of_none;
 use crate::main_loop::hub::Hub;
 use crate::main_loop::mailbox::Outlet;
 use crate::model::Status;
@@ -181,9 +182,9 @@ pub(super) fn start(
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
     if can_help {
-        guarded::watch_over(&command.helper, &process);
+        command.helper.watch_over(&process);
     } else {
-        guarded::warn_once();
+        warn_of_none();
     }
     Ok(Supervisor::begin(
         &hub,

@@ -24,7 +24,7 @@ use super::road::Road;
 use super::stop::Stop;
 use crate::child::Error;
 use crate::child::seat::is_readable;
-use crate::guard;
+use crate::guardian;
 use crate::main_loop::hub::{Bell, Entry, Hub, Slice, Token};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
@@ -324,7 +324,7 @@ impl Supervisor {
             std::mem::take(&mut life.exit_wakers)
         };
         self.with_process(|process| self.hub.unwatch(process.pidfd()));
-        guard::has_ended();
+        guardian::has_ended();
         // Whoever waits for room in it learns that there will be none.
         wakers.extend(self.take_input().and_then(|input| input.waker));
         for lane in [Lane::Output, Lane::Errors] {

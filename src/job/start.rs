@@ -13,7 +13,7 @@ use super::builder::Options;
 use super::run::{Parts, Run, Shared, Sink};
 use super::taken::Taken;
 use super::worker::{Parts as WorkerParts, WorkerProcess};
-use crate::child::{Error, guarded};
+use crate::child::Error;
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Room};
@@ -158,7 +158,7 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
 
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
-    guarded::watch_over(&options.worker, &process);
+    options.worker.watch_over(&process);
     Ok(Started {
         hub,
         parts: WorkerParts {

@@ -16,6 +16,7 @@
 //! - [`hub`]: the source, its entries, its one alarm clock.
 //! - [`source`]: the `GSource` itself.
 //! - [`mailbox`]: a bounded channel whose wakers never run under a lock.
+//! - [`guardian`]: what the log is told when nobody watches over the children.
 //!
 //! # Threads
 //!
@@ -26,6 +27,7 @@
 //! A context may be freed by whichever thread lets go of it last, while the hub's thread is at work
 //! or ends. So nothing here keeps a source or calls GLib with one, unless the context is held.
 
+pub(crate) mod guardian;
 pub(crate) mod hub;
 pub(crate) mod mailbox;
 mod source;

@@ -1,14 +1,10 @@
 //! Killing and reaping what nobody holds any more.
 //!
 //! A process that was sent SIGKILL dies within a millisecond, unless it has gigabytes to give back or hangs in a
-//! driver. The caller may be the main thread, so it waits a moment, and leaves a slow death to a thread that
-//! lives just as long.
+//! driver. The caller may be the main thread, so it waits a moment, and leaves a slow death to a thread in the
+//! [background].
 
-use std::{
-    os::fd::{AsFd, OwnedFd},
-    sync::Arc,
-    thread,
-};
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -17,6 +13,7 @@ use rustix::{
 };
 
 use super::{
+    background,
     pidfd::{self, To, Wait},
     signal::Signal,
 };
@@ -33,17 +30,9 @@ pub(super) fn reap(pidfd: OwnedFd) {
     if !matches!(pidfd::wait(pidfd.as_fd(), Wait::Poll), Ok(None)) {
         return;
     }
-    let slow = Arc::new(pidfd);
-    let handed_over = Arc::clone(&slow);
-    let reaper = thread::Builder::new()
-        .name("legwork-reaper".into())
-        .stack_size(64 * 1024)
-        .spawn(move || {
-            let _ = pidfd::wait(handed_over.as_fd(), Wait::Block);
-        });
-    if reaper.is_err() {
-        let _ = pidfd::wait(slow.as_fd(), Wait::Block);
-    }
+    background::run("legwork-reap", move || {
+        let _ = pidfd::wait(pidfd.as_fd(), Wait::Block);
+    });
 }
 
 /// Kills and reaps a process that has a pidfd and no known number.

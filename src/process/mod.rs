@@ -24,12 +24,16 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`descriptors`] reads what a process has open, for diagnosis. This room knows no GLib.
+//! [`descriptors`] reads what a process has open, for diagnosis; [`background`] has the threads that come for
+//! what may take long, and go. This room knows no GLib.
 
+pub(crate) mod background;
 pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
+mod leave;
+mod mask;
 pub(crate) mod own;
 pub(crate) mod pidfd;
 mod signal;
@@ -38,6 +42,8 @@ pub use exit::{Exit, ExitStatus, Usage, WaitError};
 pub use handle::Process;
 pub use signal::Signal;
 
+pub(crate) use leave::leave;
+pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;
 
 /// A child, where whoever supervises it and whoever else must end it can both reach it.

@@ -31,7 +31,7 @@ use super::{
     environment::Strings,
     error::SpawnError,
     map::Action,
-    plan::{Group, Place},
+    plan::{Group, Mask, Place},
 };
 use crate::process::{destroy, pidfd};
 
@@ -44,6 +44,7 @@ pub(super) struct Order<'a> {
     pub(super) actions: &'a [Action],
     pub(super) terminal: Option<&'a CStr>,
     pub(super) group: Group,
+    pub(super) signals: Mask,
 }
 
 /// A child that is running its program.
@@ -89,7 +90,7 @@ impl Room {
 /// Carries out the order.
 pub(super) fn give(order: &Order<'_>, room: Room) -> Result<Born, Fault> {
     let actions = FileActions::new(order)?;
-    let attributes = Attributes::new(order.group)?;
+    let attributes = Attributes::new(order.group, order.signals)?;
     let arguments = pointers(order.arguments.iter().map(|argument| &**argument));
     let environment = pointers(order.environment.iter());
     let call = Call {
@@ -327,20 +328,20 @@ impl Drop for FileActions {
 struct Attributes(posix_spawnattr_t);
 
 impl Attributes {
-    fn new(group: Group) -> Result<Self, Fault> {
+    fn new(group: Group, mask: Mask) -> Result<Self, Fault> {
         let mut raw = MaybeUninit::uninit();
         // SAFETY: the pointer is to room for one such object.
         let errno = unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) };
         check("posix_spawnattr_init", errno)?;
         // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself, so it may move.
         let mut attributes = Self(unsafe { raw.assume_init() });
-        attributes.signals()?;
+        attributes.signals(mask)?;
         attributes.flags(group)?;
         Ok(attributes)
     }
 
-    /// Every disposition default, and an empty mask.
-    fn signals(&mut self) -> Result<(), Fault> {
+    /// Every disposition default, and the mask.
+    fn signals(&mut self, mask: Mask) -> Result<(), Fault> {
         // Not by sigfillset, which leaves out 32 and 33: glibc ignores in the child what is left out of them.
         // SAFETY: a signal set is a plain array of bits, of which any combination is a value.
         let every: libc::sigset_t =
@@ -351,8 +352,12 @@ impl Attributes {
         let errno =
             unsafe { libc::posix_spawnattr_setsigdefault(&raw mut self.0, &raw const every) };
         check("posix_spawnattr_setsigdefault", errno)?;
+        let mask = match mask {
+            Mask::Empty => none,
+            Mask::Full => every,
+        };
         // SAFETY: as above.
-        let errno = unsafe { libc::posix_spawnattr_setsigmask(&raw mut self.0, &raw const none) };
+        let errno = unsafe { libc::posix_spawnattr_setsigmask(&raw mut self.0, &raw const mask) };
         check("posix_spawnattr_setsigmask", errno)
     }
 

@@ -54,6 +54,7 @@ pub(crate) use birth::Room;
 pub use environment::ONE_SHOT_VARIABLES;
 pub use error::{Candidate, SpawnError, Step};
 pub use map::{MAX_TARGET, Standard};
+pub(crate) use plan::Mask;
 #[cfg(feature = "app")]
 pub(crate) use plan::Target;
 pub use plan::{Group, Plan};

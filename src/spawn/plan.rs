@@ -51,6 +51,17 @@ pub struct Plan {
     group: Group,
     map: Map,
     terminal: Option<CString>,
+    signals: Mask,
+}
+
+/// The signal mask that a child is born with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Mask {
+    /// Every signal arrives.
+    #[default]
+    Empty,
+    /// None arrives but SIGKILL and SIGSTOP, which cannot be blocked.
+    Full,
 }
 
 #[derive(Debug)]
@@ -71,6 +82,7 @@ impl Plan {
             group: Group::default(),
             map: Map::default(),
             terminal: None,
+            signals: Mask::default(),
         }
     }
 
@@ -173,6 +185,12 @@ impl Plan {
         self
     }
 
+    /// The child's signal mask. Default: empty.
+    pub(crate) fn signals(mut self, mask: Mask) -> Self {
+        self.signals = mask;
+        self
+    }
+
     /// Checks the plan and starts the child.
     ///
     /// Blocks the calling thread until the child executes its program, a fraction of a millisecond. May be
@@ -240,6 +258,7 @@ impl Plan {
             directory: self.directory.map(Place::open).transpose()?,
             group: self.group,
             terminal: self.terminal,
+            signals: self.signals,
             layout,
             program,
         };
@@ -298,6 +317,7 @@ pub(super) struct Checked {
     layout: Layout,
     terminal: Option<CString>,
     group: Group,
+    signals: Mask,
 }
 
 impl Checked {
@@ -310,6 +330,7 @@ impl Checked {
             actions: &self.layout.actions,
             terminal: self.terminal.as_deref(),
             group: self.group,
+            signals: self.signals,
         }
     }
 }

@@ -34,8 +34,8 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::aside;
 use super::control::DESCRIPTORS_MAX;
+use crate::process::background;
 pub(crate) use error::{DecodeError, EncodeError};
 
 /// The payload of a frame and the descriptors that go with it, in the order of their indices.
@@ -89,7 +89,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
 
     let surplus: Vec<_> = table.descriptors.into_iter().flatten().collect();
     let surplus_count = surplus.len();
-    aside::close(surplus);
+    background::close(surplus);
     if let Some(refused) = table.refused {
         return Err(refused);
     }

@@ -18,9 +18,8 @@ use rustix::net::{
     recvmsg, sendmsg, shutdown, socketpair,
 };
 
-use super::aside;
 use super::frame::{JobNumber, Kind, NO_JOB};
-use crate::process::own;
+use crate::process::{background, own};
 
 /// The longest payload that travels in the packet itself, in bytes.
 pub(crate) const INLINE_MAX: usize = 64 * 1024;
@@ -71,7 +70,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) descriptors: Unclaimed,
 }
 
-/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed aside.
+/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed in the
+/// [background].
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed(Vec<OwnedFd>);
 
@@ -90,7 +90,7 @@ impl std::ops::Deref for Unclaimed {
 
 impl Drop for Unclaimed {
     fn drop(&mut self) {
-        aside::close(std::mem::take(&mut self.0));
+        background::close(std::mem::take(&mut self.0));
     }
 }
 
@@ -383,7 +383,7 @@ impl Drop for Control {
         {
             // The other side is to see the end now.
             let _ = shutdown(&socket, Shutdown::Both);
-            aside::close(vec![socket]);
+            background::close(vec![socket]);
         }
     }
 }

@@ -12,13 +12,12 @@
 //!   travelling beside the bytes; [`path`] for names that are not UTF-8.
 //!
 //! Small parts: [`schema`] is the shape of a type, which both sides must agree on; [`text`] cuts
-//! what is too long; [`aside`] is threads for what may take long.
+//! what is too long.
 //!
 //! A peer is not trusted. Every length is checked before memory is taken for it, every count
 //! before it is used, and every seal before memory is mapped. What does not fit is a
 //! [`Fault`](control::Fault), which ends one job and nothing else.
 
-pub(crate) mod aside;
 pub(crate) mod attach;
 pub(crate) mod buffer;
 pub(crate) mod control;

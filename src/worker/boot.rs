@@ -21,7 +21,9 @@ use super::job::Job;
 use super::jobs::Jobs;
 use super::link::{Assigned, Link};
 use super::run::Run;
-use super::{crash, exec, guardian, panic, watch};
+use super::{crash, exec, panic, watch};
+use crate::guardian;
+pub(super) use crate::process::leave;
 use crate::wire::attach;
 use crate::wire::control::{Control, HEADER, Received, Scratch, Wait};
 use crate::wire::frame::{
@@ -289,13 +291,6 @@ fn refuse(control: &Control, refusal: &Refusal) -> ! {
     let bytes = postcard::to_allocvec(refusal).unwrap_or_default();
     let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
     leave(1)
-}
-
-/// Ends the process without the destructors of C and C++ libraries, which would run while the
-/// job's other threads still do.
-pub(super) fn leave(status: i32) -> ! {
-    // SAFETY: ends the process; has no precondition.
-    unsafe { libc::_exit(status) }
 }
 
 /// The control socket, if this process was started with one.

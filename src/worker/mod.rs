@@ -17,7 +17,6 @@
 //! - [`run`]: one job in it, which is nobody else's.
 //! - [`watch`]: the watcher.
 //! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what arrives in the app without the job's doing.
-//! - [`guardian`]: the process that cleans up when the app dies.
 //! - [`exec`]: the step between `posix_spawn` and a program that wants more than that can do.
 //! - [`here`]: a job in this process, for unit tests.
 
@@ -25,7 +24,6 @@ mod boot;
 mod crash;
 mod ctx;
 mod exec;
-mod guardian;
 mod here;
 pub mod job;
 pub mod jobs;

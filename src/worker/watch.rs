@@ -7,7 +7,7 @@
 //! when the app lets go of the job; but any process that the app's other libraries have forked holds the app's end
 //! open. A pidfd of the app, which came with its hello, tells the truth whoever holds what. Either ends this process
 //! and its group with SIGKILL: the job's own children must not outlive it, and nothing that the job may be doing can
-//! delay it. (A worker that was stopped cannot run this code; the [guardian](super::guardian) kills that one.)
+//! delay it. (A worker that was stopped cannot run this code; the [guardian](crate::guardian) kills that one.)
 
 use std::io;
 use std::os::fd::OwnedFd;

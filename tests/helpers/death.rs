@@ -10,7 +10,7 @@ use std::sync::mpsc::channel;
 use legwork::glib::MainContext;
 use legwork::prelude::*;
 use legwork::spawn::{Plan, Program};
-use legwork::{Command, Limit, Stdio, Worker, gio, guard};
+use legwork::{Command, Limit, Stdio, Worker, gio, guardian};
 
 use crate::context::run;
 use crate::jobs::Misbehave;
@@ -127,7 +127,7 @@ fn planned_launcher() -> Vec<u32> {
     let (said, theirs) = std::io::pipe().unwrap();
     let plan = Plan::new(Program::name("sh")).args(["-c", LAUNCHER]);
     let mut program = plan.stdout(theirs).spawn().unwrap();
-    guard::watch_over(&program, Program::Current).unwrap();
+    guardian::watch_over(&program, Program::Current).unwrap();
     let mut line = String::new();
     BufReader::new(said).read_line(&mut line).unwrap();
     assert!(program.wait().unwrap().success());
@@ -155,7 +155,7 @@ fn planned(held: &mut Held) -> Vec<u32> {
     let (said, theirs) = std::io::pipe().unwrap();
     let plan = Plan::new(Program::name("sh")).args(["-c", FAMILY]);
     let child = plan.stdout(theirs).spawn().unwrap();
-    guard::watch_over(&child, Program::Current).unwrap();
+    guardian::watch_over(&child, Program::Current).unwrap();
     let mut line = String::new();
     BufReader::new(said).read_line(&mut line).unwrap();
     let pids = vec![child.pid(), number(line.trim())];

@@ -290,6 +290,12 @@ pub fn kill(pid: u32) {
     unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
 }
 
+/// Any signal by number, to a process of which the test knows that it still is the one.
+pub fn signal(pid: u32, number: i32) {
+    // SAFETY: plain numbers.
+    unsafe { libc::kill(pid.cast_signed(), number) };
+}
+
 /// The version of the C library that is running, as major and minor number.
 pub fn glibc_version() -> (u32, u32) {
     // SAFETY: returns a constant C string.

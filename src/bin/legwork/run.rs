@@ -122,7 +122,7 @@ fn run(arguments: Arguments, events: &Events) -> Result<u8, Failure> {
     let times = (arguments.timeout, arguments.grace);
     let plan = arguments.plan(terminal.as_ref())?;
     let mut process = plan.spawn()?;
-    if let Err(error) = legwork::guard::watch_over(&process, legwork::spawn::Program::Current) {
+    if let Err(error) = legwork::guardian::watch_over(&process, legwork::spawn::Program::Current) {
         // The program runs: that it may outlive us is no reason to end it.
         eprintln!("legwork: {error}; should legwork be killed, the program stays behind");
     }

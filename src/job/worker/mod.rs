@@ -26,8 +26,8 @@ use self::frames::{Admitted, admit};
 pub(super) use self::link::Link;
 use self::prints::{BURST as PRINTS_BURST, Prints};
 use super::outcome::ProcessFacts;
+use crate::child::Worker;
 use crate::child::seat::Seat;
-use crate::child::{Worker, guarded};
 use crate::main_loop::count_frame;
 use crate::main_loop::hub::{Entry, HangUp, Hub, Slice, Token};
 use crate::process::{Process, SharedProcess};
@@ -333,7 +333,7 @@ impl WorkerProcess {
                 self.facts.borrow_mut().ready = true;
                 self.due.borrow_mut().handshake = None;
                 self.set_alarm();
-                guarded::check(&self.program);
+                self.program.has_proved_itself();
                 if let Some(tenant) = self.tenant() {
                     tenant.ready();
                 }

@@ -26,7 +26,7 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use crate::wire::aside;
+use crate::process::background;
 
 /// The seals without which a buffer is not mapped.
 const NEEDED: SealFlags = SealFlags::SHRINK
@@ -89,7 +89,7 @@ impl Sealed {
                 len,
             }),
             Err(refused) => {
-                aside::close(vec![descriptor]);
+                background::close(vec![descriptor]);
                 Err(refused)
             }
         }

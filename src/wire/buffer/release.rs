@@ -4,11 +4,9 @@
 //! 160 ms more. What is dropped from a main loop goes to a thread that lives as long as there is
 //! something to release. Where no thread can be had it is released in place: slower, never lost.
 
-use std::io;
 use std::sync::{Mutex, PoisonError};
 
-use crate::process::own;
-use crate::wire::aside;
+use crate::process::{background, own};
 
 use super::mapping::Mapping;
 use super::memory::Sealed;
@@ -45,11 +43,11 @@ pub(super) fn release(memory: Option<Sealed>, mapping: Option<Mapping>, owner: u
     if remains.is_quick() || own::id() != owner {
         drop(remains);
     } else {
-        hand_over(remains, || aside::start("legwork-release", work).map(drop));
+        hand_over(remains, || background::run("legwork-release", work));
     }
 }
 
-fn hand_over(remains: Remains, start: impl FnOnce() -> io::Result<()>) {
+fn hand_over(remains: Remains, start: impl FnOnce()) {
     let mut queue = lock();
     queue.waiting.push(remains);
     if queue.running {
@@ -57,9 +55,7 @@ fn hand_over(remains: Remains, start: impl FnOnce() -> io::Result<()>) {
     }
     queue.running = true;
     drop(queue);
-    if start().is_err() {
-        work();
-    }
+    start();
 }
 
 /// Releases until nothing waits.
@@ -99,6 +95,8 @@ impl Remains {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::BufferMut;
 
@@ -124,8 +122,10 @@ mod tests {
 
             let mut refused = false;
             hand_over(remains, || {
-                refused = true;
-                Err(io::ErrorKind::WouldBlock.into())
+                background::run_by(work, |_| {
+                    refused = true;
+                    Err(io::ErrorKind::WouldBlock.into())
+                });
             });
             // Other tests may have a thread at work right now, which then takes this too.
             if refused {

@@ -57,7 +57,7 @@ impl Started {
         let process = plan
             .spawn()
             .map_err(|error| Failure::new(run::code_of(&error), error.to_string()))?;
-        if let Err(error) = legwork::guard::watch_over(&process, Program::Current) {
+        if let Err(error) = legwork::guardian::watch_over(&process, Program::Current) {
             eprintln!("legwork: {error}; should legwork be killed, the program stays behind");
         }
         Ok(Self {

@@ -1,18 +1,15 @@
-//! The app's end of the guardian: one small process per app, started with the first child.
+//! The app's end: starts the guardian, and hands every child's pidfd to it.
 //!
-//! Every child's pidfd is handed to it. It is the worker program in another role, so the first
-//! program that is asked to be a worker becomes it; should that program be no worker after all, or
-//! should the guardian be killed, the next child that has proved to be a worker starts another,
-//! which takes over all that live. A program that is no worker and does not end says nothing either,
-//! as a guardian does first of all: it is replaced by the next one that has proved itself.
+//! The first program that is asked to be a worker becomes the guardian; should that program be no
+//! worker after all, or should the guardian be killed, the next child that has proved to be a worker
+//! starts another, which takes over all that live. A program that is no worker and does not end says
+//! nothing either, as a guardian does first of all: it is replaced by the next one that has proved
+//! itself.
 //!
-//! It is not woken for every child: to wake a process on an idle processor costs the thread that
-//! starts a child a tenth of the whole start. What is handed over waits in the socket, and that is
-//! enough, for the guardian looks there when the app has died. Now and then a bell has it take what
+//! The guardian is not woken for every child: to wake a process on an idle processor costs the thread
+//! that starts a child a tenth of the whole start. What is handed over waits in the socket, and that
+//! is enough, for the guardian looks there when the app has died. Now and then a bell has it take what
 //! waits, so that the socket never fills.
-//!
-//! Jobs and [`Command`](crate::Command)s are guarded by themselves. For a child that was started
-//! by a [`Plan`] there is [`watch_over`].
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::process::{Process, SharedProcess, own, pidfd};
-use crate::spawn::{Group, Plan, Program, SpawnError};
+use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
 
@@ -61,29 +58,29 @@ static STATE: Mutex<State> = Mutex::new(State {
 
 /// There is no guardian, and none could be started.
 #[derive(Debug)]
-pub struct GuardError(Box<dyn std::error::Error + Send + Sync>);
+pub struct GuardianError(Box<dyn std::error::Error + Send + Sync>);
 
-impl fmt::Display for GuardError {
+impl fmt::Display for GuardianError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no guardian could be started")
     }
 }
 
-impl std::error::Error for GuardError {
+impl std::error::Error for GuardianError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&*self.0)
     }
 }
 
-impl From<std::io::Error> for GuardError {
+impl From<std::io::Error> for GuardianError {
     fn from(error: std::io::Error) -> Self {
-        GuardError(error.into())
+        GuardianError(error.into())
     }
 }
 
-impl From<SpawnError> for GuardError {
+impl From<SpawnError> for GuardianError {
     fn from(error: SpawnError) -> Self {
-        GuardError(error.into())
+        GuardianError(error.into())
     }
 }
 
@@ -97,7 +94,7 @@ impl From<SpawnError> for GuardError {
 ///
 /// The helper could not be started, or does not take the child. That it is no worker program at
 /// all is not found out here: until a job has proved another to be one, nobody watches over.
-pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardError> {
+pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardianError> {
     let mut state = lock();
     if !state.is_up() || state.hand_over(group_of(process), process.pidfd()).is_err() {
         state.restart(helper)?;
@@ -108,11 +105,11 @@ pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardError> 
 }
 
 /// The same for a child that a later guardian is to take over too.
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
+#[cfg(feature = "app")]
 pub(crate) fn watch_over_shared(
     process: &SharedProcess,
     helper: impl FnOnce() -> Program,
-) -> Result<(), GuardError> {
+) -> Result<(), GuardianError> {
     let mut state = lock();
     state.wards.retain(|ward| ward.strong_count() > 0);
     state.wards.push(Arc::downgrade(process));
@@ -125,7 +122,7 @@ pub(crate) fn watch_over_shared(
 
 /// A program has ended, and the app has heard of it: what it left behind (a browser, say) is not to
 /// be killed with the app. So the guardian has to see its end before that of the app.
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
+#[cfg(feature = "app")]
 pub(crate) fn has_ended() {
     let mut state = lock();
     if state.is_up() {
@@ -134,8 +131,8 @@ pub(crate) fn has_ended() {
 }
 
 /// Makes sure that there is a guardian, by a program that has proved to be a worker.
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
-pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardError> {
+#[cfg(feature = "app")]
+pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardianError> {
     let mut state = lock();
     if state.is_up() && !state.is_mute() {
         return Ok(());
@@ -175,11 +172,11 @@ impl State {
         })
     }
 
-    fn hand_over(&mut self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardError> {
+    fn hand_over(&mut self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardianError> {
         let guard = self
             .guard
             .as_mut()
-            .ok_or_else(|| GuardError("there is none".into()))?;
+            .ok_or_else(|| GuardianError("there is none".into()))?;
         guard
             .control
             .send(Kind::Guard, &group.to_le_bytes(), &[pidfd], Wait::No)?;
@@ -191,7 +188,7 @@ impl State {
     }
 
     /// Has it take what waits, if there is anything.
-    fn ring(&mut self) -> Result<(), GuardError> {
+    fn ring(&mut self) -> Result<(), GuardianError> {
         if let Some(guard) = &mut self.guard
             && guard.waiting > 0
         {
@@ -201,7 +198,7 @@ impl State {
         Ok(())
     }
 
-    fn hand_over_shared(&mut self, process: &SharedProcess) -> Result<(), GuardError> {
+    fn hand_over_shared(&mut self, process: &SharedProcess) -> Result<(), GuardianError> {
         match process
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -213,7 +210,7 @@ impl State {
         }
     }
 
-    fn restart(&mut self, helper: Program) -> Result<(), GuardError> {
+    fn restart(&mut self, helper: Program) -> Result<(), GuardianError> {
         self.guard = None;
         self.guard = Some(start(helper)?);
         let wards: Vec<_> = self.wards.iter().filter_map(Weak::upgrade).collect();
@@ -224,7 +221,7 @@ impl State {
     }
 }
 
-fn start(helper: Program) -> Result<Guard, GuardError> {
+fn start(helper: Program) -> Result<Guard, GuardianError> {
     let (control, theirs) = Control::pair()?;
     let hello = Hello::plain(Role::Guardian).encode();
     let app = pidfd::own().map_err(std::io::Error::from)?;
@@ -235,6 +232,7 @@ fn start(helper: Program) -> Result<Guard, GuardError> {
     let process = Plan::new(helper)
         .arg("--legwork-guardian")
         .group(Group::Session)
+        .signals(Mask::Full)
         .fd(CONTROL_FD, theirs)
         .spawn()?;
     Ok(Guard {

@@ -1,19 +1,13 @@
-//! The guardian: one small process per app that outlives it by a moment.
-//!
-//! A worker notices the death of its app by itself, unless it has been stopped (SIGSTOP, a
-//! debugger, a frozen cgroup); an external program notices nothing. The guardian holds a pidfd of
-//! every child and one of the app. When the app is gone it sends SIGKILL to every child's group,
-//! and ends. A pidfd needs no care for reused numbers: it means the same process for ever.
+//! The guardian's own end: what it does, as a process.
 //!
 //! The app may die before this code runs for the first time. Nothing is lost by that: the app's
 //! pidfd came with its hello, and whom to watch over waits in the socket, whoever else holds the
 //! app's end of it.
 //!
-//! It is the worker program in another role, in a session of its own, so that Ctrl+C in the app's
-//! terminal does not reach it. It sleeps in one `epoll_wait`, and a new child does not wake it: what
-//! the app hands over waits in the socket until a bell rings, a child ends, or the app is gone. For
-//! that a group must be killed by its leader's pidfd, whose number may be another's by then. Before
-//! Linux 6.9 it cannot be, and each child is taken in at once.
+//! It sleeps in one `epoll_wait`, and a new child does not wake it: what the app hands over waits in
+//! the socket until a bell rings, a child ends, or the app is gone. For that a group must be killed by
+//! its leader's pidfd, whose number may be another's by then. Before Linux 6.9 it cannot be, and each
+//! child is taken in at once.
 
 use std::collections::{HashMap, VecDeque};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -23,9 +17,8 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
 
-use super::boot::leave;
-use crate::process::Signal;
 use crate::process::pidfd::{To, can_signal_groups, send};
+use crate::process::{Signal, block_every_signal, leave};
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::Kind;
 
@@ -47,7 +40,9 @@ struct Ward {
 
 /// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
 /// of the app and a bell.
-pub(super) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
+pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
+    // It was born so, but for two.
+    block_every_signal();
     // One descriptor per child of the app: as many as the system lets us have.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(
