@@ -149,46 +149,50 @@
     allow(dead_code, unused_imports)
 )]
 
+#[cfg(feature = "app")]
+mod child;
+#[cfg(feature = "app")]
+mod command;
 pub mod guardian;
+#[cfg(feature = "app")]
+mod job;
+#[cfg(feature = "app")]
+mod main_loop;
+#[cfg(feature = "app")]
+mod model;
 pub mod process;
 pub mod spawn;
-pub mod wire;
-pub mod worker;
+mod wire;
+mod worker;
 
 #[cfg(feature = "app")]
-pub mod child;
-#[cfg(feature = "app")]
-pub mod command;
-#[cfg(feature = "app")]
-pub mod job;
-#[cfg(feature = "app")]
-pub mod main_loop;
-#[cfg(feature = "app")]
-pub mod model;
-
-#[cfg(feature = "app")]
-#[doc(inline)]
 pub use child::{Error, ErrorKind, Panic, Worker};
 #[cfg(feature = "app")]
-#[doc(inline)]
 pub use command::{
-    Command, CommandHandle, Ended, Input, Limit, Line, Lines, Output, OutputStream, Secret, Stdio,
-    Stop, progress,
+    Command, CommandFuture, CommandHandle, Ended, Input, Limit, Line, Lines, Output, OutputStream,
+    Secret, Stdio, Stop, progress,
 };
 #[cfg(feature = "app")]
-#[doc(inline)]
 pub use job::{JobBuilder, JobFuture, JobHandle, Level, LogRecord, Logs, Messages, Sender, Spawn};
 #[cfg(feature = "app")]
-#[doc(inline)]
+pub use main_loop::{Counters, PRIORITY, SLICE, counters};
+#[cfg(feature = "app")]
 pub use model::{State, Status};
 pub use wire::attach::Descriptor;
 pub use wire::buffer::{Buffer, BufferMut, BufferWriter};
-#[doc(inline)]
 pub use wire::path;
-#[doc(inline)]
 pub use worker::{Cancelled, Ctx, Job, Jobs, Listed, Receive, RecvError, SendError};
 #[cfg(feature = "app")]
 pub use {gio, glib};
+
+/// What [`jobs!`] expands to, and what the benchmark looks at. Not for use by hand: it may change with
+/// every release.
+#[doc(hidden)]
+pub mod __private {
+    #[cfg(feature = "app")]
+    pub use crate::main_loop::Alarms;
+    pub use crate::worker::Entry;
+}
 
 /// What most files that start or write jobs need: `use legwork::prelude::*;`.
 pub mod prelude {

@@ -193,7 +193,7 @@ fn a_context_that_goes_away_ends_its_jobs_and_their_handles_say_so() {
 fn a_thread_that_ends_takes_its_jobs_along_though_others_hold_its_context() {
     let _alone = alone();
     let before = open_descriptors();
-    let workers = legwork::main_loop::counters().workers;
+    let workers = legwork::counters().workers;
     let context = MainContext::new();
     let theirs = context.clone();
     let pids = thread::spawn(move || {
@@ -218,7 +218,7 @@ fn a_thread_that_ends_takes_its_jobs_along_though_others_hold_its_context() {
     assert!(!context.iteration(false));
     drop(context);
     until("all is closed", || open_descriptors() <= before);
-    assert_eq!(legwork::main_loop::counters().workers, workers);
+    assert_eq!(legwork::counters().workers, workers);
 }
 
 /// GLib lets go of a context without regard to who else has one of its sources in hand at that moment.
@@ -436,10 +436,10 @@ fn no_cancel_from_another_thread_is_lost() {
             }
             canceller.join().unwrap();
             // A cancel that came late leaves no clock that is always due.
-            let wakeups = legwork::main_loop::counters().wakeups;
+            let wakeups = legwork::counters().wakeups;
             let job = polite();
             glib::timeout_future(Duration::from_millis(100)).await;
-            let wakeups = legwork::main_loop::counters().wakeups - wakeups;
+            let wakeups = legwork::counters().wakeups - wakeups;
             assert!(wakeups < 50, "{wakeups} wakeups of a job that does nothing");
             drop(job);
         });
@@ -659,7 +659,7 @@ fn handles_may_be_dropped_in_drops_of_what_callbacks_own() {
             });
             assert_eq!(job.await.unwrap(), 3);
         }
-        while ended.get() < 10 || legwork::main_loop::counters().workers > 0 {
+        while ended.get() < 10 || legwork::counters().workers > 0 {
             glib::timeout_future(Duration::from_millis(2)).await;
         }
     });

@@ -28,7 +28,7 @@ fn worker() -> Worker {
 }
 
 /// The outcome of a job, and what it has said, read as it comes.
-async fn said<J: legwork::worker::Listed>(
+async fn said<J: legwork::Listed>(
     mut job: JobHandle<J>,
 ) -> (Result<J::Output, Error>, Vec<LogRecord>) {
     let logs = job.logs();

@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use legwork::counters;
 use legwork::glib::{self, ControlFlow, MainContext, Priority};
-use legwork::main_loop::counters;
 use legwork::prelude::*;
 use legwork::{Worker, glib::clone};
 use legwork_tests::scene::{self, processor_time};

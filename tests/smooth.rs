@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use legwork::glib::{self, ControlFlow, IOCondition, MainContext, Priority};
-use legwork::main_loop::{SLICE, counters};
 use legwork::prelude::*;
 use legwork::{Command, JobHandle, State, Stdio, Worker};
+use legwork::{SLICE, counters};
 use legwork_tests::jobs::{Count, Echo};
 use legwork_tests::poll;
 use legwork_tests::raw::ForkedCopy;

@@ -46,7 +46,7 @@ fn no_worker(what: &str) -> JobBuilder<Count> {
 #[track_caller]
 fn not_started<J>(job: JobBuilder<J>) -> Error
 where
-    J: legwork::worker::Listed,
+    J: legwork::Listed,
 {
     let start = Instant::now();
     let error = run(|| async {
@@ -344,6 +344,6 @@ fn a_start_that_failed_leaves_the_app_able_to_start_others() {
     assert_eq!(not_started(count(&nowhere)).errno(), Some(libc::ENOENT));
     assert_eq!(run(|| count(&worker()).spawn().into_future()).unwrap(), 3);
     until("nothing is left of them", || {
-        legwork::main_loop::counters().workers == 0
+        legwork::counters().workers == 0
     });
 }

@@ -1,7 +1,7 @@
 //! One epoll descriptor and one source for all the children of a context.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,6 +15,7 @@ use glib::{ControlFlow, MainContext};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::alarms::Alarms;
 use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
 use crate::process::{SharedProcess, own};
@@ -65,45 +66,6 @@ pub(crate) struct Hub {
     clock: Cell<Option<Instant>>,
     /// What epoll has said and no entry has been called for yet.
     ready: RefCell<VecDeque<Event>>,
-}
-
-/// One alarm for each entry that has set one.
-#[derive(Default)]
-struct Alarms {
-    in_order: BTreeSet<(Instant, u32)>,
-    by_key: HashMap<u32, Instant>,
-}
-
-impl Alarms {
-    /// Moves an alarm: logarithmic in their number.
-    fn set(&mut self, key: u32, at: Option<Instant>) {
-        let before = match at {
-            Some(at) => self.by_key.insert(key, at),
-            None => self.by_key.remove(&key),
-        };
-        if before == at {
-            return;
-        }
-        if let Some(before) = before {
-            self.in_order.remove(&(before, key));
-        }
-        if let Some(at) = at {
-            self.in_order.insert((at, key));
-        }
-    }
-
-    fn first(&self) -> Option<Instant> {
-        self.in_order.first().map(|(at, _)| *at)
-    }
-
-    /// Takes the first, if its time has come.
-    fn take_due(&mut self, now: Instant) -> Option<u32> {
-        let (at, key) = self.in_order.first().copied()?;
-        (at <= now).then(|| {
-            self.set(key, None);
-            key
-        })
-    }
 }
 
 /// What the hub, its source and its bells have in common; and what must be killed when the context

@@ -13,7 +13,7 @@
 //! The source runs at [`PRIORITY`], just below drawing, and handles at most a bounded slice per
 //! iteration: a child that floods the app delays itself and not the frames.
 //!
-//! - [`hub`]: the source, its entries, its one alarm clock.
+//! - [`hub`]: the source, its entries, its one alarm clock, which rings for the first of the [`alarms`].
 //! - [`source`]: the `GSource` itself.
 //! - [`mailbox`]: a bounded channel whose wakers never run under a lock.
 //! - [`guardian`]: what the log is told when nobody watches over the children.
@@ -27,10 +27,13 @@
 //! A context may be freed by whichever thread lets go of it last, while the hub's thread is at work
 //! or ends. So nothing here keeps a source or calls GLib with one, unless the context is held.
 
+mod alarms;
 pub(crate) mod guardian;
 pub(crate) mod hub;
 pub(crate) mod mailbox;
 mod source;
+
+pub use alarms::Alarms;
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -61,9 +64,9 @@ pub struct Counters {
 /// Reads the counters. From any thread, at no cost.
 ///
 /// ```
-/// let before = legwork::main_loop::counters();
+/// let before = legwork::counters();
 /// // ... a second later:
-/// let wakeups = legwork::main_loop::counters().wakeups - before.wakeups;
+/// let wakeups = legwork::counters().wakeups - before.wakeups;
 /// assert_eq!(wakeups, 0); // no child, no wakeup
 /// ```
 pub fn counters() -> Counters {

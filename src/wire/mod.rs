@@ -24,6 +24,5 @@ pub(crate) mod control;
 pub(crate) mod frame;
 pub(crate) mod page;
 pub mod path;
-#[doc(hidden)] // the job table names a type of it
-pub mod schema;
+pub(crate) mod schema;
 pub(crate) mod text;

@@ -26,7 +26,7 @@ const PASSES_MAX: usize = 256;
 /// A 64-bit FNV-1a hash, fed with names and numbers.
 #[doc(hidden)]
 #[derive(Debug)]
-pub struct Fingerprint(u64);
+pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
     pub(crate) fn new() -> Self {

@@ -139,7 +139,7 @@ macro_rules! jobs {
         $visible static $table: $crate::Jobs = $crate::Jobs::new(
             ::core::env!("CARGO_PKG_NAME"),
             ::core::env!("CARGO_PKG_VERSION"),
-            &[$($crate::worker::jobs::Entry::of::<$job>(::core::stringify!($job))),*],
+            &[$($crate::__private::Entry::of::<$job>(::core::stringify!($job))),*],
         );
         $crate::jobs!(@list $table, 0; $($job,)*);
     };

@@ -25,8 +25,8 @@ mod crash;
 mod ctx;
 mod exec;
 mod here;
-pub mod job;
-pub mod jobs;
+mod job;
+mod jobs;
 mod link;
 #[cfg(feature = "log")]
 mod log;
@@ -40,4 +40,4 @@ pub(crate) use boot::main_checks_for_worker;
 pub use ctx::{Cancelled, Ctx, RecvError, SendError};
 pub(crate) use exec::EXECUTING;
 pub use job::{Job, Receive};
-pub use jobs::{Jobs, Listed};
+pub use jobs::{Entry, Jobs, Listed};

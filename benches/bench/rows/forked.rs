@@ -39,9 +39,9 @@ pub(crate) fn answer(_: Effort, row: &mut Row) -> Result<()> {
         .spawn()
     })?;
     context.block_on(job.message()).ok_or("the job ended")?;
-    let frames = legwork::main_loop::counters().frames;
+    let frames = legwork::counters().frames;
     let with = idle(&context, TIME);
-    let frames = legwork::main_loop::counters().frames - frames;
+    let frames = legwork::counters().frames - frames;
 
     let case = "parent idle for 2 s";
     row.add(

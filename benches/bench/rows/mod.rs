@@ -3,6 +3,7 @@
 //! A row is told to its own process by name and tells back what it found, as JSON on standard output; so a row that
 //! panics, hangs or is killed has lost its own figures only.
 
+mod alarms;
 mod buffer;
 mod call;
 mod command_line;
@@ -69,6 +70,11 @@ pub(crate) const ROWS: &[Question] = &[
         name: "many",
         title: "the app's main loop beside 1,000 idle workers",
         answer: many::answer,
+    },
+    Question {
+        name: "alarms",
+        title: "a child's deadline moves, among 10,000 others",
+        answer: alarms::answer,
     },
     Question {
         name: "wakeups",

@@ -28,7 +28,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     let others = start(&context, WORKERS - 1)?;
     let with_all = descriptors()?;
 
-    let counted = || legwork::main_loop::counters().wakeups;
+    let counted = || legwork::counters().wakeups;
     let (own, slept) = (counted(), sleeps()?);
     let with = idle(&context, time);
     // One sleep until the timer, which woke once.

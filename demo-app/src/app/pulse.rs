@@ -75,7 +75,7 @@ glib::wrapper! {
 
 impl Pulse {
     fn beat(&self) {
-        self.imp().woken.set(legwork::main_loop::counters().wakeups);
+        self.imp().woken.set(legwork::counters().wakeups);
         self.imp().wakeups.set_label("…");
         self.look();
         glib::timeout_add_seconds_local(
@@ -90,7 +90,7 @@ impl Pulse {
                         return glib::ControlFlow::Break;
                     }
                     stall::leave_out(|| {
-                        let wakeups = legwork::main_loop::counters().wakeups;
+                        let wakeups = legwork::counters().wakeups;
                         let before = pulse.imp().woken.replace(wakeups);
                         pulse
                             .imp()
@@ -112,7 +112,7 @@ impl Pulse {
             ms => format!("{ms} ms"),
         });
         imp.workers
-            .set_label(&legwork::main_loop::counters().workers.to_string());
+            .set_label(&legwork::counters().workers.to_string());
         let pids: Vec<u32> = self
             .jobs()
             .iter()

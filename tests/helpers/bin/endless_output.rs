@@ -52,7 +52,7 @@ fn main() {
     });
 }
 
-fn both(program: Command) -> impl Future<Output = legwork::command::Ended> {
+fn both(program: Command) -> impl Future<Output = legwork::Ended> {
     let program = program.deadline(TIME).stop(Stop::kill());
     program
         .stdout(Stdio::piped())
