@@ -162,6 +162,7 @@ mod main_loop;
 mod model;
 pub mod process;
 pub mod spawn;
+mod text;
 mod wire;
 mod worker;
 
@@ -178,6 +179,7 @@ pub use job::{JobBuilder, JobFuture, JobHandle, Level, LogRecord, Logs, Messages
 pub use main_loop::{Counters, PRIORITY, SLICE, counters};
 #[cfg(feature = "app")]
 pub use model::{State, Status};
+pub use text::translate_with;
 pub use wire::attach::Descriptor;
 pub use wire::buffer::{Buffer, BufferMut, BufferWriter};
 pub use wire::path;

@@ -1,10 +1,11 @@
 //! What went wrong, with questions to ask it.
 
-use std::fmt;
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::process::{ExitStatus, Signal, Usage};
 use crate::spawn::{SpawnError, Step};
+use crate::text::{Text, text};
 
 /// Why a job gave no output, or a program did not succeed. The other half of the outcome of [a
 /// job](crate::JobHandle) or [a program](crate::CommandHandle).
@@ -35,7 +36,7 @@ pub struct Error(Box<Inner>);
 pub(crate) struct Inner {
     pub(crate) kind: ErrorKind,
     pub(crate) label: String,
-    pub(crate) text: String,
+    pub(crate) text: Text,
     pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
     pub(crate) spawn: Option<SpawnError>,
     pub(crate) status: Option<ExitStatus>,
@@ -87,7 +88,7 @@ pub struct Panic {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, label: &str, text: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, label: &str, text: impl Into<Text>) -> Self {
         Error(Box::new(Inner {
             kind,
             label: label.to_owned(),
@@ -112,42 +113,52 @@ impl Error {
         self
     }
 
+    /// The system did not start it.
     pub(crate) fn start(label: &str, source: SpawnError) -> Self {
-        let mut error = Error::new(ErrorKind::Start, label, source.to_string());
+        let mut error = Error::new(ErrorKind::Start, label, source.text());
         error.0.spawn = Some(source);
         error
     }
 
-    /// It could not be started, for a reason of ours.
-    pub(crate) fn not_started(label: &str, why: &str) -> Self {
-        Error::new(
-            ErrorKind::Start,
-            label,
-            format!("it could not be started: {why}"),
-        )
+    /// It was not started, for a reason of ours.
+    pub(crate) fn not_started(label: &str, why: Text) -> Self {
+        let text = text!("it could not be started: {why}", why = why);
+        Error::new(ErrorKind::Start, label, text)
     }
 
-    /// It could not be started, for a reason of the system's.
-    pub(crate) fn not_started_for(label: &str, what: &str, error: std::io::Error) -> Self {
-        Error::not_started(label, &format!("{what}: {error}")).because(error)
+    /// It was not started, as something that it needs could not be had from the system.
+    pub(crate) fn lacking(label: &str, what: Text, error: io::Error) -> Self {
+        let why = text!("{what}: {error}", what = what, error = Text::of(&error));
+        Error::not_started(label, why).because(error)
     }
 
     /// It was to be started on a thread that could not hear of its end.
     pub(crate) fn other_context(label: &str) -> Self {
-        let why = "another thread runs this one's main context. Start it there, or give this \
-                   thread a context of its own";
+        let why = text!(
+            "another thread runs this one's main context. Start it there, or give this thread a \
+             context of its own"
+        );
         Error::not_started(label, why)
     }
 
     /// It was stopped, as nobody could hear of it any more.
     pub(crate) fn context_gone(label: &str) -> Self {
-        let text = "its main context went away, and it was stopped";
+        let text = text!("stopped, because its main context is gone");
         Error::new(ErrorKind::Cancelled, label, text)
     }
 
     /// Its handle, a cancellable or a dropped handle wanted it so.
     pub(crate) fn stopped(label: &str) -> Self {
-        Error::new(ErrorKind::Cancelled, label, "stopped on request")
+        Error::new(ErrorKind::Cancelled, label, text!("stopped on request"))
+    }
+
+    /// It was stopped, as it took too long.
+    pub(crate) fn late(label: &str, deadline: Duration) -> Self {
+        let text = text!(
+            "not finished within its deadline of {time}",
+            time = deadline
+        );
+        Error::new(ErrorKind::Timeout, label, text)
     }
 
     pub(crate) fn inner_mut(&mut self) -> &mut Inner {
@@ -254,8 +265,8 @@ impl Error {
     }
 
     /// What happened, without the label in front: for where the label is shown already.
-    pub fn message(&self) -> &str {
-        &self.0.text
+    pub fn message(&self) -> String {
+        self.0.text.to_string()
     }
 
     /// The label of the job or program.

@@ -7,6 +7,7 @@ use crate::guardian;
 use crate::main_loop::guardian::warn;
 use crate::process::SharedProcess;
 use crate::spawn::Program;
+use crate::text::{Text, text};
 
 /// The program that is started to run a job.
 ///
@@ -69,6 +70,14 @@ impl Worker {
         let _ = guardian::check(|| self.to_program()).inspect_err(warn);
     }
 
+    /// As people are told of it.
+    pub(crate) fn text(&self) -> Text {
+        match &self.0 {
+            Kind::CurrentExe => text!("this app"),
+            Kind::Program(path) => Text::of(path.display()),
+        }
+    }
+
     pub(crate) fn to_program(&self) -> Program {
         match &self.0 {
             Kind::CurrentExe => Program::Current,
@@ -80,10 +89,7 @@ impl Worker {
 /// As people are told of it.
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Kind::CurrentExe => f.write_str("this app"),
-            Kind::Program(path) => path.display().fmt(f),
-        }
+        self.text().fmt(f)
     }
 }
 

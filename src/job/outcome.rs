@@ -17,8 +17,9 @@ use std::time::Duration;
 use crate::child::Worker;
 use crate::child::error::{Error, ErrorKind, Panic, Rendered};
 use crate::process::{Exit, ExitStatus, Signal, WaitError};
+use crate::text::{Text, text};
 use crate::wire::control::{Fault, Unclaimed};
-use crate::wire::frame::{CrashReport, Failure, PanicReport, Refusal};
+use crate::wire::frame::{CrashReport, Failure, PROTOCOL, PanicReport, Refusal};
 
 /// Who asked the job to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,41 +112,49 @@ impl Facts {
     }
 
     fn decide(&mut self, label: &str, program: &Worker) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
-        let new = |kind, text: String| Err(Error::new(kind, label, text));
+        let new = |kind, text: Text| Err(Error::new(kind, label, text));
         if self.process.context_gone {
             return Err(Error::context_gone(label));
         }
         if let Some(error) = self.process.unwatched.take() {
-            let text = format!("{program} could not be watched, and was stopped: {error}");
+            let text = text!(
+                "{program} was stopped, because it could not be watched: {error}",
+                program = program.text(),
+                error = Text::of(&error)
+            );
             return Err(Error::new(ErrorKind::Start, label, text).because(error));
         }
         if let Some(fault) = &self.process.fault {
-            return new(
-                ErrorKind::Protocol,
-                format!("the worker said something that cannot be right: {fault}"),
+            let text = text!(
+                "the worker broke the protocol: {fault}",
+                fault = Text::of(fault)
             );
+            return new(ErrorKind::Protocol, text);
         }
         match self.answer.take() {
             Some(Answer::Done(bytes, descriptors)) => return Ok((bytes, descriptors.claim())),
             Some(Answer::Failed(failure)) => return Err(self.failed(label, failure)),
             Some(Answer::Panicked) => return new(ErrorKind::Panic, self.panic_text()),
             Some(Answer::Refused(refusal)) if self.stop.is_none() => {
-                return new(ErrorKind::Start, refusal_text(&refusal, program));
+                return new(ErrorKind::Start, refusal_text(refusal, program));
             }
             Some(Answer::Refused(_)) | None => (),
         }
         if !self.process.ready && self.stop.is_none() {
-            return new(ErrorKind::Start, self.start_text(program));
+            let text = match self.process.refusal.take() {
+                Some(refusal) => refusal_text(refusal, program),
+                None => self.no_handshake_text(program),
+            };
+            return new(ErrorKind::Start, text);
         }
         if self.process.outlived_socket {
-            return new(
-                ErrorKind::Protocol,
-                "the worker closed its control socket, gave no answer and did not end".to_owned(),
-            );
+            let text =
+                text!("the worker closed its control socket, gave no answer and did not exit");
+            return new(ErrorKind::Protocol, text);
         }
         match self.stop {
             Some(StopReason::Cancelled) => return Err(Error::stopped(label)),
-            Some(StopReason::Deadline(after)) => return new(ErrorKind::Timeout, timeout(after)),
+            Some(StopReason::Deadline(after)) => return Err(Error::late(label, after)),
             None => (),
         }
         match self.process.end {
@@ -165,32 +174,31 @@ impl Facts {
             Some(Ok(Exit {
                 status: ExitStatus::Code(code),
                 ..
-            })) => new(
-                ErrorKind::Exit,
-                format!("the worker exited with code {code} and gave no answer"),
-            ),
-            Some(Err(error)) => Err(Error::new(
-                ErrorKind::Exit,
-                label,
-                "the worker ended, and how cannot be known",
-            )
-            .because(error)),
-            None => new(
-                ErrorKind::Exit,
-                "the worker let go of its control socket and gave no answer".to_owned(),
-            ),
+            })) => {
+                let text = text!(
+                    "the worker exited with code {code} and gave no answer",
+                    code = code
+                );
+                new(ErrorKind::Exit, text)
+            }
+            Some(Err(error)) => {
+                let text = text!("the worker ended, but how it ended is unknown");
+                Err(Error::new(ErrorKind::Exit, label, text).because(error))
+            }
+            None => {
+                let text = text!("the worker closed its control socket and gave no answer");
+                new(ErrorKind::Exit, text)
+            }
         }
     }
 
     fn failed(&self, label: &str, failure: Failure) -> Error {
         match self.stop {
             Some(StopReason::Cancelled) if failure.cancelled => Error::stopped(label),
-            Some(StopReason::Deadline(after)) if failure.cancelled => {
-                Error::new(ErrorKind::Timeout, label, timeout(after))
-            }
+            Some(StopReason::Deadline(after)) if failure.cancelled => Error::late(label, after),
             _ => {
                 let mut chain = failure.chain.into_iter();
-                let text = chain.next().unwrap_or_default();
+                let text = Text::Verbatim(chain.next().unwrap_or_default());
                 let error = Error::new(ErrorKind::Failed, label, text);
                 match Rendered::from_chain(chain.collect()) {
                     Some(cause) => error.because(cause),
@@ -200,84 +208,112 @@ impl Facts {
         }
     }
 
-    fn panic_text(&self) -> String {
-        match &self.panic {
-            Some(PanicReport {
-                message,
-                location: Some(location),
-                ..
-            }) => format!("panicked at {location}: {message}"),
-            Some(PanicReport { message, .. }) => format!("panicked: {message}"),
-            None => "panicked".to_owned(),
+    fn panic_text(&self) -> Text {
+        let Some(report) = &self.panic else {
+            return text!("panicked");
+        };
+        let message = report.message.as_str();
+        match report.location.as_deref() {
+            Some(location) => {
+                text!(
+                    "panicked at {location}: {message}",
+                    location = location,
+                    message = message
+                )
+            }
+            None => text!("panicked: {message}", message = message),
         }
     }
 
-    fn start_text(&self, program: &Worker) -> String {
-        match &self.process.refusal {
-            Some(refusal) => refusal_text(refusal, program),
-            None => self.no_hello_text(program),
-        }
-    }
-
-    fn no_hello_text(&self, program: &Worker) -> String {
-        const HINT: &str = "Does its main begin with run_if_worker() or run_worker()?";
-        if let Some(silent_for) = self.process.silent_for {
-            return format!(
-                "{program} was started, and did not answer within {silent_for:?}. {HINT}"
+    /// It was started and proved to be no worker.
+    fn no_handshake_text(&self, program: &Worker) -> Text {
+        let program = program.text();
+        let hint = text!("Does its main begin with run_if_worker() or run_worker()?");
+        if let Some(time) = self.process.silent_for {
+            return text!(
+                "{program} was started, but did not answer within {time}. {hint}",
+                program = program,
+                time = time,
+                hint = hint
             );
         }
         match &self.process.end {
-            _ if self.process.outlived_socket => {
-                format!("{program} was started, and closed its control socket. {HINT}")
-            }
-            Some(Ok(exit)) => format!(
-                "{program} was started, and ended with {} before it answered. {HINT}",
-                exit.status
+            Some(Ok(exit)) if !self.process.outlived_socket => text!(
+                "{program} was started, but ended with {status} before it answered. {hint}",
+                program = program,
+                status = exit.status.text(),
+                hint = hint
             ),
-            Some(Err(error)) => format!("{program} was started, and did not answer: {error}"),
-            None => format!("{program} was started, and closed its control socket. {HINT}"),
+            Some(Err(error)) if !self.process.outlived_socket => text!(
+                "{program} was started, but did not answer: {error}",
+                program = program,
+                error = error.text()
+            ),
+            _ => text!(
+                "{program} was started, but closed its control socket. {hint}",
+                program = program,
+                hint = hint
+            ),
         }
     }
 }
 
-fn refusal_text(refusal: &Refusal, program: &Worker) -> String {
+fn refusal_text(refusal: Refusal, program: &Worker) -> Text {
+    let program = program.text();
     match refusal {
-        Refusal::Protocol(theirs) => format!(
-            "{program} was built with a version of Legwork that speaks protocol {theirs}; \
-             this app speaks {}",
-            crate::wire::frame::PROTOCOL
+        Refusal::Protocol(theirs) => text!(
+            "{program} was built with a version of Legwork that speaks protocol {theirs}; this app \
+             speaks {ours}",
+            program = program,
+            theirs = theirs,
+            ours = PROTOCOL
         ),
-        Refusal::Build(theirs) => format!(
-            "{program} was built from other sources than this app: its jobs have the build \
-             id {theirs:016x}"
+        Refusal::Build(theirs) => text!(
+            "{program} was built from other sources than this app: its jobs have the build id {id}",
+            program = program,
+            id = format!("{theirs:016x}")
         ),
-        Refusal::UnknownJob => {
-            format!("{program} does not know this job: is it in the worker's table?")
-        }
-        Refusal::Input(why) => format!("{program} could not decode the job: {why}"),
-        Refusal::Setup(why) => format!("{program} could not set itself up: {why}"),
+        Refusal::UnknownJob => text!(
+            "{program} does not know this job: is it listed in the worker's jobs! table?",
+            program = program
+        ),
+        Refusal::Input(why) => text!(
+            "{program} could not decode the job: {why}",
+            program = program,
+            why = why
+        ),
+        Refusal::Setup(why) => text!(
+            "{program} could not set itself up: {why}",
+            program = program,
+            why = why
+        ),
     }
 }
 
-fn timeout(after: Duration) -> String {
-    format!("not finished within its deadline of {after:?}")
-}
-
-fn signal_text(signal: Signal) -> String {
-    let meaning = match signal {
-        Signal::SEGV => "a memory fault",
-        Signal::ABRT => "it gave up by itself",
-        Signal::KILL => "killed from outside, or by the system for lack of memory",
-        Signal::TERM | Signal::INT | Signal::HUP => "ended from outside",
-        Signal::PIPE => "nobody read what it wrote",
-        other => match other.as_raw() {
-            libc::SIGBUS => "a file or memory that it had mapped went away",
-            libc::SIGILL => "an instruction that this processor does not have",
-            libc::SIGFPE => "an impossible calculation",
-            libc::SIGXCPU => "its processor time was used up",
-            libc::SIGSYS => "a system call that it may not make",
-            _ => return format!("the worker was ended by {signal}"),
-        },
+fn signal_text(signal: Signal) -> Text {
+    let meaning = match signal.as_raw() {
+        libc::SIGSEGV => text!("a memory fault"),
+        libc::SIGABRT => text!("it aborted itself"),
+        libc::SIGKILL => {
+            text!("killed by another process, or by the system when memory ran out")
+        }
+        libc::SIGTERM | libc::SIGINT | libc::SIGHUP => text!("ended by another process"),
+        libc::SIGPIPE => text!("nobody read what it wrote"),
+        libc::SIGBUS => text!("a file or memory that it had mapped is gone"),
+        libc::SIGILL => text!("an instruction that this processor does not have"),
+        libc::SIGFPE => text!("an arithmetic error, such as a division by zero"),
+        libc::SIGXCPU => text!("its limit of processor time was reached"),
+        libc::SIGSYS => text!("a system call that it may not make"),
+        _ => {
+            return text!(
+                "the worker was killed by {signal}",
+                signal = Text::of(signal)
+            );
+        }
     };
-    format!("the worker was ended by {signal}: {meaning}")
+    text!(
+        "the worker was killed by {signal}: {meaning}",
+        signal = Text::of(signal),
+        meaning = meaning
+    )
 }

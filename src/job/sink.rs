@@ -11,6 +11,7 @@ use super::taken::Taken;
 use crate::child::{Error, ErrorKind};
 use crate::main_loop::mailbox::{self, Outlet, PutError};
 use crate::model::State;
+use crate::text::{Text, text};
 use crate::wire::attach;
 use crate::wire::control::Fault;
 use crate::worker::Listed;
@@ -167,7 +168,10 @@ impl<J: Listed> Sink for TypedSink<J> {
                 Error::new(
                     ErrorKind::Protocol,
                     &typed.label,
-                    format!("the worker's output cannot be read: {error}"),
+                    text!(
+                        "the worker's output cannot be read: {error}",
+                        error = Text::of(&error)
+                    ),
                 )
             })
         });

@@ -17,6 +17,7 @@ use crate::child::Error;
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Room};
+use crate::text::{Text, text};
 use crate::wire::attach;
 use crate::wire::control::{Control, DESCRIPTORS_MAX, INLINE_MAX, Wait};
 use crate::wire::frame::{CONTROL_FD, FIRST_JOB, HELLO_MAX, Hello, Kind, Role, Start};
@@ -75,27 +76,29 @@ struct Started {
 }
 
 fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Started, Error> {
-    let fail = |what: &str| Error::not_started(label, what);
-    let system = |what: &str, error: io::Error| Error::not_started_for(label, what, error);
+    let lacking = |what: Text| |error: io::Error| Error::lacking(label, what, error);
 
     if options.worker.path().is_none() && !main_checks_for_worker() {
-        return Err(fail(
-            "this app is to run its jobs itself, and its main has not called \
-             run_if_worker(). Call it first thing in main, or name a worker program",
-        ));
+        let why = text!(
+            "this app is to run its jobs itself, but its main has not called run_if_worker(). Call \
+             it first thing in main, or name a worker program"
+        );
+        return Err(Error::not_started(label, why));
     }
     if glib::MainContext::ref_thread_default().acquire().is_err() {
         return Err(Error::other_context(label));
     }
-    let (input, descriptors) = encode(job).map_err(|why| fail(&why))?;
+    let (input, descriptors) = encode(job).map_err(|why| Error::not_started(label, why))?;
 
     let (control, theirs) =
-        Control::pair().map_err(|error| system("no control socket could be made", error))?;
+        Control::pair().map_err(lacking(text!("no control socket could be made")))?;
     let (prints, printing) = pipe_with(PipeFlags::CLOEXEC)
-        .map_err(|error| system("no pipe could be made", error.into()))?;
+        .map_err(io::Error::from)
+        .map_err(lacking(text!("no pipe could be made")))?;
     // Of our end alone: the child's is another open file.
     rustix::io::ioctl_fionbio(&prints, true)
-        .map_err(|error| system("the pipe could not be set up", error.into()))?;
+        .map_err(io::Error::from)
+        .map_err(lacking(text!("the pipe could not be set up")))?;
 
     let start = Start {
         capacity: options.message_capacity,
@@ -132,7 +135,7 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
             }
             None => Ok(()),
         })
-        .map_err(|error| system("the job could not be sent", error))?;
+        .map_err(lacking(text!("the job could not be sent")))?;
 
     let printing = Arc::new(printing);
     let program = options.worker.to_program();
@@ -152,8 +155,8 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     if let Some(folder) = &options.current_dir {
         plan = plan.current_dir(folder);
     }
-    let hub = Hub::of_thread_default()
-        .map_err(|error| system("no epoll descriptor could be made", error))?;
+    let hub =
+        Hub::of_thread_default().map_err(lacking(text!("no epoll descriptor could be made")))?;
     let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(label, error))?;
 
     let pid = process.pid();
@@ -175,8 +178,8 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
 
 type Input = (Vec<u8>, Vec<Arc<OwnedFd>>);
 
-fn encode<J: Job>(job: J) -> Result<Input, String> {
-    let (bytes, descriptors) = attach::encode(&job).map_err(|error| error.to_string())?;
+fn encode<J: Job>(job: J) -> Result<Input, Text> {
+    let (bytes, descriptors) = attach::encode(&job).map_err(|error| Text::of(&error))?;
     drop(job);
     if cfg!(debug_assertions) {
         // Some of serde's attributes encode what can never be decoded. A worker would say so
@@ -185,9 +188,13 @@ fn encode<J: Job>(job: J) -> Result<Input, String> {
             .iter()
             .map(|fd| fd.try_clone())
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| error.to_string())?;
-        attach::decode::<J>(&bytes, copies)
-            .map_err(|error| format!("it can be encoded and then not decoded again: {error}"))?;
+            .map_err(|error| Text::of(&error))?;
+        attach::decode::<J>(&bytes, copies).map_err(|error| {
+            text!(
+                "it can be encoded, but not decoded again: {error}",
+                error = Text::of(&error)
+            )
+        })?;
     }
     Ok((bytes, descriptors))
 }

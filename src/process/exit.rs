@@ -2,6 +2,8 @@
 
 use std::{fmt, io, time::Duration};
 
+use crate::text::{Text, text};
+
 use super::signal::Signal;
 
 /// The end of a process: its status, and what it used.
@@ -58,19 +60,25 @@ impl ExitStatus {
     }
 }
 
-impl fmt::Display for ExitStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ExitStatus {
+    pub(crate) fn text(self) -> Text {
         match self {
-            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Code(code) => text!("exit code {code}", code = code),
             Self::Signal {
                 signal,
                 core_dumped: false,
-            } => write!(f, "{signal}"),
+            } => Text::of(signal),
             Self::Signal {
                 signal,
                 core_dumped: true,
-            } => write!(f, "{signal} (core dumped)"),
+            } => text!("{signal} (core dumped)", signal = Text::of(signal)),
         }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
     }
 }
 
@@ -125,25 +133,31 @@ impl WaitError {
     }
 }
 
-impl fmt::Display for WaitError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl WaitError {
+    pub(crate) fn text(self) -> Text {
         match self.0 {
-            Cause::Ignored => f.write_str(
-                "how the process ended is lost: this program ignores SIGCHLD, so the system threw it away",
+            Cause::Ignored => text!(
+                "how the process ended is lost: this program ignores SIGCHLD, so the system discarded \
+                 it"
             ),
-            Cause::ReapedByAnother => f.write_str(
-                "how the process ended is lost: other code in this program waited for it \
-                 (a wait for any child, such as waitpid(-1), does that)",
+            Cause::ReapedByAnother => text!(
+                "how the process ended is lost: other code in this program waited for it (a wait for \
+                 any child, such as waitpid(-1), does that)"
             ),
-            Cause::NotTheParent => f.write_str(
-                "this is a forked copy of the program that started the process, and cannot wait for it",
+            Cause::NotTheParent => text!(
+                "this is a forked copy of the program that started the process, and cannot wait for it"
             ),
-            Cause::System(errno) => write!(
-                f,
-                "waiting for the process failed: {}",
-                nix::errno::Errno::from_raw(errno).desc()
+            Cause::System(errno) => text!(
+                "waiting for the process failed: {error}",
+                error = nix::errno::Errno::from_raw(errno).desc()
             ),
         }
+    }
+}
+
+impl fmt::Display for WaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
     }
 }
 

@@ -5,12 +5,13 @@
 //! [`Step::Child`] says so and [`SpawnError::candidates`] lists what fits, rather than guessing.
 
 use std::{
-    borrow::Cow,
     fmt, io,
     path::{Path, PathBuf},
 };
 
 use nix::errno::Errno;
+
+use crate::text::{Text, text};
 
 /// The steps of a start, in the order in which they are taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,28 +46,28 @@ pub enum Step {
 }
 
 impl Step {
-    const fn words(self) -> &'static str {
+    fn text(self) -> Text {
         match self {
-            Self::ChildSignal => "the disposition of SIGCHLD",
-            Self::Arguments => "the arguments",
-            Self::Environment => "the environment",
-            Self::Program => "the program",
-            Self::Interpreter => "the interpreter",
-            Self::WorkingDirectory => "the working directory",
-            Self::DescriptorMap => "the descriptor map",
-            Self::Prepare => "the preparation",
-            Self::Process => "the new process",
-            Self::Child => "a step in the new process",
-            Self::Helper => "the helper's part",
-            Self::Execute => "the execution of the program",
-            Self::Pidfd => "the pidfd of the new process",
+            Self::ChildSignal => text!("the disposition of SIGCHLD"),
+            Self::Arguments => text!("the arguments"),
+            Self::Environment => text!("the environment"),
+            Self::Program => text!("the program"),
+            Self::Interpreter => text!("the interpreter"),
+            Self::WorkingDirectory => text!("the working directory"),
+            Self::DescriptorMap => text!("the descriptor map"),
+            Self::Prepare => text!("the preparation"),
+            Self::Process => text!("the new process"),
+            Self::Child => text!("a step in the new process"),
+            Self::Helper => text!("the helper's part"),
+            Self::Execute => text!("the execution of the program"),
+            Self::Pidfd => text!("the pidfd of the new process"),
         }
     }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.words())
+        self.text().fmt(f)
     }
 }
 
@@ -89,12 +90,22 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    fn text(&self) -> Text {
+        match &self.path {
+            Some(path) => text!(
+                "{step} {path}",
+                step = self.step.text(),
+                path = Text::quoted(path)
+            ),
+            None => self.step.text(),
+        }
+    }
+}
+
 impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.path {
-            Some(path) => write!(f, "{} {path:?}", self.step),
-            None => write!(f, "{}", self.step),
-        }
+        self.text().fmt(f)
     }
 }
 
@@ -109,13 +120,13 @@ struct Inner {
     step: Step,
     errno: Option<i32>,
     path: Option<PathBuf>,
-    sentence: Cow<'static, str>,
+    sentence: Text,
     candidates: Vec<Candidate>,
 }
 
 impl SpawnError {
     /// A refusal by a check of ours: no system call has failed.
-    pub(crate) fn refused(step: Step, sentence: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn refused(step: Step, sentence: impl Into<Text>) -> Self {
         Self(Box::new(Inner {
             step,
             errno: None,
@@ -126,7 +137,7 @@ impl SpawnError {
     }
 
     /// A failed system call; `sentence` says what was tried or what is wrong.
-    pub(super) fn failed(step: Step, errno: i32, sentence: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn failed(step: Step, errno: i32, sentence: impl Into<Text>) -> Self {
         let mut error = Self::refused(step, sentence);
         error.0.errno = Some(errno);
         error
@@ -168,16 +179,26 @@ pub(super) fn describe(errno: i32) -> &'static str {
     Errno::from_raw(errno).desc()
 }
 
+impl SpawnError {
+    pub(crate) fn text(&self) -> Text {
+        let sentence = self.0.sentence.clone();
+        let [first, rest @ ..] = self.candidates() else {
+            return sentence;
+        };
+        let candidates = rest.iter().fold(first.text(), |before, next| {
+            text!("{before}, or {next}", before = before, next = next.text())
+        });
+        text!(
+            "{sentence}; the system does not tell whether it was {candidates}",
+            sentence = sentence,
+            candidates = candidates
+        )
+    }
+}
+
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.sentence)?;
-        if let [first, rest @ ..] = self.candidates() {
-            write!(f, "; the system does not tell whether it was {first}")?;
-            for other in rest {
-                write!(f, ", or {other}")?;
-            }
-        }
-        Ok(())
+        self.text().fmt(f)
     }
 }
 
