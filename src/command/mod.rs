@@ -22,24 +22,25 @@
 //! - [`start`]: from the builder to a running program.
 //! - [`supervisor`]: one program, from its birth to its one outcome.
 //! - [`road`]: what it writes, on its way to whoever reads.
-//! - [`width`]: a wider pipe for what flows fast, and [`pages`]: the memory that it fills or empties.
-//! - [`quiet`]: writing to a program that may have stopped reading.
+//! - [`pipe_capacity`]: a larger pipe for what flows fast, and [`page_advice`]: the memory that it fills or empties.
+//! - [`no_sigpipe`]: writing to a program that may have stopped reading.
 //! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
-//! - [`progress`]: from its lines to a progress bar.
+//! - [`lines`]: what it writes, split into lines; and [`progress`]: from those to a progress bar.
 //! - [`handle`]: what the app holds.
 
 mod builder;
 mod handle;
-mod pages;
+mod lines;
+mod no_sigpipe;
+mod page_advice;
+mod pipe_capacity;
 pub mod progress;
-mod quiet;
 mod road;
 mod start;
 mod stdio;
 mod stop;
 mod streams;
 mod supervisor;
-mod width;
 
 pub use builder::{Command, Limit, Secret};
 pub use handle::{CommandFuture, CommandHandle, Ended, Output};

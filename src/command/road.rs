@@ -13,9 +13,10 @@ use std::task::Waker;
 
 use rustix::io::{Errno, retry_on_intr};
 
-use super::pages::Ahead;
-use super::progress::{Cutter, LineProgress, RawLine};
-use super::width::Width;
+use super::lines::{LineSplitter, RawLine};
+use super::page_advice::Populate;
+use super::pipe_capacity::PipeCapacity;
+use super::progress::LineProgress;
 use crate::main_loop::hub::Lane;
 
 /// How much is kept for a reader that comes later (64 KiB).
@@ -42,8 +43,8 @@ pub(super) struct Road {
     rule: Rule,
     bytes: VecDeque<u8>,
     collected: Vec<u8>,
-    ahead: Ahead,
-    width: Width,
+    populate: Populate,
+    capacity: PipeCapacity,
     tail: VecDeque<u8>,
     /// The tail is what came behind what was collected, not the end of all.
     tail_goes_on: bool,
@@ -61,7 +62,7 @@ pub(super) struct Road {
 struct Watched {
     /// `None` while it looks at a line.
     parser: Option<Box<dyn LineProgress>>,
-    cutter: Cutter,
+    splitter: LineSplitter,
     lines: Vec<RawLine>,
 }
 
@@ -73,8 +74,8 @@ impl Road {
             rule,
             bytes: VecDeque::new(),
             collected: Vec::new(),
-            ahead: Ahead::default(),
-            width: Width::default(),
+            populate: Populate::default(),
+            capacity: PipeCapacity::default(),
             tail: VecDeque::new(),
             tail_goes_on: false,
             dropped: false,
@@ -105,7 +106,7 @@ impl Road {
     pub(super) fn tell_progress_to(&mut self, parser: Box<dyn LineProgress>) {
         self.progress = Some(Watched {
             parser: Some(parser),
-            cutter: Cutter::default(),
+            splitter: LineSplitter::default(),
             lines: Vec::new(),
         });
     }
@@ -144,12 +145,12 @@ impl Road {
             Rule::Collect { limit } if self.progress.is_none() && self.collected.len() < limit => {
                 self.tail_goes_on = true;
                 self.collected.reserve(CHUNK);
-                self.ahead.take(&mut self.collected);
+                self.populate.ahead(&mut self.collected);
                 let read = retry_on_intr(|| {
                     rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut self.collected))
                 });
                 if let Ok(length) = read {
-                    self.width.passed(&fd, length);
+                    self.capacity.passed(&fd, length);
                 }
                 if self.collected.len() > limit {
                     let surplus = self.collected.split_off(limit);
@@ -171,17 +172,20 @@ impl Road {
     /// Nothing more will come.
     pub(super) fn end(&mut self) -> Option<OwnedFd> {
         if let Some(watched) = &mut self.progress {
-            watched.lines.extend(watched.cutter.finish());
+            watched.lines.extend(watched.splitter.finish());
         }
-        self.width = Width::default();
+        self.capacity = PipeCapacity::default();
         self.fd.take()
     }
 
     /// Takes in what was read.
     fn feed(&mut self, bytes: &[u8]) {
         self.keep_tail(bytes);
-        if let Some(Watched { cutter, lines, .. }) = &mut self.progress {
-            cutter.feed(bytes, |line| lines.push(line));
+        if let Some(Watched {
+            splitter, lines, ..
+        }) = &mut self.progress
+        {
+            splitter.feed(bytes, |line| lines.push(line));
         }
         match self.rule {
             Rule::Collect { limit } => {

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use gio::prelude::*;
 
-use super::progress::Cutter;
+use super::lines::{LineSplitter, RawLine};
 use super::road::KEPT;
 use super::supervisor::Supervisor;
 use crate::main_loop::hub::Lane;
@@ -139,7 +139,7 @@ impl OutputStream {
     pub fn lines(self) -> Lines {
         Lines {
             stream: self,
-            cutter: Cutter::default(),
+            splitter: LineSplitter::default(),
             ready: VecDeque::new(),
             at_end: false,
         }
@@ -222,7 +222,7 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Lines {
     stream: OutputStream,
-    cutter: Cutter,
+    splitter: LineSplitter,
     ready: VecDeque<Line>,
     at_end: bool,
 }
@@ -234,7 +234,7 @@ impl Lines {
     }
 }
 
-fn line(raw: super::progress::RawLine) -> Line {
+fn line(raw: RawLine) -> Line {
     match String::from_utf8(raw.bytes) {
         Ok(text) => Line {
             text,
@@ -263,11 +263,11 @@ impl Stream for Lines {
             }
             match std::task::ready!(this.stream.poll_chunk(cx)) {
                 Some(bytes) => this
-                    .cutter
+                    .splitter
                     .feed(&bytes, |raw| this.ready.push_back(line(raw))),
                 None => {
                     this.at_end = true;
-                    this.ready.extend(this.cutter.finish().map(line));
+                    this.ready.extend(this.splitter.finish().map(line));
                 }
             }
         }

@@ -10,12 +10,12 @@ use rustix::io::Errno;
 use rustix::termios::{LocalModes, SpecialCodeIndex};
 
 use super::{InputRoad, LOOK_EVERY, Supervisor};
-use crate::command::pages::Behind;
+use crate::command::no_sigpipe::write_without_sigpipe;
+use crate::command::page_advice::Discard;
+use crate::command::pipe_capacity::PipeCapacity;
 use crate::command::progress::Step;
-use crate::command::quiet::write_quietly;
 use crate::command::road::Road;
 use crate::command::start::set_size;
-use crate::command::width::Width;
 use crate::main_loop::hub::{Lane, Slice};
 use crate::process::own;
 
@@ -26,16 +26,16 @@ const WRITTEN_MAX: usize = 1024 * 1024;
 /// What hastens input that is there as a whole.
 #[derive(Default)]
 pub(in crate::command) struct Whole {
-    width: Width,
-    behind: Behind,
+    capacity: PipeCapacity,
+    discard: Discard,
 }
 
 impl InputRoad {
     fn has_written(&mut self, length: usize) {
         self.written += length;
-        if let Some(Whole { width, behind }) = &mut self.whole {
-            width.passed(&self.fd, length);
-            behind.give_back(&mut self.bytes[..self.written]);
+        if let Some(Whole { capacity, discard }) = &mut self.whole {
+            capacity.passed(&self.fd, length);
+            discard.behind(&mut self.bytes[..self.written]);
         }
     }
 
@@ -135,7 +135,7 @@ impl Supervisor {
                 if rest.is_empty() {
                     break !input.last;
                 }
-                match write_quietly(&input.fd, &rest[..rest.len().min(WRITTEN_MAX)]) {
+                match write_without_sigpipe(&input.fd, &rest[..rest.len().min(WRITTEN_MAX)]) {
                     Ok(length) => {
                         let all = length == rest.len();
                         input.has_written(length);
