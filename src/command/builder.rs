@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::handle::{CommandHandle, Output};
+use super::outcome::Success;
 use super::progress::LineProgress;
 use super::stdio::Stdio;
 use super::stop::Stop;
-use super::supervisor::Success;
-use crate::child::{Error, Worker};
+use crate::child::Worker;
 use crate::process::ExitStatus;
 use crate::spawn::{Group, Program};
 use crate::wire::frame::ExecOrder;
@@ -266,9 +265,9 @@ impl Command {
 
     /// Gives it a terminal of its own, of so many columns and rows, as its standard input, output
     /// and error, which controls a session of its own: for programs that talk differently to a
-    /// person. What it writes comes from [`CommandHandle::stdout`], both outputs in one, and what is
-    /// [written to it](CommandHandle::stdin) is typed.
-    /// [`resize_terminal`](CommandHandle::resize_terminal) changes the size. Setting one of the three as well is an error
+    /// person. What it writes comes from [`CommandHandle::stdout`](super::CommandHandle::stdout), both outputs in one, and what is
+    /// [written to it](super::CommandHandle::stdin) is typed.
+    /// [`resize_terminal`](super::CommandHandle::resize_terminal) changes the size. Setting one of the three as well is an error
     /// when it is started. See pty(7).
     pub fn terminal(mut self, columns: u16, rows: u16) -> Self {
         self.terminal = Some((columns, rows));
@@ -337,7 +336,7 @@ impl Command {
     }
 
     /// How many bytes [`output`](Self::output) keeps of each of the two; the rest is read and
-    /// thrown away, and [`Output::truncated`] says so.
+    /// thrown away, and [`Output::truncated`](super::Output::truncated) says so.
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
         self
@@ -398,28 +397,11 @@ impl Command {
     }
 
     /// Stops only the waiting when `cancellable` is cancelled, from whichever thread: the outcome is
-    /// *cancelled* at once, and the program runs on as a [detached](CommandHandle::detach) one. So
+    /// *cancelled* at once, and the program runs on as a [detached](super::CommandHandle::detach) one. So
     /// does the cancellable of `g_subprocess_wait_async()`.
     pub fn wait_cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.waits.push(cancellable.clone());
         self
-    }
-
-    /// Starts it, on the thread's default main context. A start that fails is an outcome of the
-    /// handle.
-    pub fn spawn(self) -> CommandHandle {
-        CommandHandle::start(self, false)
-    }
-
-    /// Starts it, feeds it what [`stdin`](Self::stdin) says, and collects what it writes, both at
-    /// once and without end unless [`output_limit`](Self::output_limit) sets one. Its outputs are
-    /// piped unless they lead elsewhere already. Dropping the future stops the program.
-    ///
-    /// # Errors
-    ///
-    /// It could not be started, was stopped, or did not [succeed](Self::success).
-    pub async fn output(self) -> Result<Output, Error> {
-        CommandHandle::start(self, true).await
     }
 
     /// The program, as it was given.

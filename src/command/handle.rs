@@ -9,58 +9,15 @@ use std::task::{Context, Poll, Waker};
 
 use gio::prelude::*;
 
-use super::builder::Command;
-use super::road::Road;
-use super::start::start;
+use super::outcome::Ended;
 use super::streams::{Input, OutputStream};
-use super::supervisor::Supervisor;
+use super::supervisor::{OutputReader, Supervisor};
+use super::terminal;
 use crate::child::{Error, ErrorKind, cancel};
 use crate::main_loop::hub::Lane;
-use crate::main_loop::mailbox::{Mailbox, mailbox};
-use crate::model::{State, Status};
-use crate::process::{Exit, ExitStatus, Signal, Usage};
-
-/// What a program left behind that ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// What it used.
-    pub usage: Usage,
-    /// What it wrote to standard output, when that was collected.
-    pub stdout: Vec<u8>,
-    /// What it wrote to standard error, when that was collected.
-    pub stderr: Vec<u8>,
-    /// A grandchild held a pipe open when the program had ended, and what it may still have
-    /// written was not waited for.
-    pub incomplete: bool,
-    /// More was written than the limit allowed to be kept.
-    pub truncated: bool,
-}
-
-/// The outcome of [`CommandHandle`].
-pub type Ended = Result<Output, Error>;
-
-impl Output {
-    /// Standard output as text.
-    ///
-    /// # Errors
-    ///
-    /// It is not UTF-8; the error says at which byte.
-    pub fn stdout_utf8(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.stdout)
-    }
-
-    /// Standard error as text.
-    ///
-    /// # Errors
-    ///
-    /// It is not UTF-8; the error says at which byte.
-    pub fn stderr_utf8(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.stderr)
-    }
-}
+use crate::main_loop::mailbox::Mailbox;
+use crate::model::Status;
+use crate::process::{Exit, Signal};
 
 /// A program that was started: await it, read it, talk to it, stop it.
 ///
@@ -85,31 +42,31 @@ impl Output {
 pub struct CommandHandle {
     control: Control,
     outcome: Mailbox<Ended>,
-    has: Has,
-    left: Rc<Left>,
+    untaken: Untaken,
+    last: Rc<LastState>,
 }
 
 /// What the supervisor leaves to a handle that outlives it.
 #[derive(Default)]
-struct Left {
+struct LastState {
     exit: Cell<Option<Exit>>,
-    /// What was kept of the two outputs, if nobody had asked for it.
-    outputs: RefCell<[Option<Vec<u8>>; 2]>,
+    /// What was kept of standard output and error, if nobody had asked for it.
+    kept: RefCell<[Option<Vec<u8>>; 2]>,
 }
 
-impl Left {
+impl LastState {
     fn fill(&self, supervisor: &Supervisor) {
         if let Poll::Ready(exit) = supervisor.poll_exit(Waker::noop()) {
             self.exit.set(exit);
         }
-        *self.outputs.borrow_mut() = [Lane::Output, Lane::Errors]
-            .map(|lane| supervisor.road(lane).as_mut().and_then(Road::take_kept));
+        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors]
+            .map(|lane| supervisor.output(lane).and_then(OutputReader::take_kept));
     }
 }
 
-/// What has not been taken yet.
+/// Which of the app's ends have not been taken yet.
 #[derive(Default)]
-struct Has {
+struct Untaken {
     stdin: bool,
     stdout: bool,
     stderr: bool,
@@ -126,96 +83,73 @@ impl Drop for Control {
     fn drop(&mut self) {
         if !self.detached.get()
             && let Some(supervisor) = self.supervisor.upgrade()
-            && !supervisor.is_let_go()
         {
-            supervisor.cancel_now();
+            supervisor.abandon();
         }
     }
 }
 
 impl CommandHandle {
-    pub(super) fn start(mut command: Command, collect: bool) -> Self {
-        let name = command.program.to_string_lossy().into_owned();
-        let label = command.label.take().unwrap_or_else(|| {
-            let short = name.rsplit('/').next().filter(|short| !short.is_empty());
-            // Something to call it by even where the name is empty, which is an error to come.
-            let fallback = if name.is_empty() { "program" } else { &name };
-            short.unwrap_or(fallback).to_owned()
-        });
-        let status = Status::new(&name, &label);
-        let cancellables = std::mem::take(&mut command.cancellables);
-        let waits = std::mem::take(&mut command.waits);
-        let (outlet, outcome) = mailbox(1);
-        let mut outlet = Some(outlet);
-        let started = start(
-            command,
-            &status,
-            || outlet.take().expect("the outlet is asked for once"),
-            collect,
-        );
-        let mut has = Has::default();
-        let left = Rc::<Left>::default();
-        let supervisor = match started {
-            Ok(supervisor) => {
-                let (weak, theirs) = (Rc::downgrade(&supervisor), left.clone());
-                supervisor.at_end(Box::new(move || {
-                    if let Some(supervisor) = weak.upgrade() {
-                        theirs.fill(&supervisor);
-                    }
-                }));
-                has.stdin = supervisor.input_left(None).is_some();
-                has.stdout = !collect && !supervisor.is_at_end(Lane::Output);
-                has.stderr = !collect && !supervisor.is_at_end(Lane::Errors);
-                Rc::downgrade(&supervisor)
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if let Some(outlet) = outlet {
-                    let _ = outlet.put(Err(error));
+    /// Without a supervisor when it could not be started.
+    pub(super) fn new(
+        supervisor: Option<Rc<Supervisor>>,
+        status: Status,
+        outcome: Mailbox<Ended>,
+        collect: bool,
+    ) -> Self {
+        let mut untaken = Untaken::default();
+        let last = Rc::<LastState>::default();
+        if let Some(supervisor) = &supervisor {
+            let (weak, theirs) = (Rc::downgrade(supervisor), last.clone());
+            supervisor.seat().at_end(Box::new(move || {
+                if let Some(supervisor) = weak.upgrade() {
+                    theirs.fill(&supervisor);
                 }
-                status.end(State::Failed, Some(text));
-                Weak::new()
-            }
-        };
-        let handle = CommandHandle {
+            }));
+            let is_open = |lane| {
+                let output = supervisor.output(lane);
+                !collect && output.is_some_and(|output| !output.is_at_end())
+            };
+            untaken = Untaken {
+                stdin: supervisor.input().pending(None).is_some(),
+                stdout: is_open(Lane::Output),
+                stderr: is_open(Lane::Errors),
+            };
+        }
+        CommandHandle {
             control: Control {
-                supervisor,
+                supervisor: supervisor.as_ref().map(Rc::downgrade).unwrap_or_default(),
                 status,
                 cancellable: cancel::Own::default(),
                 detached: Cell::new(false),
             },
             outcome,
-            has,
-            left,
-        };
-        for cancellable in &cancellables {
-            handle.follow(cancellable);
+            untaken,
+            last,
         }
-        for cancellable in &waits {
-            handle.wait_until(cancellable);
-        }
-        handle
     }
 
     fn supervisor(&self) -> Option<Rc<Supervisor>> {
         self.control.supervisor.upgrade()
     }
 
-    fn follow(&self, cancellable: &gio::Cancellable) {
+    pub(super) fn follow(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            let bell = supervisor.bell();
-            supervisor.at_end(cancel::follow(cancellable, move || bell.cancel()));
+            let bell = supervisor.seat().bell();
+            supervisor
+                .seat()
+                .at_end(cancel::follow(cancellable, move || bell.cancel()));
         }
     }
 
-    fn wait_until(&self, cancellable: &gio::Cancellable) {
+    pub(super) fn wait_until(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            let (bell, let_go) = (supervisor.bell(), supervisor.let_go());
+            let (bell, cancel_wait) = (supervisor.seat().bell(), supervisor.cancel_wait());
             let act = move || {
-                let_go.store(true, SeqCst);
+                cancel_wait.store(true, SeqCst);
                 bell.cancel();
             };
-            supervisor.at_end(cancel::follow(cancellable, act));
+            supervisor.seat().at_end(cancel::follow(cancellable, act));
         }
     }
 
@@ -235,19 +169,19 @@ impl CommandHandle {
     /// where the stop needs it, see [`Stop::stdin`](super::Stop::stdin).
     pub fn stdin(&mut self) -> Option<Input> {
         let supervisor = self.supervisor()?;
-        std::mem::take(&mut self.has.stdin).then(|| Input { supervisor })
+        std::mem::take(&mut self.untaken.stdin).then(|| Input { supervisor })
     }
 
     /// What it writes to standard output, when that is piped: the first time; then `None`. What it
     /// wrote before this is asked for is kept, its newest 64 KiB, also when it has ended since.
     pub fn stdout(&mut self) -> Option<OutputStream> {
-        let wanted = std::mem::take(&mut self.has.stdout);
+        let wanted = std::mem::take(&mut self.untaken.stdout);
         self.stream(wanted, Lane::Output)
     }
 
     /// As [`stdout`](Self::stdout), standard error.
     pub fn stderr(&mut self) -> Option<OutputStream> {
-        let wanted = std::mem::take(&mut self.has.stderr);
+        let wanted = std::mem::take(&mut self.untaken.stderr);
         self.stream(wanted, Lane::Errors)
     }
 
@@ -255,19 +189,19 @@ impl CommandHandle {
         if !wanted {
             return None;
         }
-        let kept = self.left.outputs.borrow_mut()[usize::from(lane == Lane::Errors)].take();
+        let kept = self.last.kept.borrow_mut()[usize::from(lane == Lane::Errors)].take();
         if let Some(kept) = kept {
             return Some(OutputStream::of_kept(kept));
         }
         let supervisor = self.supervisor()?;
-        supervisor.road(lane).as_mut()?.read_from_now();
+        supervisor.output(lane)?.start_stream();
         Some(OutputStream::new(supervisor, lane))
     }
 
     /// Asks it to stop, in the steps that the command names.
     pub fn cancel(&self) {
         if let Some(supervisor) = self.supervisor() {
-            supervisor.cancel_now();
+            supervisor.cancel();
         }
     }
 
@@ -280,7 +214,8 @@ impl CommandHandle {
     /// Stops it when `object` is disposed.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
         if let Some(supervisor) = self.control.supervisor.upgrade() {
-            supervisor.at_end(cancel::stop_with(object, supervisor.bell()));
+            let seat = supervisor.seat();
+            seat.at_end(cancel::stop_with(object, seat.bell()));
         }
         self
     }
@@ -320,17 +255,19 @@ impl CommandHandle {
         self.signal(Signal::CONT)
     }
 
-    /// Sets the size of its [terminal](Command::terminal), as when a person resizes the window: the
+    /// Sets the size of its [terminal](super::Command::terminal), as when a person resizes the window: the
     /// program is sent SIGWINCH.
     ///
     /// # Errors
     ///
     /// `ENOTTY`: it has no terminal, or that was turned into a GIO stream. `ESRCH`: it has ended.
     pub fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
-        match self.supervisor() {
-            Some(supervisor) => supervisor.resize_terminal(columns, rows),
-            None => Err(rustix::io::Errno::SRCH.into()),
-        }
+        let supervisor = self.supervisor().ok_or(rustix::io::Errno::SRCH)?;
+        let terminal = supervisor.output(Lane::Output);
+        let resized = terminal.and_then(|terminal| {
+            terminal.with_fd(|terminal| terminal::set_size(terminal, columns, rows))
+        });
+        resized.unwrap_or_else(|| Err(rustix::io::Errno::NOTTY.into()))
     }
 
     /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer. It may
@@ -338,7 +275,7 @@ impl CommandHandle {
     pub async fn exited(&self) -> Option<Exit> {
         match self.supervisor() {
             Some(supervisor) => poll_fn(|cx| supervisor.poll_exit(cx.waker())).await,
-            None => self.left.exit.get(),
+            None => self.last.exit.get(),
         }
     }
 
@@ -352,7 +289,7 @@ impl CommandHandle {
                 Poll::Ready(exit) => exit,
                 Poll::Pending => None,
             },
-            None => self.left.exit.get(),
+            None => self.last.exit.get(),
         }
     }
 
@@ -372,7 +309,7 @@ impl IntoFuture for CommandHandle {
     type IntoFuture = CommandFuture;
 
     fn into_future(self) -> CommandFuture {
-        if self.has.stdin
+        if self.untaken.stdin
             && let Some(supervisor) = self.supervisor()
         {
             supervisor.end_input();

@@ -16,34 +16,32 @@
 //! [gio-table]: https://github.com/legwork-rs/legwork/blob/main/docs/from-gio-subprocess.md
 //! [std-table]: https://github.com/legwork-rs/legwork/blob/main/docs/from-std-process.md
 //!
-//! - [`builder`]: what to run, with every option and its default.
-//! - [`stdio`]: where the three standard descriptors lead.
-//! - [`stop`]: how it is asked to end, step by step.
-//! - [`start`]: from the builder to a running program.
-//! - [`supervisor`]: one program, from its birth to its one outcome.
-//! - [`road`]: what it writes, on its way to whoever reads.
-//! - [`pipe_capacity`]: a larger pipe for what flows fast, and [`page_advice`]: the memory that it fills or empties.
-//! - [`no_sigpipe`]: writing to a program that may have stopped reading.
-//! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
-//! - [`lines`]: what it writes, split into lines; and [`progress`]: from those to a progress bar.
-//! - [`handle`]: what the app holds.
+//! - [`builder`]: what to run, with every option and its default; [`stdio`] and [`stop`] are two of them.
+//! - [`start`]: from that to a running program, by way of [`standards`], [`terminal`] and [`secrets`].
+//! - [`exec_helper`]: a program in between, for what `posix_spawn` cannot do.
+//! - [`supervisor`]: one program, from its start to its one [`outcome`].
+//! - [`handle`]: what the app holds, with its [`streams`].
+//! - [`lines`]: what the program writes, split into lines; and [`progress`]: from those to a progress bar.
 
 mod builder;
+mod exec_helper;
 mod handle;
 mod lines;
-mod no_sigpipe;
-mod page_advice;
-mod pipe_capacity;
+mod outcome;
 pub mod progress;
-mod road;
+mod secrets;
+mod standards;
 mod start;
+mod start_error;
 mod stdio;
 mod stop;
 mod streams;
 mod supervisor;
+mod terminal;
 
 pub use builder::{Command, Limit, Secret};
-pub use handle::{CommandFuture, CommandHandle, Ended, Output};
+pub use handle::{CommandFuture, CommandHandle};
+pub use outcome::{Ended, Output};
 pub use stdio::Stdio;
 pub use stop::Stop;
 pub use streams::{Input, Line, Lines, OutputStream};

@@ -1,7 +1,5 @@
 //! From a program's lines to a progress bar.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// What one line says of a program's progress.
@@ -132,34 +130,6 @@ struct BorgLine {
     total: Option<u64>,
     path: Option<String>,
     message: Option<String>,
-}
-
-/// One reader of lines for two roads. It may run the main loop while it looks at a line; lines of
-/// the other road go by meanwhile.
-#[derive(Clone)]
-pub(super) struct Shared(Rc<RefCell<Option<Box<dyn LineProgress>>>>);
-
-impl Shared {
-    pub(super) fn new(parser: Box<dyn LineProgress>) -> Self {
-        Shared(Rc::new(RefCell::new(Some(parser))))
-    }
-
-    fn ask<T>(&self, ask: impl FnOnce(&mut dyn LineProgress) -> Option<T>) -> Option<T> {
-        let mut parser = self.0.take()?;
-        let answer = ask(&mut *parser);
-        self.0.replace(Some(parser));
-        answer
-    }
-}
-
-impl LineProgress for Shared {
-    fn line(&mut self, line: &str) -> Option<Step> {
-        self.ask(|parser| parser.line(line))
-    }
-
-    fn words(&self, line: &str) -> Option<String> {
-        self.ask(|parser| parser.words(line))
-    }
 }
 
 #[cfg(test)]

@@ -15,10 +15,10 @@ use std::os::fd::OwnedFd;
 /// | [`fd`](Self::fd) | any descriptor, file, socket | the same |
 /// | [`merged`](Self::merged) | - | error goes where output goes |
 #[derive(Debug)]
-pub struct Stdio(pub(super) Way);
+pub struct Stdio(pub(super) Kind);
 
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum Kind {
     Null,
     Inherit,
     Piped,
@@ -30,37 +30,37 @@ pub(super) enum Way {
 impl Stdio {
     /// `/dev/null`.
     pub fn null() -> Self {
-        Stdio(Way::Null)
+        Stdio(Kind::Null)
     }
 
     /// The app's own. A descriptor that is closed in the app is an error when the program is
     /// started.
     pub fn inherit() -> Self {
-        Stdio(Way::Inherit)
+        Stdio(Kind::Inherit)
     }
 
     /// A pipe to the app.
     pub fn piped() -> Self {
-        Stdio(Way::Piped)
+        Stdio(Kind::Piped)
     }
 
     /// For standard input: these bytes, however many, and then the end. They are written as the
     /// program reads, and their memory is given back meanwhile; a program that ends without reading
     /// all is no error.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Stdio(Way::Bytes(bytes.into()))
+        Stdio(Kind::Bytes(bytes.into()))
     }
 
     /// An open descriptor: a file, a socket, one end of a pipe. The app's own copy is closed when
     /// the program has started.
     pub fn fd(fd: impl Into<OwnedFd>) -> Self {
-        Stdio(Way::Descriptor(fd.into()))
+        Stdio(Kind::Descriptor(fd.into()))
     }
 
     /// For standard error: to the same place as standard output, in the order in which both were
     /// written.
     pub fn merged() -> Self {
-        Stdio(Way::Merged)
+        Stdio(Kind::Merged)
     }
 }
 

@@ -11,8 +11,7 @@ use futures_core::Stream;
 use gio::prelude::*;
 
 use super::lines::{LineSplitter, RawLine};
-use super::road::KEPT;
-use super::supervisor::Supervisor;
+use super::supervisor::{KEPT, Supervisor};
 use crate::main_loop::hub::Lane;
 
 /// What a program writes to its standard output or error, read as it comes.
@@ -71,25 +70,7 @@ impl OutputStream {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
         };
-        let taken = {
-            let mut slot = supervisor.road(lane);
-            let Some(road) = slot.as_mut() else {
-                return Poll::Ready(None);
-            };
-            match road.take() {
-                Some(bytes) => bytes,
-                None if road.fd.is_none() => return Poll::Ready(None),
-                None => {
-                    let old = road.waker.replace(cx.waker().clone());
-                    drop(slot);
-                    // May run the app's code: with nothing borrowed.
-                    drop(old);
-                    return Poll::Pending;
-                }
-            }
-        };
-        supervisor.resume_road(lane);
-        Poll::Ready(Some(taken))
+        supervisor.poll_output(lane, cx)
     }
 
     /// Reads on until the program has written `text`, a prompt for instance, which is no line and
@@ -161,13 +142,10 @@ impl OutputStream {
                 return Some(gio::MemoryInputStream::from_bytes(&bytes).upcast());
             }
         };
-        let ahead = supervisor.road(lane).as_mut()?.has_bytes();
-        let fd = (!ahead).then(|| supervisor.take_road_fd(lane)).flatten();
-        match fd {
-            Some(fd) => {
-                supervisor.forget_stall();
-                Some(gio_unix::InputStream::take_fd(fd).upcast())
-            }
+        let has_unread = supervisor.output(lane)?.has_unread();
+        let fd = (!has_unread).then(|| supervisor.take_output_fd(lane));
+        match fd.flatten() {
+            Some(fd) => Some(gio_unix::InputStream::take_fd(fd).upcast()),
             None => {
                 // Is dropped as a stream is: what comes is thrown away.
                 self.source = from;
@@ -179,15 +157,9 @@ impl OutputStream {
 
 impl Drop for OutputStream {
     fn drop(&mut self) {
-        let Source::Program { supervisor, lane } = &self.source else {
-            return;
-        };
-        let left = supervisor.road(*lane).as_mut().and_then(|road| {
-            road.abandoned = true;
-            road.take()
-        });
-        drop(left);
-        supervisor.resume_road(*lane);
+        if let Source::Program { supervisor, lane } = &self.source {
+            supervisor.discard_output(*lane);
+        }
     }
 }
 
@@ -294,11 +266,13 @@ impl Input {
     /// `BrokenPipe` when the program has closed its input or has ended.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.supervisor.append_input(bytes, false);
-        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
-            Some(left) if left <= WAITING_MAX => Poll::Ready(Ok(())),
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        })
+        poll_fn(
+            |cx| match self.supervisor.input().pending(Some(cx.waker())) {
+                Some(left) if left <= WAITING_MAX => Poll::Ready(Ok(())),
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            },
+        )
         .await
     }
 
@@ -308,11 +282,13 @@ impl Input {
     ///
     /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
-            Some(0) => Poll::Ready(Ok(())),
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        })
+        poll_fn(
+            |cx| match self.supervisor.input().pending(Some(cx.waker())) {
+                Some(0) => Poll::Ready(Ok(())),
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            },
+        )
         .await
     }
 
@@ -320,7 +296,7 @@ impl Input {
     /// waits to be written. GIO writes plainly: when nobody reads any more, an app in which SIGPIPE
     /// is not ignored gets it.
     pub fn into_gio(self) -> Option<gio::OutputStream> {
-        if self.supervisor.input_left(None)? > 0 {
+        if self.supervisor.input().pending(None)? > 0 {
             return None;
         }
         let fd = self.supervisor.take_input_fd()?;
