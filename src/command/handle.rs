@@ -21,9 +21,9 @@ use crate::process::{Exit, Signal};
 
 /// A program that was started: await it, read it, talk to it, stop it.
 ///
-/// As the handle of a job: awaiting gives the one outcome; dropping the handle or the future stops
-/// the program and its group; [`detach`](Self::detach) does not. The same holds for threads and
-/// contexts, see [`JobHandle`](crate::JobHandle).
+/// Like the handle of a job: awaiting it gives the one outcome; dropping the handle or the future
+/// stops the program and its group, unless it was [detached](Self::detach). Threads and contexts are
+/// as for a [`JobHandle`](crate::JobHandle).
 ///
 /// ```no_run
 /// use legwork::{Command, Stdio};
@@ -158,28 +158,28 @@ impl CommandHandle {
         &self.control.status
     }
 
-    /// Its process id, until it has ended.
+    /// Returns the process id, until the program has ended.
     pub fn pid(&self) -> Option<u32> {
         self.supervisor().and_then(|supervisor| supervisor.pid())
     }
 
-    /// Its standard input, when that is piped: the first time; then `None`.
+    /// Takes the standard input, if it is piped; the second call gives `None`.
     ///
-    /// A piped input that is never asked for stays open until the handle is awaited, and longer
-    /// where the stop needs it, see [`Stop::stdin`](super::Stop::stdin).
+    /// A piped input that is not taken stays open until the handle is awaited, and longer if the
+    /// stop needs it, see [`Stop::stdin`](super::Stop::stdin).
     pub fn stdin(&mut self) -> Option<Input> {
         let supervisor = self.supervisor()?;
         std::mem::take(&mut self.untaken.stdin).then(|| Input { supervisor })
     }
 
-    /// What it writes to standard output, when that is piped: the first time; then `None`. What it
-    /// wrote before this is asked for is kept, its newest 64 KiB, also when it has ended since.
+    /// Takes the standard output, if it is piped; the second call gives `None`. Of what the program
+    /// wrote before this call the newest 64 KiB are kept, also if it has ended since.
     pub fn stdout(&mut self) -> Option<OutputStream> {
         let wanted = std::mem::take(&mut self.untaken.stdout);
         self.stream(wanted, Lane::Output)
     }
 
-    /// As [`stdout`](Self::stdout), standard error.
+    /// Takes the standard error, in the same way as [`stdout`](Self::stdout).
     pub fn stderr(&mut self) -> Option<OutputStream> {
         let wanted = std::mem::take(&mut self.untaken.stderr);
         self.stream(wanted, Lane::Errors)
@@ -198,20 +198,21 @@ impl CommandHandle {
         Some(OutputStream::new(supervisor, lane))
     }
 
-    /// Asks it to stop, in the steps that the command names.
+    /// Stops the program, by the steps of its [`Stop`](super::Stop).
     pub fn cancel(&self) {
         if let Some(supervisor) = self.supervisor() {
             supervisor.cancel();
         }
     }
 
-    /// A cancellable that stops it, for buttons and for other threads. Always the same one.
+    /// Returns a cancellable that stops the program, for buttons and for other threads. It is always
+    /// the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
         let own = &self.control.cancellable;
         own.get(|made| self.follow(made))
     }
 
-    /// Stops it when `object` is disposed.
+    /// Stops the program when `object` is disposed.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
         if let Some(supervisor) = self.control.supervisor.upgrade() {
             let seat = supervisor.seat();
@@ -220,16 +221,16 @@ impl CommandHandle {
         self
     }
 
-    /// Lets it run without a handle. It still ends with the app.
+    /// Lets the program run without a handle. It is still killed when the app dies.
     pub fn detach(self) {
         self.control.detached.set(true);
     }
 
-    /// Sends a signal to its group (to it alone where it leads none).
+    /// Sends a signal to the program's group (to the program alone if it leads no group).
     ///
     /// # Errors
     ///
-    /// `ESRCH`: it has ended.
+    /// `ESRCH`: the program has ended.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         match self.supervisor() {
             Some(supervisor) => supervisor.signal(signal),
@@ -237,7 +238,7 @@ impl CommandHandle {
         }
     }
 
-    /// Stops its group in its tracks (SIGSTOP), until [`resume`](Self::resume).
+    /// Suspends the group (SIGSTOP), until [`resume`](Self::resume).
     ///
     /// # Errors
     ///
@@ -246,7 +247,7 @@ impl CommandHandle {
         self.signal(Signal::STOP)
     }
 
-    /// Lets its group go on (SIGCONT).
+    /// Continues the group (SIGCONT).
     ///
     /// # Errors
     ///
@@ -255,12 +256,13 @@ impl CommandHandle {
         self.signal(Signal::CONT)
     }
 
-    /// Sets the size of its [terminal](super::Command::terminal), as when a person resizes the window: the
-    /// program is sent SIGWINCH.
+    /// Sets the size of the program's [terminal](super::Command::terminal), as when a person resizes
+    /// the window: the program gets SIGWINCH.
     ///
     /// # Errors
     ///
-    /// `ENOTTY`: it has no terminal, or that was turned into a GIO stream. `ESRCH`: it has ended.
+    /// `ENOTTY`: the program has no terminal, or the terminal has become a GIO stream. `ESRCH`: the
+    /// program has ended.
     pub fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
         let supervisor = self.supervisor().ok_or(rustix::io::Errno::SRCH)?;
         let terminal = supervisor.output(Lane::Output);
@@ -270,8 +272,9 @@ impl CommandHandle {
         resized.unwrap_or_else(|| Err(rustix::io::Errno::NOTTY.into()))
     }
 
-    /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer. It may
-    /// be asked again. `None` when that cannot be known, or it was never started.
+    /// Waits for the program to exit, and says how it did. The outcome may take a little longer, as it
+    /// waits for the pipes. `None` when the exit cannot be known, or the program was never started.
+    /// May be called again.
     pub async fn exited(&self) -> Option<Exit> {
         match self.supervisor() {
             Some(supervisor) => poll_fn(|cx| supervisor.poll_exit(cx.waker())).await,
@@ -279,8 +282,8 @@ impl CommandHandle {
         }
     }
 
-    /// How it exited, if the main context has heard of it by now; else `None`, as
-    /// [`exited`](Self::exited) without waiting.
+    /// Says how the program exited, if the main context has seen that by now: as
+    /// [`exited`](Self::exited), without waiting.
     pub fn try_exited(&self) -> Option<Exit> {
         match self.supervisor() {
             // While it has a number it runs.
@@ -293,8 +296,9 @@ impl CommandHandle {
         }
     }
 
-    /// Kills its group at once (it alone where it leads none): SIGKILL, which is then how it ended.
-    /// To stop it as the command says, and have *cancelled* as the outcome, [`cancel`](Self::cancel).
+    /// Kills the program's group at once (the program alone if it leads no group): the outcome is
+    /// that SIGKILL ended it. To stop it by its steps, with *cancelled* as the outcome, use
+    /// [`cancel`](Self::cancel).
     ///
     /// # Errors
     ///
@@ -321,7 +325,7 @@ impl IntoFuture for CommandHandle {
     }
 }
 
-/// The outcome of a program, to be awaited. Dropping it stops the program.
+/// A future with the outcome of a program. Dropping it stops the program.
 #[must_use = "dropping the future stops the program"]
 pub struct CommandFuture {
     control: Control,

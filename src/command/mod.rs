@@ -5,11 +5,11 @@
 //! awaited, watched, stopped, detached and dropped like the handle of a job. Everything happens on
 //! the main context, without a helper thread.
 //!
-//! What the program writes is always drained, whoever reads it or not: a program never hangs
-//! because nobody looked at its standard error. (Who takes an [`OutputStream`] reads it or drops
-//! it: while it is held unread, the program waits.) Its end never waits for a pipe that a grandchild
-//! still holds: what is left is read for a bounded time, and the outcome says when that cut
-//! something off.
+//! The app always reads what the program writes, whether anybody wants it or not: a program never
+//! hangs because nobody looked at its standard error. (An [`OutputStream`] that was taken must be
+//! read or dropped: while it is held unread, the program waits.) The end of a program never waits
+//! for a pipe that a grandchild still holds: what is left is read for a bounded time, and the
+//! outcome says if that cut something off.
 //!
 //! Old line beside new line: [from `gio::Subprocess`][gio-table], [from `std::process`][std-table].
 //!

@@ -1,4 +1,4 @@
-//! From a program's lines to a progress bar.
+//! Progress from the lines that a program writes.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ pub struct Step {
     pub done: u64,
     /// Steps in all, 0 while not known.
     pub total: u64,
-    /// What it is at, in words; `None` leaves what was there.
+    /// What the program is doing, in words; `None` keeps the text that was there.
     pub text: Option<String>,
 }
 
 impl Step {
-    /// So many steps of so many.
+    /// `done` steps of `total`.
     pub fn new(done: u64, total: u64) -> Self {
         Step {
             done,
@@ -24,7 +24,7 @@ impl Step {
         }
     }
 
-    /// In words.
+    /// Adds what the program is doing, in words.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
@@ -33,7 +33,7 @@ impl Step {
 
 /// Reads progress out of the lines that a program writes.
 ///
-/// Any `FnMut(&str) -> Option<Step>` is one; a closure names the type of its argument.
+/// Every `FnMut(&str) -> Option<Step>` implements it; a closure has to name the type of its argument.
 ///
 /// ```
 /// use legwork::{Command, progress::Step};
@@ -45,11 +45,11 @@ impl Step {
 /// });
 /// ```
 pub trait LineProgress: 'static {
-    /// Looks at one line, without its end. `None` when it says nothing of progress.
+    /// Parses one line, without its end. `None` if it reports no progress.
     fn line(&mut self, line: &str) -> Option<Step>;
 
-    /// What a line says to people, `None` when it says nothing: the last such line stands in the
-    /// error when the program has failed. Every line says itself, unless this is written otherwise.
+    /// Returns what a line says to people, or `None` if it is not for them. The last such line is
+    /// quoted in the error if the program fails. The default returns the line itself.
     fn words(&self, line: &str) -> Option<String> {
         Some(line.to_owned())
     }
@@ -82,7 +82,7 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
                 speed = (value != "N/A").then(|| format!("{value} as fast as it plays"));
                 None
             }
-            // Also said when it was stopped halfway.
+            // Also written when it was stopped halfway.
             "progress" if value == "end" => Some(Step::new(done, total)),
             _ => None,
         }
@@ -92,7 +92,7 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
 /// borg's `--log-json --progress`, which it writes to standard error: archive progress in bytes
 /// (without a total), and the steps of other operations. See borg-internals, "Frontends".
 ///
-/// When it fails, the error has the words of its last message.
+/// If borg fails, the error quotes its last message.
 pub fn borg() -> impl LineProgress {
     Borg
 }

@@ -11,17 +11,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::builder::Command;
 use super::start_error::StartError;
 use super::stdio::{Kind, Stdio};
-use super::supervisor::{InputWriter, OutputReader, Rule};
+use super::supervisor::{InputWriter, OutputReader, Rule, Standards};
 use super::terminal;
 use crate::main_loop::hub::Lane;
 use crate::spawn::{Plan, Standard, Step};
-
-/// The app's ends.
-pub(super) struct Standards {
-    pub(super) input: InputWriter,
-    pub(super) stdout: Option<OutputReader>,
-    pub(super) stderr: Option<OutputReader>,
-}
 
 /// Gives the plan its standard descriptors. What the app reads of them is read by `rule`.
 pub(super) fn connect(

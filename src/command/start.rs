@@ -8,7 +8,7 @@ use super::exec_helper;
 use super::handle::CommandHandle;
 use super::outcome::{Ended, Output};
 use super::secrets;
-use super::standards::{self, Standards};
+use super::standards;
 use super::start_error::StartError;
 use super::supervisor::{Parts, ProgressReader, Rule, Rules, Supervisor};
 use crate::child::{Error, ErrorKind, NOT_OUR_CONTEXT, guarded};
@@ -103,12 +103,7 @@ fn try_start(
     } else {
         guarded::warn_once();
     }
-    let Standards {
-        input,
-        stdout,
-        stderr,
-    } = standards;
-    let is_read = stdout.is_some() || stderr.is_some();
+    let is_read = standards.outputs().next().is_some();
     let (outlet, outcome) = mailbox(1);
     let parts = Parts {
         process,
@@ -123,9 +118,7 @@ fn try_start(
         stop: command.stop,
         status: status.clone(),
         outcome: outlet,
-        input,
-        stdout,
-        stderr,
+        standards,
         progress: command.progress.map(ProgressReader::new),
         helper,
     };

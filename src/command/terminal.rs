@@ -17,7 +17,7 @@ pub(super) fn open(columns: u16, rows: u16) -> io::Result<(OwnedFd, CString)> {
     Ok((ours, path))
 }
 
-/// `ioctl(TIOCSWINSZ)`, see TIOCSWINSZ(2const). The program in the foreground gets SIGWINCH.
+/// `ioctl(TIOCSWINSZ)`, see tty_ioctl(2). The program in the foreground gets SIGWINCH.
 pub(super) fn set_size(terminal: &OwnedFd, columns: u16, rows: u16) -> io::Result<()> {
     let size = Winsize {
         ws_row: rows,

@@ -67,6 +67,26 @@ pub(super) struct Rules {
     pub(super) drain: Duration,
 }
 
+/// The app's ends of its standard descriptors.
+pub(super) struct Standards {
+    pub(super) input: InputWriter,
+    pub(super) stdout: Option<OutputReader>,
+    pub(super) stderr: Option<OutputReader>,
+}
+
+impl Standards {
+    fn output(&self, lane: Lane) -> Option<&OutputReader> {
+        match lane {
+            Lane::Errors => self.stderr.as_ref(),
+            _ => self.stdout.as_ref(),
+        }
+    }
+
+    pub(super) fn outputs(&self) -> impl Iterator<Item = &OutputReader> {
+        self.stdout.iter().chain(&self.stderr)
+    }
+}
+
 /// What a running program consists of, handed over by its start.
 pub(super) struct Parts {
     pub(super) process: SharedProcess,
@@ -75,9 +95,7 @@ pub(super) struct Parts {
     pub(super) stop: Stop,
     pub(super) status: Status,
     pub(super) outcome: Outlet<Ended>,
-    pub(super) input: InputWriter,
-    pub(super) stdout: Option<OutputReader>,
-    pub(super) stderr: Option<OutputReader>,
+    pub(super) standards: Standards,
     pub(super) progress: Option<ProgressReader>,
     pub(super) helper: Option<ExecHelper>,
 }
@@ -88,9 +106,7 @@ pub(super) struct Supervisor {
     rules: Rules,
     status: Status,
     outcome: Outlet<Ended>,
-    input: InputWriter,
-    stdout: Option<OutputReader>,
-    stderr: Option<OutputReader>,
+    standards: Standards,
     progress: Option<ProgressReader>,
     helper: RefCell<Option<ExecHelper>>,
     exit: ExitWatch,
@@ -114,9 +130,7 @@ impl Supervisor {
             rules: parts.rules,
             status: parts.status,
             outcome: parts.outcome,
-            input: parts.input,
-            stdout: parts.stdout,
-            stderr: parts.stderr,
+            standards: parts.standards,
             progress: parts.progress,
             helper: RefCell::new(parts.helper),
             exit: ExitWatch::default(),
@@ -176,26 +190,23 @@ impl Supervisor {
     // --- standard descriptors -----------------------------------------------------------------
 
     pub(super) fn input(&self) -> &InputWriter {
-        &self.input
+        &self.standards.input
     }
 
     pub(super) fn output(&self, lane: Lane) -> Option<&OutputReader> {
-        match lane {
-            Lane::Errors => self.stderr.as_ref(),
-            _ => self.stdout.as_ref(),
-        }
+        self.standards.output(lane)
     }
 
     fn outputs(&self) -> impl Iterator<Item = &OutputReader> {
-        self.stdout.iter().chain(&self.stderr)
+        self.standards.outputs()
     }
 
     /// Adds bytes to its input, or ends that.
     pub(super) fn append_input(&self, bytes: &[u8], is_last: bool) {
         if !self.seat.is_copy() {
-            self.input.append(bytes);
+            self.standards.input.append(bytes);
             if is_last {
-                self.input.end();
+                self.standards.input.end();
             }
             self.write_input();
         }
@@ -204,17 +215,17 @@ impl Supervisor {
     /// Nobody will write to it any more, except perhaps the stop.
     pub(super) fn end_input(&self) {
         // A program on a terminal was not promised an end: it may never have looked for one.
-        if !self.stop.uses_input() && !self.input.is_terminal() {
+        if !self.stop.uses_input() && !self.standards.input.is_terminal() {
             self.append_input(&[], true);
         }
     }
 
     pub(super) fn take_input_fd(&self) -> Option<OwnedFd> {
-        self.input.take_fd(&self.seat)
+        self.standards.input.take_fd(&self.seat)
     }
 
     fn write_input(&self) {
-        let waker = self.input.write(&self.seat);
+        let waker = self.standards.input.write(&self.seat);
         self.poll_unwatched();
         if let Some(waker) = waker {
             waker.wake();
@@ -260,7 +271,7 @@ impl Supervisor {
     /// Has those descriptors looked at soon that the kernel cannot watch.
     fn poll_unwatched(&self) {
         let is_unwatched =
-            self.input.is_unwatched() || self.outputs().any(OutputReader::is_unwatched);
+            self.standards.input.is_unwatched() || self.outputs().any(OutputReader::is_unwatched);
         if is_unwatched && !self.timers.is_set(Timer::Poll) {
             self.set_timer(Timer::Poll, Some(POLL_EVERY));
         }
@@ -426,7 +437,7 @@ impl Supervisor {
 
     fn take_stop_step(&self) {
         if !self.seat.has_ended() {
-            let grace = self.stop.take(&self.seat, &self.input);
+            let grace = self.stop.take(&self.seat, &self.standards.input);
             self.set_timer(Timer::StopStep, grace);
             self.write_input();
         }
@@ -454,7 +465,7 @@ impl Supervisor {
         guard::has_ended();
         let mut wakers = self.exit.take_wakers();
         // Nobody reads it any more.
-        wakers.extend(self.input.close(&self.seat));
+        wakers.extend(self.standards.input.close(&self.seat));
         self.read_last();
         self.timers.clear();
         self.timers.set(Timer::Drain, Some(self.rules.drain));
@@ -494,7 +505,7 @@ impl Supervisor {
         }
         let mut wakers = self.exit.take_wakers();
         wakers.extend(self.outputs().filter_map(|output| output.close(&self.seat)));
-        wakers.extend(self.input.close(&self.seat));
+        wakers.extend(self.standards.input.close(&self.seat));
         if let Some(helper) = self.helper.take() {
             self.seat.unwatch(helper.as_fd());
         }
@@ -523,8 +534,8 @@ impl Supervisor {
                 .map(OutputReader::capture)
                 .unwrap_or_default()
         };
-        facts.stdout = capture(&self.stdout);
-        facts.stderr = capture(&self.stderr);
+        facts.stdout = capture(&self.standards.stdout);
+        facts.stderr = capture(&self.standards.stderr);
         if let Some(status) = facts.deciding_exit() {
             facts.success = (self.rules.success)(status);
             if !facts.success {
