@@ -175,13 +175,14 @@ fn a_variable_with_a_name_that_cannot_be_is_refused() {
 
 #[test]
 fn standard_descriptors_that_make_no_sense_are_refused() {
-    let bytes = "bytes are for standard input";
-    refused(None, &[bytes], |program| program.stdout(Stdio::bytes("x")));
-    refused(None, &[bytes], |program| program.stderr(Stdio::bytes("x")));
-    let merged = "only standard error can be merged";
-    refused(None, &[merged], |program| program.stdin(Stdio::merged()));
-    refused(None, &[merged], |program| program.stdout(Stdio::merged()));
-    refused(None, &["a secret of 65537 bytes"], |program| {
+    let step = Some(Step::DescriptorMap);
+    let bytes = "Stdio::bytes() is for standard input only";
+    refused(step, &[bytes], |program| program.stdout(Stdio::bytes("x")));
+    refused(step, &[bytes], |program| program.stderr(Stdio::bytes("x")));
+    let merged = "Stdio::merged() is for standard error only";
+    refused(step, &[merged], |program| program.stdin(Stdio::merged()));
+    refused(step, &[merged], |program| program.stdout(Stdio::merged()));
+    refused(step, &["a secret of 65537 bytes", "65536"], |program| {
         program.secret(Secret::Env("FD".into()), vec![b'x'; 65_537])
     });
 }

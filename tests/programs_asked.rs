@@ -196,10 +196,13 @@ fn an_error_has_the_words_that_a_line_has_for_people() {
         let told = shell(script).progress(Numbered).spawn();
         let error = told.await.unwrap_err();
         let words = error.to_string();
-        assert!(words.ends_with("exit code 4: the disk is full"), "{words}");
+        assert!(
+            words.ends_with("exited with code 4: the disk is full"),
+            "{words}"
+        );
         // The control: the last line, whatever it says.
         let plain = shell(script).stdout(Stdio::piped()).spawn();
         let words = plain.await.unwrap_err().to_string();
-        assert!(words.ends_with("exit code 4: 0xDEAD"), "{words}");
+        assert!(words.ends_with("exited with code 4: 0xDEAD"), "{words}");
     });
 }

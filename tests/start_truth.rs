@@ -175,7 +175,7 @@ fn a_helper_that_is_no_worker_is_found_out() {
         let error = run(|| command.deadline(PATIENCE).output()).unwrap_err();
         assert!(error.is_start(), "{what}: {error:?}");
         assert!(start.elapsed() < PATIENCE / 2, "{what}: {error:?}");
-        assert_words(&error, &["its helper let go", "run_if_worker()"]);
+        assert_words(&error, &["helper closed its control socket", HINT]);
     }
 }
 

@@ -72,7 +72,7 @@ fn a_program_reads_what_is_piped_in() {
 fn a_program_that_fails_is_told_and_exits_with_3() {
     let output = run(&["run", "--", "sh", "-c", "exit 7"]);
     assert_eq!(output.status.code(), Some(3));
-    assert_eq!(text(&output.stderr), "it ended with exit code 7\n");
+    assert_eq!(text(&output.stderr), "exited with code 7\n");
 
     let output = run(&["--json", "run", "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!(output.status.code(), Some(3));

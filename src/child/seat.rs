@@ -165,7 +165,7 @@ impl Seat {
 }
 
 /// A pidfd is readable when its process has ended. An alarm may ring late, and before the hub has looked.
-pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
     // Interrupted, though it does not wait.
     let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));

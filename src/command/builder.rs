@@ -7,24 +7,23 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::handle::{CommandHandle, Output};
+use super::outcome::Success;
 use super::progress::LineProgress;
 use super::stdio::Stdio;
 use super::stop::Stop;
-use super::supervisor::Success;
-use crate::child::{Error, Worker};
+use crate::child::Worker;
 use crate::process::ExitStatus;
 use crate::spawn::{Group, Program};
 use crate::wire::frame::ExecOrder;
 
-/// An external program to be run.
+/// An external program to run.
 ///
-/// In the manner of `std::process::Command`; nothing happens before [`spawn`](Self::spawn) or
+/// It is built like a `std::process::Command`; nothing happens before [`spawn`](Self::spawn) or
 /// [`output`](Self::output).
 ///
 /// | option | default |
 /// |---|---|
-/// | program | searched for in the *app's* `PATH` when its name has no slash; a relative path starts from the app's working directory, whatever [`current_dir`](Self::current_dir) is |
+/// | program | searched in the *app's* `PATH` when its name has no slash; a relative path is resolved against the app's working directory, whatever [`current_dir`](Self::current_dir) is |
 /// | [`stdin`](Self::stdin) | null |
 /// | [`stdout`](Self::stdout), [`stderr`](Self::stderr) | inherited, or null where the app's is closed or close-on-exec; piped for [`output`](Self::output) |
 /// | [`terminal`](Self::terminal) | none |
@@ -119,13 +118,13 @@ pub enum Limit {
     Stack = libc::RLIMIT_STACK,
 }
 
-/// How a program learns where its secret is.
+/// How a program is told where its secret is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Secret {
     /// The number of the descriptor is the value of this variable, as `BORG_PASSPHRASE_FD`.
     Env(OsString),
-    /// The number of the descriptor, behind this, is one more argument, as `--passphrase-fd=`.
+    /// This with the number of the descriptor appended is one more argument, as `--passphrase-fd=`.
     Arg(OsString),
 }
 
@@ -162,7 +161,7 @@ impl Command {
         }
     }
 
-    /// A command that runs an open executable, which people know as `name`. See
+    /// A command that runs an open executable, which is called `name`. See
     /// [`Program::Descriptor`].
     pub fn from_fd(executable: impl Into<OwnedFd>, name: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(name);
@@ -171,19 +170,19 @@ impl Command {
     }
 
     /// Searches for the program in the `PATH` that the program itself gets, as `execvp` in the
-    /// child would. Relative folders in it still start from the app's working directory.
+    /// child would. Relative folders in it are still resolved against the app's working directory.
     pub fn search_own_path(mut self) -> Self {
         self.search_own_path = true;
         self
     }
 
-    /// What the program sees as its own name. The default is the name as it was given.
+    /// Sets the program's argument 0, its own name. The default is the name as it was given.
     pub fn arg0(mut self, arg0: impl AsRef<OsStr>) -> Self {
         self.arg0 = Some(arg0.as_ref().to_owned());
         self
     }
 
-    /// Adds an argument: bytes, not a line for a shell.
+    /// Adds an argument. The program gets it as it is: no shell interprets it.
     pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
@@ -196,7 +195,7 @@ impl Command {
         self
     }
 
-    /// Sets a variable of its environment. The order of these calls counts.
+    /// Sets an environment variable. The order of the calls that change the environment counts.
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
         self.env.push(EnvChange::Set(
             name.as_ref().to_owned(),
@@ -205,7 +204,7 @@ impl Command {
         self
     }
 
-    /// Sets variables of its environment.
+    /// Sets environment variables.
     pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(
         self,
         variables: impl IntoIterator<Item = (K, V)>,
@@ -215,225 +214,210 @@ impl Command {
             .fold(self, |command, (name, value)| command.env(name, value))
     }
 
-    /// Leaves a variable out.
+    /// Removes an environment variable.
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
         self.env.push(EnvChange::Remove(name.as_ref().to_owned()));
         self
     }
 
-    /// Begins with an empty environment.
+    /// Removes all environment variables, the app's and those set before this call.
     pub fn env_clear(mut self) -> Self {
         self.env.push(EnvChange::Clear);
         self
     }
 
-    /// Its working directory. A relative path starts from the app's.
+    /// Sets the working directory. A relative path is resolved against the app's.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.directory = Some(Directory::Path(folder.into()));
         self
     }
 
-    /// Its working directory, by descriptor.
+    /// Sets the working directory to an open one.
     pub fn current_dir_fd(mut self, folder: impl Into<OwnedFd>) -> Self {
         self.directory = Some(Directory::Descriptor(folder.into()));
         self
     }
 
-    /// Its process group and session. In the app's own group it gets the terminal's Ctrl+C like
-    /// the app, and is signalled alone, without the children it may have.
+    /// Sets the process group and session. In the app's own group the program gets Ctrl+C from the
+    /// terminal like the app, and signals go to the program alone, not to its children.
     pub fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
     }
 
-    /// Its standard input.
+    /// Sets the standard input.
     pub fn stdin(mut self, stdio: impl Into<Stdio>) -> Self {
         self.stdin = Some(stdio.into());
         self
     }
 
-    /// Its standard output.
+    /// Sets the standard output.
     pub fn stdout(mut self, stdio: impl Into<Stdio>) -> Self {
         self.stdout = Some(stdio.into());
         self
     }
 
-    /// Its standard error.
+    /// Sets the standard error.
     pub fn stderr(mut self, stdio: impl Into<Stdio>) -> Self {
         self.stderr = Some(stdio.into());
         self
     }
 
-    /// Gives it a terminal of its own, of so many columns and rows, as its standard input, output
-    /// and error, which controls a session of its own: for programs that talk differently to a
-    /// person. What it writes comes from [`CommandHandle::stdout`], both outputs in one, and what is
-    /// [written to it](CommandHandle::stdin) is typed.
-    /// [`resize_terminal`](CommandHandle::resize_terminal) changes the size. Setting one of the three as well is an error
-    /// when it is started. See pty(7).
+    /// Runs the program on a new terminal of this size, which is its standard input, output and
+    /// error, and controls a new session: for programs that talk differently to a person. What the
+    /// program writes, to both outputs, comes from
+    /// [`CommandHandle::stdout`](super::CommandHandle::stdout); what the app
+    /// [writes](super::CommandHandle::stdin) is typed.
+    /// [`resize_terminal`](super::CommandHandle::resize_terminal) changes the size. If standard
+    /// input, output or error is set as well, the start fails. See pty(7).
     pub fn terminal(mut self, columns: u16, rows: u16) -> Self {
         self.terminal = Some((columns, rows));
         self
     }
 
-    /// Hands over a descriptor, which the program finds at `number`, 3 to 1023. The app's own copy
-    /// is closed when the program has started.
+    /// Hands over a descriptor. The program finds it at `number`, 3 to 1023. The app's own copy is
+    /// closed when the program has started.
     pub fn fd(mut self, number: RawFd, fd: impl Into<OwnedFd>) -> Self {
         self.fds.push((number, fd.into()));
         self
     }
 
-    /// Hands over a secret by a pipe, neither in its arguments nor in its environment: at most
-    /// 64 KiB. The pipe is at the first number from 3 that is free.
+    /// Hands over a secret of at most 64 KiB in a pipe, where neither the arguments nor the
+    /// environment show it. The pipe is at the first free number from 3.
     pub fn secret(mut self, place: Secret, value: impl Into<Vec<u8>>) -> Self {
         self.secrets.push((place, value.into()));
         self
     }
 
-    /// What people call it, in its status and its errors. The default is the program's name.
+    /// Sets the name that people read in its status and its errors. The default is the program's
+    /// name.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = Some(label.into());
         self
     }
 
-    /// How it is asked to end.
+    /// Sets the steps by which the program is stopped.
     pub fn stop(mut self, stop: Stop) -> Self {
         self.stop = stop;
         self
     }
 
-    /// Which exits are a success: for programs that warn by their exit code.
+    /// Sets the rule that says which exits are a success, for programs that warn by their exit code.
     pub fn success(mut self, rule: impl Fn(ExitStatus) -> bool + 'static) -> Self {
         self.success = Rc::new(rule);
         self
     }
 
-    /// Exit codes that are a success.
+    /// Sets the exit codes that are a success.
     pub fn success_codes(self, codes: impl Into<Vec<i32>>) -> Self {
         let codes = codes.into();
         self.success(move |status| status.code().is_some_and(|code| codes.contains(&code)))
     }
 
-    /// Stops it when it has not ended after this time; the outcome is
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time beyond the
-    /// clock's end is none.
+    /// Stops the program if it has not ended after this time; the outcome is
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time beyond the end
+    /// of the clock is no deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// Stops it when it has written nothing for this time, to neither of the pipes that the app
-    /// reads. A program that writes to no pipe of the app's is not watched so, nor one that is read by
-    /// GIO; and while the app has paused it, or does not read on, the time does not count.
+    /// Stops the program if it has written nothing for this time to the pipes that the app reads.
+    /// There is no such deadline if there are no such pipes, or GIO reads one of them. While the app
+    /// has paused the program, or does not read on, the time does not count.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall = Some(deadline);
         self
     }
 
-    /// How long a pipe is still read that a grandchild holds open when the program has ended. A
-    /// cancel, or dropping the handle, ends it at once.
+    /// Sets how long a pipe is still read that a grandchild holds open when the program has ended.
+    /// Cancelling or dropping the handle ends that at once.
     pub fn drain(mut self, bound: Duration) -> Self {
         self.drain = bound;
         self
     }
 
-    /// How many bytes [`output`](Self::output) keeps of each of the two; the rest is read and
-    /// thrown away, and [`Output::truncated`] says so.
+    /// Sets how many bytes [`output`](Self::output) keeps of standard output and of standard error.
+    /// The rest is read and dropped, and [`Output::truncated`](super::Output::truncated) says so.
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.output_limit = bytes;
         self
     }
 
-    /// Reads progress out of the lines that it writes, to whichever of its outputs; both are piped
-    /// unless they lead elsewhere already.
+    /// Reads the progress out of the lines that the program writes to either output. Both are piped
+    /// unless they are set to something else.
     pub fn progress(mut self, progress: impl LineProgress) -> Self {
         self.progress = Some(Box::new(progress));
         self
     }
 
-    /// Its umask, as `0o077`. Needs the [helper](Self::helper).
+    /// Sets the umask, for example `0o077`. Needs the [helper](Self::helper).
     pub fn umask(mut self, mask: u32) -> Self {
         self.changes.umask = Some(mask & 0o777);
         self
     }
 
-    /// Adds this to its nice value: the higher, the nicer, up to 19 in all. Less than 0 needs
+    /// Adds this to the nice value: the higher, the nicer, up to 19 in all. Less than 0 needs
     /// privileges. Needs the [helper](Self::helper).
     pub fn nice(mut self, by: i32) -> Self {
         self.changes.nice = Some(by);
         self
     }
 
-    /// Sets one of its resource limits, soft and hard, `None` being unlimited; see getrlimit(2).
-    /// A hard limit above the app's own is refused when the program is started, unless the app has
-    /// the privilege. Needs the [helper](Self::helper).
+    /// Sets a resource limit, soft and hard; `None` is unlimited; see getrlimit(2). With a hard
+    /// limit above the app's own the start fails, unless the app has the privilege. Needs the [helper](Self::helper).
     pub fn limit(mut self, resource: Limit, soft: Option<u64>, hard: Option<u64>) -> Self {
         self.changes.limits.push((resource as u32, soft, hard));
         self
     }
 
-    /// It, and all that it starts, can gain no privileges by executing a set-user-ID program; see
-    /// prctl(2), `PR_SET_NO_NEW_PRIVS`. Needs the [helper](Self::helper).
+    /// Forbids the program, and all that it starts, to gain privileges by executing a set-user-ID
+    /// program; see prctl(2), `PR_SET_NO_NEW_PRIVS`. Needs the [helper](Self::helper).
     pub fn no_new_privileges(mut self) -> Self {
         self.changes.no_new_privileges = true;
         self
     }
 
-    /// The worker program that helps: it watches over the program and ends it when the app dies,
-    /// and it executes it where something is asked for that `posix_spawn` cannot do
-    /// ([`umask`](Self::umask), [`nice`](Self::nice), [`limit`](Self::limit),
-    /// [`no_new_privileges`](Self::no_new_privileges)); that costs one start of the helper more.
+    /// Sets the worker program that helps. As the guardian it kills the program when the app dies.
+    /// It also executes the program if [`umask`](Self::umask), [`nice`](Self::nice),
+    /// [`limit`](Self::limit) or [`no_new_privileges`](Self::no_new_privileges) is set, which
+    /// `posix_spawn` cannot do; that costs one start of the helper more.
     ///
     /// The default is the app itself, if its `main` begins with
-    /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without any helper programs run, but
-    /// outlive an app that is killed; those options are an error then.
+    /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without a helper, programs outlive an
+    /// app that is killed, and a start with one of those four options fails.
     pub fn helper(mut self, worker: &Worker) -> Self {
         self.helper = worker.clone();
         self
     }
 
-    /// Stops the program when `cancellable` is cancelled, from whichever thread.
+    /// Stops the program when `cancellable` is cancelled, on any thread.
     pub fn cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.cancellables.push(cancellable.clone());
         self
     }
 
-    /// Stops only the waiting when `cancellable` is cancelled, from whichever thread: the outcome is
-    /// *cancelled* at once, and the program runs on as a [detached](CommandHandle::detach) one. So
-    /// does the cancellable of `g_subprocess_wait_async()`.
+    /// Cancels only the wait when `cancellable` is cancelled, on any thread: the outcome is
+    /// *cancelled* at once, and the program runs on as a
+    /// [detached](super::CommandHandle::detach) one. `g_subprocess_wait_async()` treats its
+    /// cancellable in the same way.
     pub fn wait_cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.waits.push(cancellable.clone());
         self
     }
 
-    /// Starts it, on the thread's default main context. A start that fails is an outcome of the
-    /// handle.
-    pub fn spawn(self) -> CommandHandle {
-        CommandHandle::start(self, false)
-    }
-
-    /// Starts it, feeds it what [`stdin`](Self::stdin) says, and collects what it writes, both at
-    /// once and without end unless [`output_limit`](Self::output_limit) sets one. Its outputs are
-    /// piped unless they lead elsewhere already. Dropping the future stops the program.
-    ///
-    /// # Errors
-    ///
-    /// It could not be started, was stopped, or did not [succeed](Self::success).
-    pub async fn output(self) -> Result<Output, Error> {
-        CommandHandle::start(self, true).await
-    }
-
-    /// The program, as it was given.
+    /// Returns the program as it was given.
     pub fn get_program(&self) -> &OsStr {
         &self.program
     }
 
-    /// The arguments, without the program's own name.
+    /// Returns the arguments, without the program's own name.
     pub fn get_args(&self) -> impl Iterator<Item = &OsStr> {
         self.args.iter().map(OsString::as_os_str)
     }
 
-    /// The variables that were set, and those that were removed, with `None`; each once, in the
-    /// order of their names. What is inherited is not among them.
+    /// Returns the variables that were set, and with `None` those that were removed; each once, in
+    /// the order of their names. Inherited variables are not among them.
     pub fn get_envs(&self) -> impl Iterator<Item = (&OsStr, Option<&OsStr>)> {
         let mut changes = BTreeMap::new();
         for change in &self.env {
@@ -446,7 +430,7 @@ impl Command {
         changes.into_iter()
     }
 
-    /// The working directory, when it was given by a path.
+    /// Returns the working directory, if it was set by a path.
     pub fn get_current_dir(&self) -> Option<&Path> {
         match &self.directory {
             Some(Directory::Path(path)) => Some(path),

@@ -1,72 +1,30 @@
 //! What the app holds of a running program.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::future::{IntoFuture, poll_fn};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::task::{Context, Poll, Waker};
 
 use gio::prelude::*;
 
-use super::builder::Command;
-use super::road::Road;
-use super::start::start;
+use super::outcome::Ended;
 use super::streams::{Input, OutputStream};
-use super::supervisor::Supervisor;
-use crate::child::{Error, ErrorKind, cancel};
+use super::supervisor::{OutputReader, Supervisor};
+use super::terminal;
+use crate::child::control::{Control, Supervised};
+use crate::child::{Error, cancel};
 use crate::command::lane::Lane;
-use crate::main_loop::mailbox::{Mailbox, mailbox};
-use crate::model::{State, Status};
-use crate::process::{Exit, ExitStatus, Signal, Usage};
-
-/// What a program left behind that ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Output {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// What it used.
-    pub usage: Usage,
-    /// What it wrote to standard output, when that was collected.
-    pub stdout: Vec<u8>,
-    /// What it wrote to standard error, when that was collected.
-    pub stderr: Vec<u8>,
-    /// A grandchild held a pipe open when the program had ended, and what it may still have
-    /// written was not waited for.
-    pub incomplete: bool,
-    /// More was written than the limit allowed to be kept.
-    pub truncated: bool,
-}
-
-/// The outcome of [`CommandHandle`].
-pub type Ended = Result<Output, Error>;
-
-impl Output {
-    /// Standard output as text.
-    ///
-    /// # Errors
-    ///
-    /// It is not UTF-8; the error says at which byte.
-    pub fn stdout_utf8(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.stdout)
-    }
-
-    /// Standard error as text.
-    ///
-    /// # Errors
-    ///
-    /// It is not UTF-8; the error says at which byte.
-    pub fn stderr_utf8(&self) -> Result<&str, std::str::Utf8Error> {
-        std::str::from_utf8(&self.stderr)
-    }
-}
+use crate::main_loop::mailbox::Mailbox;
+use crate::model::Status;
+use crate::process::{Exit, Signal};
 
 /// A program that was started: await it, read it, talk to it, stop it.
 ///
-/// As the handle of a job: awaiting gives the one outcome; dropping the handle or the future stops
-/// the program and its group; [`detach`](Self::detach) does not. The same holds for threads and
-/// contexts, see [`JobHandle`](crate::JobHandle).
+/// Like the handle of a job: awaiting it gives the one outcome; dropping the handle or the future
+/// stops the program and its group, unless it was [detached](Self::detach). Threads and contexts are
+/// as for a [`JobHandle`](crate::JobHandle).
 ///
 /// ```no_run
 /// use legwork::{Command, Stdio};
@@ -83,171 +41,121 @@ impl Output {
 /// # Ok(()) }
 /// ```
 pub struct CommandHandle {
-    control: Control,
+    control: Control<Supervisor>,
     outcome: Mailbox<Ended>,
-    has: Has,
-    left: Rc<Left>,
+    untaken: Untaken,
+    last: Rc<LastState>,
 }
 
 /// What the supervisor leaves to a handle that outlives it.
 #[derive(Default)]
-struct Left {
+struct LastState {
     exit: Cell<Option<Exit>>,
-    /// What was kept of the two outputs, if nobody had asked for it.
-    outputs: RefCell<[Option<Vec<u8>>; 2]>,
+    /// What was kept of standard output and error, if nobody had asked for it.
+    kept: RefCell<[Option<Vec<u8>>; 2]>,
 }
 
-impl Left {
+impl LastState {
     fn fill(&self, supervisor: &Supervisor) {
         if let Poll::Ready(exit) = supervisor.poll_exit(Waker::noop()) {
             self.exit.set(exit);
         }
-        *self.outputs.borrow_mut() = [Lane::Output, Lane::Errors]
-            .map(|lane| supervisor.road(lane).as_mut().and_then(Road::take_kept));
+        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors]
+            .map(|lane| supervisor.output(lane).and_then(OutputReader::take_kept));
     }
 }
 
-/// What has not been taken yet.
+/// Which of the app's ends have not been taken yet.
 #[derive(Default)]
-struct Has {
+struct Untaken {
     stdin: bool,
     stdout: bool,
     stderr: bool,
 }
 
-struct Control {
-    supervisor: Weak<Supervisor>,
-    status: Status,
-    cancellable: OnceCell<gio::Cancellable>,
-    detached: Cell<bool>,
-}
-
-impl Drop for Control {
-    fn drop(&mut self) {
-        if !self.detached.get()
-            && let Some(supervisor) = self.supervisor.upgrade()
-            && !supervisor.is_let_go()
-        {
-            supervisor.cancel_now();
-        }
-    }
-}
-
 impl CommandHandle {
-    pub(super) fn start(mut command: Command, collect: bool) -> Self {
-        let name = command.program.to_string_lossy().into_owned();
-        let label = command.label.take().unwrap_or_else(|| {
-            let short = name.rsplit('/').next().filter(|short| !short.is_empty());
-            // Something to call it by even where the name is empty, which is an error to come.
-            let fallback = if name.is_empty() { "program" } else { &name };
-            short.unwrap_or(fallback).to_owned()
-        });
-        let status = Status::new(&name, &label);
-        let cancellables = std::mem::take(&mut command.cancellables);
-        let waits = std::mem::take(&mut command.waits);
-        let (outlet, outcome) = mailbox(1);
-        let mut outlet = Some(outlet);
-        let started = start(
-            command,
-            &status,
-            || outlet.take().expect("the outlet is asked for once"),
-            collect,
-        );
-        let mut has = Has::default();
-        let left = Rc::<Left>::default();
-        let supervisor = match started {
-            Ok(supervisor) => {
-                let (weak, theirs) = (Rc::downgrade(&supervisor), left.clone());
-                supervisor.at_end(Box::new(move || {
-                    if let Some(supervisor) = weak.upgrade() {
-                        theirs.fill(&supervisor);
-                    }
-                }));
-                has.stdin = supervisor.input_left(None).is_some();
-                has.stdout = !collect && !supervisor.is_at_end(Lane::Output);
-                has.stderr = !collect && !supervisor.is_at_end(Lane::Errors);
-                Rc::downgrade(&supervisor)
-            }
-            Err(error) => {
-                let text = error.to_string();
-                if let Some(outlet) = outlet {
-                    let _ = outlet.put(Err(error));
+    /// Without a supervisor when it could not be started.
+    pub(super) fn new(
+        supervisor: Option<Rc<Supervisor>>,
+        status: Status,
+        outcome: Mailbox<Ended>,
+        collect: bool,
+    ) -> Self {
+        let mut untaken = Untaken::default();
+        let last = Rc::<LastState>::default();
+        if let Some(supervisor) = &supervisor {
+            let (weak, theirs) = (Rc::downgrade(supervisor), last.clone());
+            supervisor.seat().at_end(Box::new(move || {
+                if let Some(supervisor) = weak.upgrade() {
+                    theirs.fill(&supervisor);
                 }
-                status.end(State::Failed, Some(text));
-                Weak::new()
-            }
-        };
-        let handle = CommandHandle {
-            control: Control {
-                supervisor,
-                status,
-                cancellable: OnceCell::new(),
-                detached: Cell::new(false),
-            },
+            }));
+            let is_open = |lane| {
+                let output = supervisor.output(lane);
+                !collect && output.is_some_and(|output| !output.is_at_end())
+            };
+            untaken = Untaken {
+                stdin: supervisor.input().pending(None).is_some(),
+                stdout: is_open(Lane::Output),
+                stderr: is_open(Lane::Errors),
+            };
+        }
+        CommandHandle {
+            control: Control::new(supervisor.as_ref(), status),
             outcome,
-            has,
-            left,
-        };
-        for cancellable in &cancellables {
-            handle.follow(cancellable);
+            untaken,
+            last,
         }
-        for cancellable in &waits {
-            handle.wait_until(cancellable);
-        }
-        handle
     }
 
     fn supervisor(&self) -> Option<Rc<Supervisor>> {
-        self.control.supervisor.upgrade()
+        self.control.supervisor()
     }
 
-    fn follow(&self, cancellable: &gio::Cancellable) {
-        if let Some(supervisor) = self.supervisor() {
-            let bell = supervisor.bell();
-            supervisor.at_end(cancel::follow(cancellable, move || bell.cancel()));
-        }
+    pub(super) fn follow(&self, cancellable: &gio::Cancellable) {
+        self.control.follow(cancellable);
     }
 
-    fn wait_until(&self, cancellable: &gio::Cancellable) {
+    pub(super) fn wait_until(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            let (bell, let_go) = (supervisor.bell(), supervisor.let_go());
+            let (bell, cancel_wait) = (supervisor.seat().bell(), supervisor.cancel_wait());
             let act = move || {
-                let_go.store(true, SeqCst);
+                cancel_wait.store(true, SeqCst);
                 bell.cancel();
             };
-            supervisor.at_end(cancel::follow(cancellable, act));
+            supervisor.seat().at_end(cancel::follow(cancellable, act));
         }
     }
 
     /// The program's state as a GObject, to bind widgets to.
     pub fn status(&self) -> &Status {
-        &self.control.status
+        self.control.status()
     }
 
-    /// Its process id, until it has ended.
+    /// Returns the process id, until the program has ended.
     pub fn pid(&self) -> Option<u32> {
         self.supervisor().and_then(|supervisor| supervisor.pid())
     }
 
-    /// Its standard input, when that is piped: the first time; then `None`.
+    /// Takes the standard input, if it is piped; the second call gives `None`.
     ///
-    /// A piped input that is never asked for stays open until the handle is awaited, and longer
-    /// where the stop needs it, see [`Stop::stdin`](super::Stop::stdin).
+    /// A piped input that is not taken stays open until the handle is awaited, and longer if the
+    /// stop needs it, see [`Stop::stdin`](super::Stop::stdin).
     pub fn stdin(&mut self) -> Option<Input> {
         let supervisor = self.supervisor()?;
-        std::mem::take(&mut self.has.stdin).then(|| Input { supervisor })
+        std::mem::take(&mut self.untaken.stdin).then(|| Input { supervisor })
     }
 
-    /// What it writes to standard output, when that is piped: the first time; then `None`. What it
-    /// wrote before this is asked for is kept, its newest 64 KiB, also when it has ended since.
+    /// Takes the standard output, if it is piped; the second call gives `None`. Of what the program
+    /// wrote before this call the newest 64 KiB are kept, also if it has ended since.
     pub fn stdout(&mut self) -> Option<OutputStream> {
-        let wanted = std::mem::take(&mut self.has.stdout);
+        let wanted = std::mem::take(&mut self.untaken.stdout);
         self.stream(wanted, Lane::Output)
     }
 
-    /// As [`stdout`](Self::stdout), standard error.
+    /// Takes the standard error, in the same way as [`stdout`](Self::stdout).
     pub fn stderr(&mut self) -> Option<OutputStream> {
-        let wanted = std::mem::take(&mut self.has.stderr);
+        let wanted = std::mem::take(&mut self.untaken.stderr);
         self.stream(wanted, Lane::Errors)
     }
 
@@ -255,50 +163,42 @@ impl CommandHandle {
         if !wanted {
             return None;
         }
-        let kept = self.left.outputs.borrow_mut()[usize::from(lane == Lane::Errors)].take();
+        let kept = self.last.kept.borrow_mut()[usize::from(lane == Lane::Errors)].take();
         if let Some(kept) = kept {
             return Some(OutputStream::of_kept(kept));
         }
         let supervisor = self.supervisor()?;
-        supervisor.road(lane).as_mut()?.read_from_now();
+        supervisor.output(lane)?.start_stream();
         Some(OutputStream::new(supervisor, lane))
     }
 
-    /// Asks it to stop, in the steps that the command names.
+    /// Stops the program, by the steps of its [`Stop`](super::Stop).
     pub fn cancel(&self) {
-        if let Some(supervisor) = self.supervisor() {
-            supervisor.cancel_now();
-        }
+        self.control.cancel();
     }
 
-    /// A cancellable that stops it, for buttons and for other threads. Always the same one.
+    /// Returns a cancellable that stops the program, for buttons and for other threads. It is always
+    /// the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        let own = self.control.cancellable.get_or_init(|| {
-            let made = gio::Cancellable::new();
-            self.follow(&made);
-            made
-        });
-        own.clone()
+        self.control.cancellable()
     }
 
-    /// Stops it when `object` is disposed.
+    /// Stops the program when `object` is disposed.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
-        if let Some(supervisor) = self.control.supervisor.upgrade() {
-            supervisor.at_end(cancel::stop_with(object, supervisor.bell()));
-        }
+        self.control.stop_with(object);
         self
     }
 
-    /// Lets it run without a handle. It still ends with the app.
+    /// Lets the program run without a handle. It is still killed when the app dies.
     pub fn detach(self) {
-        self.control.detached.set(true);
+        self.control.detach();
     }
 
-    /// Sends a signal to its group (to it alone where it leads none).
+    /// Sends a signal to the program's group (to the program alone if it leads no group).
     ///
     /// # Errors
     ///
-    /// `ESRCH`: it has ended.
+    /// `ESRCH`: the program has ended.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         match self.supervisor() {
             Some(supervisor) => supervisor.signal(signal),
@@ -306,7 +206,7 @@ impl CommandHandle {
         }
     }
 
-    /// Stops its group in its tracks (SIGSTOP), until [`resume`](Self::resume).
+    /// Suspends the group (SIGSTOP), until [`resume`](Self::resume).
     ///
     /// # Errors
     ///
@@ -315,7 +215,7 @@ impl CommandHandle {
         self.signal(Signal::STOP)
     }
 
-    /// Lets its group go on (SIGCONT).
+    /// Continues the group (SIGCONT).
     ///
     /// # Errors
     ///
@@ -324,30 +224,34 @@ impl CommandHandle {
         self.signal(Signal::CONT)
     }
 
-    /// Sets the size of its [terminal](Command::terminal), as when a person resizes the window: the
-    /// program is sent SIGWINCH.
+    /// Sets the size of the program's [terminal](super::Command::terminal), as when a person resizes
+    /// the window: the program gets SIGWINCH.
     ///
     /// # Errors
     ///
-    /// `ENOTTY`: it has no terminal, or that was turned into a GIO stream. `ESRCH`: it has ended.
+    /// `ENOTTY`: the program has no terminal, or the terminal has become a GIO stream. `ESRCH`: the
+    /// program has ended.
     pub fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
-        match self.supervisor() {
-            Some(supervisor) => supervisor.resize_terminal(columns, rows),
-            None => Err(rustix::io::Errno::SRCH.into()),
-        }
+        let supervisor = self.supervisor().ok_or(rustix::io::Errno::SRCH)?;
+        let terminal = supervisor.output(Lane::Output);
+        let resized = terminal.and_then(|terminal| {
+            terminal.with_fd(|terminal| terminal::set_size(terminal, columns, rows))
+        });
+        resized.unwrap_or_else(|| Err(rustix::io::Errno::NOTTY.into()))
     }
 
-    /// How it exited, as soon as it has: the outcome may wait for its pipes a little longer. It may
-    /// be asked again. `None` when that cannot be known, or it was never started.
+    /// Waits for the program to exit, and says how it did. The outcome may take a little longer, as it
+    /// waits for the pipes. `None` when the exit cannot be known, or the program was never started.
+    /// May be called again.
     pub async fn exited(&self) -> Option<Exit> {
         match self.supervisor() {
             Some(supervisor) => poll_fn(|cx| supervisor.poll_exit(cx.waker())).await,
-            None => self.left.exit.get(),
+            None => self.last.exit.get(),
         }
     }
 
-    /// How it exited, if the main context has heard of it by now; else `None`, as
-    /// [`exited`](Self::exited) without waiting.
+    /// Says how the program exited, if the main context has seen that by now: as
+    /// [`exited`](Self::exited), without waiting.
     pub fn try_exited(&self) -> Option<Exit> {
         match self.supervisor() {
             // While it has a number it runs.
@@ -356,12 +260,13 @@ impl CommandHandle {
                 Poll::Ready(exit) => exit,
                 Poll::Pending => None,
             },
-            None => self.left.exit.get(),
+            None => self.last.exit.get(),
         }
     }
 
-    /// Kills its group at once (it alone where it leads none): SIGKILL, which is then how it ended.
-    /// To stop it as the command says, and have *cancelled* as the outcome, [`cancel`](Self::cancel).
+    /// Kills the program's group at once (the program alone if it leads no group): the outcome is
+    /// that SIGKILL ended it. To stop it by its steps, with *cancelled* as the outcome, use
+    /// [`cancel`](Self::cancel).
     ///
     /// # Errors
     ///
@@ -376,7 +281,7 @@ impl IntoFuture for CommandHandle {
     type IntoFuture = CommandFuture;
 
     fn into_future(self) -> CommandFuture {
-        if self.has.stdin
+        if self.untaken.stdin
             && let Some(supervisor) = self.supervisor()
         {
             supervisor.end_input();
@@ -388,10 +293,10 @@ impl IntoFuture for CommandHandle {
     }
 }
 
-/// The outcome of a program, to be awaited. Dropping it stops the program.
+/// A future with the outcome of a program. Dropping it stops the program.
 #[must_use = "dropping the future stops the program"]
 pub struct CommandFuture {
-    control: Control,
+    control: Control<Supervisor>,
     outcome: Mailbox<Ended>,
 }
 
@@ -400,13 +305,9 @@ impl Future for CommandFuture {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         let outcome = std::task::ready!(self.outcome.poll_next(cx));
-        Poll::Ready(outcome.unwrap_or_else(|| {
-            Err(Error::new(
-                ErrorKind::Cancelled,
-                &self.control.status.label(),
-                "its main context went away, and it was stopped",
-            ))
-        }))
+        Poll::Ready(
+            outcome.unwrap_or_else(|| Err(Error::context_gone(&self.control.status().label()))),
+        )
     }
 }
 

@@ -5,45 +5,44 @@
 //! awaited, watched, stopped, detached and dropped like the handle of a job. Everything happens on
 //! the main context, without a helper thread.
 //!
-//! What the program writes is always drained, whoever reads it or not: a program never hangs
-//! because nobody looked at its standard error. (Who takes an [`OutputStream`] reads it or drops
-//! it: while it is held unread, the program waits.) Its end never waits for a pipe that a grandchild
-//! still holds: what is left is read for a bounded time, and the outcome says when that cut
-//! something off.
+//! The app always reads what the program writes, whether anybody wants it or not: a program never
+//! hangs because nobody looked at its standard error. (An [`OutputStream`] that was taken must be
+//! read or dropped: while it is held unread, the program waits.) The end of a program never waits
+//! for a pipe that a grandchild still holds: what is left is read for a bounded time, and the
+//! outcome says if that cut something off.
 //!
 //! Old line beside new line: [from `gio::Subprocess`][gio-table], [from `std::process`][std-table].
 //!
 //! [gio-table]: https://github.com/legwork-rs/legwork/blob/main/docs/from-gio-subprocess.md
 //! [std-table]: https://github.com/legwork-rs/legwork/blob/main/docs/from-std-process.md
 //!
-//! - [`builder`]: what to run, with every option and its default.
-//! - [`stdio`]: where the three standard descriptors lead.
-//! - [`stop`]: how it is asked to end, step by step.
-//! - [`start`]: from the builder to a running program.
-//! - [`supervisor`]: one program, from its birth to its one outcome.
-//! - [`road`]: what it writes, on its way to whoever reads.
-//! - [`width`]: a wider pipe for what flows fast, and [`pages`]: the memory that it fills or empties.
-//! - [`quiet`]: writing to a program that may have stopped reading.
-//! - [`streams`]: that, as chunks, as lines, as GIO streams; and its standard input.
-//! - [`progress`]: from its lines to a progress bar.
-//! - [`handle`]: what the app holds.
+//! - [`builder`]: what to run, with every option and its default; [`stdio`] and [`stop`] are two of them.
+//! - [`start`]: from that to a running program, by way of [`standards`], [`terminal`] and [`secrets`].
+//! - [`exec_helper`]: a program in between, for what `posix_spawn` cannot do.
+//! - [`supervisor`]: one program, from its start to its one [`outcome`].
+//! - [`handle`]: what the app holds, with its [`streams`].
+//! - [`lines`]: what the program writes, split into lines; and [`progress`]: from those to a progress bar.
 
 mod builder;
+mod exec_helper;
 mod handle;
 mod lane;
-mod pages;
+mod lines;
+mod outcome;
 pub mod progress;
-mod quiet;
-mod road;
+mod secrets;
+mod standards;
 mod start;
+mod start_error;
 mod stdio;
 mod stop;
 mod streams;
 mod supervisor;
-mod width;
+mod terminal;
 
 pub use builder::{Command, Limit, Secret};
-pub use handle::{CommandFuture, CommandHandle, Ended, Output};
+pub use handle::{CommandFuture, CommandHandle};
+pub use outcome::{Ended, Output};
 pub use stdio::Stdio;
 pub use stop::Stop;
 pub use streams::{Input, Line, Lines, OutputStream};

@@ -1,8 +1,8 @@
-//! From a program's lines to a progress bar.
+//! Progress from the lines that a program writes.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::time::Duration;
+
+use crate::text::text;
 
 /// What one line says of a program's progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub struct Step {
     pub done: u64,
     /// Steps in all, 0 while not known.
     pub total: u64,
-    /// What it is at, in words; `None` leaves what was there.
+    /// What the program is doing, in words; `None` keeps the text that was there.
     pub text: Option<String>,
 }
 
 impl Step {
-    /// So many steps of so many.
+    /// `done` steps of `total`.
     pub fn new(done: u64, total: u64) -> Self {
         Step {
             done,
@@ -26,7 +26,7 @@ impl Step {
         }
     }
 
-    /// In words.
+    /// Adds what the program is doing, in words.
     pub fn text(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
         self
@@ -35,7 +35,7 @@ impl Step {
 
 /// Reads progress out of the lines that a program writes.
 ///
-/// Any `FnMut(&str) -> Option<Step>` is one; a closure names the type of its argument.
+/// Every `FnMut(&str) -> Option<Step>` implements it; a closure has to name the type of its argument.
 ///
 /// ```
 /// use legwork::{Command, progress::Step};
@@ -47,11 +47,11 @@ impl Step {
 /// });
 /// ```
 pub trait LineProgress: 'static {
-    /// Looks at one line, without its end. `None` when it says nothing of progress.
+    /// Parses one line, without its end. `None` if it reports no progress.
     fn line(&mut self, line: &str) -> Option<Step>;
 
-    /// What a line says to people, `None` when it says nothing: the last such line stands in the
-    /// error when the program has failed. Every line says itself, unless this is written otherwise.
+    /// Returns what a line says to people, or `None` if it is not for them. The last such line is
+    /// quoted in the error if the program fails. The default returns the line itself.
     fn words(&self, line: &str) -> Option<String> {
         Some(line.to_owned())
     }
@@ -81,10 +81,11 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
             }
             "speed" => {
                 let value = value.trim();
-                speed = (value != "N/A").then(|| format!("{value} as fast as it plays"));
+                speed = (value != "N/A")
+                    .then(|| text!("{value} as fast as it plays", value = value).to_string());
                 None
             }
-            // Also said when it was stopped halfway.
+            // Also written when it was stopped halfway.
             "progress" if value == "end" => Some(Step::new(done, total)),
             _ => None,
         }
@@ -94,7 +95,7 @@ pub fn ffmpeg(duration: Duration) -> impl LineProgress {
 /// borg's `--log-json --progress`, which it writes to standard error: archive progress in bytes
 /// (without a total), and the steps of other operations. See borg-internals, "Frontends".
 ///
-/// When it fails, the error has the words of its last message.
+/// If borg fails, the error quotes its last message.
 pub fn borg() -> impl LineProgress {
     Borg
 }
@@ -134,114 +135,9 @@ struct BorgLine {
     message: Option<String>,
 }
 
-/// One reader of lines for two roads. It may run the main loop while it looks at a line; lines of
-/// the other road go by meanwhile.
-#[derive(Clone)]
-pub(super) struct Shared(Rc<RefCell<Option<Box<dyn LineProgress>>>>);
-
-impl Shared {
-    pub(super) fn new(parser: Box<dyn LineProgress>) -> Self {
-        Shared(Rc::new(RefCell::new(Some(parser))))
-    }
-
-    fn ask<T>(&self, ask: impl FnOnce(&mut dyn LineProgress) -> Option<T>) -> Option<T> {
-        let mut parser = self.0.take()?;
-        let answer = ask(&mut *parser);
-        self.0.replace(Some(parser));
-        answer
-    }
-}
-
-impl LineProgress for Shared {
-    fn line(&mut self, line: &str) -> Option<Step> {
-        self.ask(|parser| parser.line(line))
-    }
-
-    fn words(&self, line: &str) -> Option<String> {
-        self.ask(|parser| parser.words(line))
-    }
-}
-
-/// Cuts bytes into lines at `\n`, at `\r` as programs write it that draw a progress line over and
-/// over, and at both as one.
-#[derive(Debug, Default)]
-pub(super) struct Cutter {
-    rest: Vec<u8>,
-    after_return: bool,
-    cut: bool,
-}
-
-/// The longest line, in bytes (64 KiB): the rest of a longer one is left out.
-pub(super) const LINE_MAX: usize = 64 * 1024;
-
-/// One line as bytes, and whether it was cut.
-pub(super) struct RawLine {
-    pub(super) bytes: Vec<u8>,
-    pub(super) cut: bool,
-}
-
-impl Cutter {
-    pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(RawLine)) {
-        for &byte in bytes {
-            let after_return = std::mem::replace(&mut self.after_return, byte == b'\r');
-            match byte {
-                b'\n' if after_return => (),
-                b'\n' | b'\r' => line(self.end()),
-                _ if self.rest.len() < LINE_MAX => self.rest.push(byte),
-                _ => self.cut = true,
-            }
-        }
-    }
-
-    /// The last line, if it has no end.
-    pub(super) fn finish(&mut self) -> Option<RawLine> {
-        (!self.rest.is_empty()).then(|| self.end())
-    }
-
-    fn end(&mut self) -> RawLine {
-        RawLine {
-            bytes: std::mem::take(&mut self.rest),
-            cut: std::mem::take(&mut self.cut),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn cut(parts: &[&[u8]]) -> Vec<String> {
-        let mut cutter = Cutter::default();
-        let mut lines = Vec::new();
-        for part in parts {
-            cutter.feed(part, |line| lines.push(line.bytes));
-        }
-        lines.extend(cutter.finish().map(|line| line.bytes));
-        lines
-            .into_iter()
-            .map(|line| String::from_utf8(line).unwrap())
-            .collect()
-    }
-
-    #[test]
-    fn lines_end_at_each_kind_of_end_wherever_the_reads_fall() {
-        let want = ["one", "two", "three", "", "four"];
-        let text = b"one\ntwo\r\nthree\r\rfour";
-        for at in 0..text.len() {
-            assert_eq!(cut(&[&text[..at], &text[at..]]), want, "read at {at}");
-        }
-    }
-
-    #[test]
-    fn a_line_of_the_greatest_length_is_whole_and_one_byte_more_is_cut() {
-        for (length, is_cut) in [(LINE_MAX, false), (LINE_MAX + 1, true)] {
-            let mut lines = Vec::new();
-            let mut cutter = Cutter::default();
-            cutter.feed(&vec![b'x'; length], |line| lines.push(line));
-            cutter.feed(b"\n", |line| lines.push(line));
-            assert_eq!((lines[0].bytes.len(), lines[0].cut), (LINE_MAX, is_cut));
-        }
-    }
 
     #[test]
     fn ffmpegs_progress_is_read() {

@@ -1,24 +1,24 @@
-//! Where a program's standard descriptors lead.
+//! What the standard descriptors of a program are.
 
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 
-/// Where one of a program's three standard descriptors leads.
+/// What one of the three standard descriptors of a program is.
 ///
 /// | | input | output, error |
 /// |---|---|---|
-/// | [`null`](Self::null) | at its end at once; the default | thrown away |
-/// | [`inherit`](Self::inherit) | the app's own | the app's own; the default, or thrown away if the app has none |
+/// | [`null`](Self::null) | empty; the default | dropped |
+/// | [`inherit`](Self::inherit) | the app's own | the app's own; the default, or dropped if the app has none |
 /// | [`piped`](Self::piped) | [`CommandHandle::stdin`](super::CommandHandle::stdin) | [`stdout`](super::CommandHandle::stdout), [`stderr`](super::CommandHandle::stderr) |
-/// | [`bytes`](Self::bytes) | these, then its end | - |
+/// | [`bytes`](Self::bytes) | these, then the end | - |
 /// | [`fd`](Self::fd) | any descriptor, file, socket | the same |
-/// | [`merged`](Self::merged) | - | error goes where output goes |
+/// | [`merged`](Self::merged) | - | for error: the same as output |
 #[derive(Debug)]
-pub struct Stdio(pub(super) Way);
+pub struct Stdio(pub(super) Kind);
 
 #[derive(Debug)]
-pub(super) enum Way {
+pub(super) enum Kind {
     Null,
     Inherit,
     Piped,
@@ -30,37 +30,36 @@ pub(super) enum Way {
 impl Stdio {
     /// `/dev/null`.
     pub fn null() -> Self {
-        Stdio(Way::Null)
+        Stdio(Kind::Null)
     }
 
-    /// The app's own. A descriptor that is closed in the app is an error when the program is
-    /// started.
+    /// The app's own. If that is closed in the app, the start fails.
     pub fn inherit() -> Self {
-        Stdio(Way::Inherit)
+        Stdio(Kind::Inherit)
     }
 
     /// A pipe to the app.
     pub fn piped() -> Self {
-        Stdio(Way::Piped)
+        Stdio(Kind::Piped)
     }
 
     /// For standard input: these bytes, however many, and then the end. They are written as the
-    /// program reads, and their memory is given back meanwhile; a program that ends without reading
-    /// all is no error.
+    /// program reads them, and their memory is freed meanwhile. A program may end without reading all
+    /// of them.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Stdio(Way::Bytes(bytes.into()))
+        Stdio(Kind::Bytes(bytes.into()))
     }
 
     /// An open descriptor: a file, a socket, one end of a pipe. The app's own copy is closed when
     /// the program has started.
     pub fn fd(fd: impl Into<OwnedFd>) -> Self {
-        Stdio(Way::Descriptor(fd.into()))
+        Stdio(Kind::Descriptor(fd.into()))
     }
 
-    /// For standard error: to the same place as standard output, in the order in which both were
-    /// written.
+    /// For standard error: the same as standard output, so that both arrive in the order in which
+    /// the program wrote them.
     pub fn merged() -> Self {
-        Stdio(Way::Merged)
+        Stdio(Kind::Merged)
     }
 }
 

@@ -1,13 +1,13 @@
-//! How a program is asked to end.
+//! How a program is stopped.
 
 use std::time::Duration;
 
 use crate::process::Signal;
 
-/// The steps by which a program is asked to end, each with the time that it is given before the
-/// next. After the last comes SIGKILL. Signals go to the program's whole group.
+/// The steps by which a program is stopped, each with the time until the next one. After the last
+/// step comes SIGKILL. Signals go to the whole group of the program.
 ///
-/// The default is SIGTERM and 2 s.
+/// The default is SIGTERM, and 2 s later SIGKILL.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,7 +32,7 @@ pub(super) enum Act {
     CloseInput,
 }
 
-/// How long one step is given unless it says otherwise.
+/// The default time until the next step.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl Stop {
@@ -40,25 +40,25 @@ impl Stop {
         Stop(vec![Step { act, grace: GRACE }])
     }
 
-    /// Sends a signal: `SIGINT` as Ctrl+C does, `SIGTERM`.
+    /// Sends a signal: SIGINT as Ctrl+C does, SIGTERM.
     pub fn signal(signal: Signal) -> Self {
         Stop::step(Act::Signal(signal))
     }
 
-    /// Writes these bytes to its standard input, behind what is still to be written there. With
-    /// such a step standard input is a pipe unless the command says otherwise, and stays open while
-    /// the handle is awaited. An [`Input`](super::Input) that was taken is to be kept as long:
-    /// dropping it ends the input, and a program whose input has ended is sent SIGTERM instead.
+    /// Writes these bytes to the standard input, after what is still pending there. With such a step
+    /// standard input is piped unless the command says otherwise, and stays open while the handle is
+    /// awaited. An [`Input`](super::Input) that was taken must be kept as long: dropping it ends the
+    /// input, and a program whose input has ended gets SIGTERM instead.
     pub fn stdin(bytes: impl Into<Vec<u8>>) -> Self {
         Stop::step(Act::Input(bytes.into()))
     }
 
-    /// Ends its standard input.
+    /// Ends the standard input.
     pub fn close_stdin() -> Self {
         Stop::step(Act::CloseInput)
     }
 
-    /// Kills it at once.
+    /// Kills the program at once.
     pub fn kill() -> Self {
         Stop(Vec::new())
     }
@@ -69,7 +69,7 @@ impl Stop {
         self.0.iter().any(uses)
     }
 
-    /// The time that the last step is given. The default is 2 s.
+    /// Sets the time after the last step. The default is 2 s.
     pub fn grace(mut self, grace: Duration) -> Self {
         if let Some(last) = self.0.last_mut() {
             last.grace = grace;
@@ -77,7 +77,7 @@ impl Stop {
         self
     }
 
-    /// What follows when that did not help.
+    /// Adds the steps of `next`, for a program that does not end by these.
     pub fn then(mut self, next: Stop) -> Self {
         self.0.extend(next.0);
         self

@@ -1,4 +1,4 @@
-//! What a program writes, as chunks, as lines, as a GIO stream; and its standard input.
+//! The app's ends of a program's standard descriptors: outputs as chunks, lines or GIO streams, and the input.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -10,22 +10,22 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use gio::prelude::*;
 
-use super::progress::Cutter;
-use super::road::KEPT;
-use super::supervisor::Supervisor;
+use super::lines::{LineSplitter, RawLine};
+use super::supervisor::{KEPT, Supervisor};
 use crate::command::lane::Lane;
 
-/// What a program writes to its standard output or error, read as it comes.
+/// The standard output or error of a program, to be read while it runs.
 ///
 /// From [`CommandHandle::stdout`](super::CommandHandle::stdout) and
-/// [`stderr`](super::CommandHandle::stderr). While it is there nothing is lost: when it is not
-/// read, 256 KiB are read ahead and then the program waits. Dropping it throws away what comes. The
-/// program's outcome may come first; what was read ahead is still here then.
+/// [`stderr`](super::CommandHandle::stderr). While it exists nothing is lost: if nobody reads it,
+/// 256 KiB are read ahead, and then the program waits. After it is dropped, everything that the
+/// program writes is dropped too. The outcome of the program may come first; what was read ahead can
+/// still be read then.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
 pub struct OutputStream {
     source: Source,
-    /// Behind what was waited for.
+    /// What was read and not given out yet.
     ahead: Vec<u8>,
 }
 
@@ -34,7 +34,7 @@ enum Source {
         supervisor: Rc<Supervisor>,
         lane: Lane,
     },
-    /// The program has ended, and this is what was kept of it. `None` once it was read.
+    /// The program has ended, and this was kept. `None` once it was read.
     Kept(Option<Vec<u8>>),
 }
 
@@ -53,8 +53,8 @@ impl OutputStream {
         }
     }
 
-    /// The next bytes, at least one; `None` at the end. The end is that of the pipe, or when the
-    /// program has ended and its pipe was given up, see [`Command::drain`](super::Command::drain).
+    /// Waits for the next bytes, at least one; `None` at the end. The end comes with that of the
+    /// pipe, or when the program has ended and [`Command::drain`](super::Command::drain) is over.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
@@ -71,31 +71,12 @@ impl OutputStream {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
         };
-        let taken = {
-            let mut slot = supervisor.road(lane);
-            let Some(road) = slot.as_mut() else {
-                return Poll::Ready(None);
-            };
-            match road.take() {
-                Some(bytes) => bytes,
-                None if road.fd.is_none() => return Poll::Ready(None),
-                None => {
-                    let old = road.waker.replace(cx.waker().clone());
-                    drop(slot);
-                    // May run the app's code: with nothing borrowed.
-                    drop(old);
-                    return Poll::Pending;
-                }
-            }
-        };
-        supervisor.resume_road(lane);
-        Poll::Ready(Some(taken))
+        supervisor.poll_output(lane, cx)
     }
 
-    /// Reads on until the program has written `text`, a prompt for instance, which is no line and
-    /// would be none of [`lines`](Self::lines) before it is answered. Gives what came before it,
-    /// the newest 64 KiB; what follows is read as before. `None` when the end came first: then all
-    /// of that is still there to be read.
+    /// Reads until the program has written `text`, for example a prompt, which has no end of line
+    /// before it is answered. Gives what came before it, the newest 64 KiB; what follows is read as
+    /// before. `None` if the end comes first: then all of it can still be read.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -114,7 +95,7 @@ impl OutputStream {
         if text.is_empty() {
             return Some(Vec::new());
         }
-        // Kept in `ahead`, for who asks again when this future was dropped.
+        // Kept in `ahead`, for the next reader should this future be dropped.
         let mut looked = 0;
         loop {
             // Its beginning may have been looked at already.
@@ -135,20 +116,20 @@ impl OutputStream {
         }
     }
 
-    /// The same, line by line.
+    /// Turns it into lines.
     pub fn lines(self) -> Lines {
         Lines {
             stream: self,
-            cutter: Cutter::default(),
+            splitter: LineSplitter::default(),
             ready: VecDeque::new(),
             at_end: false,
         }
     }
 
-    /// The same as a GIO stream, which reads the pipe itself from now on. To be asked for before
-    /// the program's output was read ahead, that is before the main loop runs again: `None` when
-    /// something was. The program's outcome does not wait for this pipe's end. When the program
-    /// had ended before [`stdout`](super::CommandHandle::stdout) was called, it is what was kept.
+    /// Turns it into a GIO stream, which reads the pipe itself from now on. To be called before any
+    /// output is read ahead, that is before the main loop runs again; else it gives `None`. The
+    /// program's outcome does not wait for the end of this pipe. If the program had ended before
+    /// [`stdout`](super::CommandHandle::stdout) was called, the stream has what was kept.
     pub fn into_gio(mut self) -> Option<gio::InputStream> {
         if !self.ahead.is_empty() {
             return None;
@@ -161,15 +142,12 @@ impl OutputStream {
                 return Some(gio::MemoryInputStream::from_bytes(&bytes).upcast());
             }
         };
-        let ahead = supervisor.road(lane).as_mut()?.has_bytes();
-        let fd = (!ahead).then(|| supervisor.take_road_fd(lane)).flatten();
-        match fd {
-            Some(fd) => {
-                supervisor.forget_stall();
-                Some(gio_unix::InputStream::take_fd(fd).upcast())
-            }
+        let has_unread = supervisor.output(lane)?.has_unread();
+        let fd = (!has_unread).then(|| supervisor.take_output_fd(lane));
+        match fd.flatten() {
+            Some(fd) => Some(gio_unix::InputStream::take_fd(fd).upcast()),
             None => {
-                // Is dropped as a stream is: what comes is thrown away.
+                // Dropped like any other: what comes is dropped.
                 self.source = from;
                 None
             }
@@ -179,15 +157,9 @@ impl OutputStream {
 
 impl Drop for OutputStream {
     fn drop(&mut self) {
-        let Source::Program { supervisor, lane } = &self.source else {
-            return;
-        };
-        let left = supervisor.road(*lane).as_mut().and_then(|road| {
-            road.abandoned = true;
-            road.take()
-        });
-        drop(left);
-        supervisor.resume_road(*lane);
+        if let Source::Program { supervisor, lane } = &self.source {
+            supervisor.discard_output(*lane);
+        }
     }
 }
 
@@ -209,43 +181,41 @@ impl std::fmt::Debug for OutputStream {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
-    /// Its text, without its end. What is no UTF-8 is replaced by U+FFFD.
+    /// The text, without the end of the line. Bytes that are not UTF-8 are replaced by U+FFFD.
     pub text: String,
     /// Something was replaced.
     pub replaced: bool,
-    /// It was longer than 64 KiB, and its rest was left out.
+    /// The line was longer than 64 KiB, and the rest of it was dropped.
     pub cut: bool,
 }
 
-/// A program's output line by line; lines end at `\n`, `\r` or `\r\n`. A last line without an end
-/// is a line too.
+/// The output of a program, line by line. Lines end at `\n`, `\r` or `\r\n`; the last one may end
+/// with the output.
 #[derive(Debug)]
 pub struct Lines {
     stream: OutputStream,
-    cutter: Cutter,
+    splitter: LineSplitter,
     ready: VecDeque<Line>,
     at_end: bool,
 }
 
 impl Lines {
-    /// The next line; `None` at the end.
+    /// Waits for the next line; `None` at the end.
     pub async fn recv(&mut self) -> Option<Line> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 }
 
-fn line(raw: super::progress::RawLine) -> Line {
-    match String::from_utf8(raw.bytes) {
-        Ok(text) => Line {
-            text,
-            replaced: false,
-            cut: raw.cut,
-        },
-        Err(error) => Line {
-            text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
-            replaced: true,
-            cut: raw.cut,
-        },
+fn line(raw: RawLine) -> Line {
+    let (text, replaced) = match String::from_utf8(raw.bytes) {
+        Ok(text) => (text, false),
+        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into(), true),
+    };
+    let cut = raw.cut;
+    Line {
+        text,
+        replaced,
+        cut,
     }
 }
 
@@ -263,64 +233,66 @@ impl Stream for Lines {
             }
             match std::task::ready!(this.stream.poll_chunk(cx)) {
                 Some(bytes) => this
-                    .cutter
+                    .splitter
                     .feed(&bytes, |raw| this.ready.push_back(line(raw))),
                 None => {
                     this.at_end = true;
-                    this.ready.extend(this.cutter.finish().map(line));
+                    this.ready.extend(this.splitter.finish().map(line));
                 }
             }
         }
     }
 }
 
-/// A program's standard input. From [`CommandHandle::stdin`](super::CommandHandle::stdin).
+/// The standard input of a program. From [`CommandHandle::stdin`](super::CommandHandle::stdin).
 ///
-/// Dropping it ends the program's input, once all is written; keep it where
+/// Dropping it ends the input, once everything is written; keep it if
 /// [`Stop::stdin`](super::Stop::stdin) is to write there. Neither `Send` nor `Sync`.
 pub struct Input {
     pub(super) supervisor: Rc<Supervisor>,
 }
 
-/// How much may wait to be written before [`Input::write`] waits.
-const WAITING_MAX: usize = 64 * 1024;
+/// How much may be pending before [`Input::write`] waits (64 KiB).
+const PENDING_MAX: usize = 64 * 1024;
 
 impl Input {
-    /// Writes all of `bytes`, behind what was written before; waits while more than 64 KiB have
-    /// not been read by the program.
+    /// Writes all of `bytes`, after what was written before. Waits while more than 64 KiB are not in
+    /// the pipe yet.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` when the program has closed its input or has ended.
+    /// `BrokenPipe`: the program has closed its input or has ended.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.supervisor.append_input(bytes, false);
-        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
-            Some(left) if left <= WAITING_MAX => Poll::Ready(Ok(())),
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        })
-        .await
+        self.wait_for(PENDING_MAX).await
     }
 
-    /// Waits until all is in the pipe.
+    /// Waits until everything is in the pipe.
     ///
     /// # Errors
     ///
     /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> io::Result<()> {
-        poll_fn(|cx| match self.supervisor.input_left(Some(cx.waker())) {
-            Some(0) => Poll::Ready(Ok(())),
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-        })
+        self.wait_for(0).await
+    }
+
+    /// Waits until no more than `most` bytes are pending.
+    async fn wait_for(&self, most: usize) -> io::Result<()> {
+        poll_fn(
+            |cx| match self.supervisor.input().pending(Some(cx.waker())) {
+                Some(pending) if pending <= most => Poll::Ready(Ok(())),
+                Some(_) => Poll::Pending,
+                None => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
+            },
+        )
         .await
     }
 
-    /// The same as a GIO stream; `None` when the program has closed its input, or something still
-    /// waits to be written. GIO writes plainly: when nobody reads any more, an app in which SIGPIPE
-    /// is not ignored gets it.
+    /// Turns it into a GIO stream. `None` when the program has closed its input, or not everything is
+    /// in the pipe yet. GIO does not prevent SIGPIPE: an app that does not ignore it gets it when the
+    /// program reads no more.
     pub fn into_gio(self) -> Option<gio::OutputStream> {
-        if self.supervisor.input_left(None)? > 0 {
+        if self.supervisor.input().pending(None)? > 0 {
             return None;
         }
         let fd = self.supervisor.take_input_fd()?;

@@ -147,7 +147,7 @@ impl Facts {
             };
             return new(ErrorKind::Start, text);
         }
-        if self.process.outlived_socket {
+        if self.process.outlived_socket && self.stop.is_none() {
             let text =
                 text!("the worker closed its control socket, gave no answer and did not exit");
             return new(ErrorKind::Protocol, text);
@@ -316,4 +316,250 @@ fn signal_text(signal: Signal) -> Text {
         signal = Text::of(signal),
         meaning = meaning
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended_as(end: Result<Exit, WaitError>) -> Facts {
+        let mut facts = Facts::default();
+        facts.process.end = Some(end);
+        facts
+    }
+
+    fn ended(status: ExitStatus) -> Facts {
+        ended_as(Ok(Exit::of(status)))
+    }
+
+    fn code(code: i32) -> Facts {
+        ended(ExitStatus::Code(code))
+    }
+
+    fn killed(signal: Signal) -> Facts {
+        ended(ExitStatus::Signal {
+            signal,
+            core_dumped: false,
+        })
+    }
+
+    fn lost() -> Facts {
+        ended_as(Err(WaitError::reaped_by_another()))
+    }
+
+    fn ready(mut facts: Facts) -> Facts {
+        facts.process.ready = true;
+        facts.started = true;
+        facts
+    }
+
+    fn stopped(reason: StopReason, facts: Facts) -> Facts {
+        Facts {
+            stop: Some(reason),
+            ..facts
+        }
+    }
+
+    fn answered(answer: Answer, facts: Facts) -> Facts {
+        Facts {
+            answer: Some(answer),
+            ..ready(facts)
+        }
+    }
+
+    fn done() -> Answer {
+        Answer::Done(vec![1, 2], Unclaimed::default())
+    }
+
+    fn failed(cancelled: bool) -> Answer {
+        let chain = vec!["no space".to_owned(), "the cause".to_owned()];
+        Answer::Failed(Failure { chain, cancelled })
+    }
+
+    fn panic() -> Option<PanicReport> {
+        Some(PanicReport {
+            message: "oh no".to_owned(),
+            location: Some("a.rs:1:2".to_owned()),
+            thread: None,
+            backtrace: "frames".to_owned(),
+        })
+    }
+
+    fn crash(panicking: bool) -> Option<CrashReport> {
+        Some(CrashReport {
+            signal: libc::SIGABRT,
+            code: 0,
+            address: 0,
+            panicking,
+            frames: vec![0x10, 0x20],
+        })
+    }
+
+    fn faulty(mut facts: Facts) -> Facts {
+        facts.process.fault = Some(Fault("a frame of 3 bytes".to_owned()));
+        facts
+    }
+
+    /// By a worker that cannot serve at all.
+    fn refused(refusal: Refusal) -> Facts {
+        let mut facts = code(1);
+        facts.process.refusal = Some(refusal);
+        facts
+    }
+
+    /// By a worker that cannot run this job.
+    fn job_refused(refusal: Refusal) -> Facts {
+        let facts = answered(Answer::Refused(refusal), code(1));
+        Facts {
+            started: false,
+            ..facts
+        }
+    }
+
+    fn outlived_socket(mut facts: Facts) -> Facts {
+        facts.process.outlived_socket = true;
+        facts
+    }
+
+    const CANCELLED: StopReason = StopReason::Cancelled;
+    const DEADLINE: StopReason = StopReason::Deadline(Duration::from_secs(2));
+
+    /// Its name, the facts, and the kind and some words of the error, if it is one.
+    type Row = (&'static str, Facts, Option<(ErrorKind, &'static str)>);
+
+    fn outcome(facts: Facts) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+        facts.outcome("Job", &Worker::program("/the/worker"))
+    }
+
+    /// Every kind of end: the facts, and the outcome that they make.
+    #[test]
+    fn each_end_has_its_outcome() {
+        use ErrorKind::{
+            Cancelled, Exit, Failed, Panic, Protocol, Signal as Killed, Start, Timeout,
+        };
+        let with = |change: fn(&mut Facts), mut facts: Facts| {
+            change(&mut facts);
+            facts
+        };
+        let context_gone = |facts| with(|facts| facts.process.context_gone = true, facts);
+        let panicked = |facts| with(|facts| facts.panic = panic(), facts);
+        let crashed = |facts| with(|facts| facts.crash = crash(true), facts);
+        let silent = |facts| {
+            with(
+                |facts| facts.process.silent_for = Some(Duration::from_secs(9)),
+                facts,
+            )
+        };
+        let unwatched = |mut facts: Facts| {
+            facts.process.unwatched = Some(io::Error::from_raw_os_error(libc::ENOSPC));
+            facts
+        };
+        #[rustfmt::skip]
+        let rows: [Row; 46] = [
+            ("output", answered(done(), code(0)), None),
+            ("output, then a bad exit", answered(done(), code(3)), None),
+            ("output, then a signal", answered(done(), killed(Signal::SEGV)), None),
+            ("output, exit lost", answered(done(), lost()), None),
+            ("output though it was cancelled", stopped(CANCELLED, answered(done(), code(0))), None),
+            ("output after the deadline", stopped(DEADLINE, answered(done(), killed(Signal::KILL))), None),
+            ("output, then nonsense", faulty(answered(done(), code(0))), Some((Protocol, "a frame of 3 bytes"))),
+            ("output, context gone", context_gone(answered(done(), code(0))), Some((Cancelled, "context"))),
+            ("its own error", answered(failed(false), code(0)), Some((Failed, "Job: no space"))),
+            ("its own error though it was cancelled", stopped(CANCELLED, answered(failed(false), code(0))), Some((Failed, "no space"))),
+            ("it says cancelled unasked", answered(failed(true), code(0)), Some((Failed, "no space"))),
+            ("it says cancelled when asked", stopped(CANCELLED, answered(failed(true), code(0))), Some((Cancelled, "on request"))),
+            ("it says cancelled at its deadline", stopped(DEADLINE, answered(failed(true), code(0))), Some((Timeout, "deadline of 2s"))),
+            ("panic", panicked(answered(Answer::Panicked, code(0))), Some((Panic, "panicked at a.rs:1:2: oh no"))),
+            ("panic without a report", answered(Answer::Panicked, code(0)), Some((Panic, "panicked"))),
+            ("panic though it was cancelled", stopped(CANCELLED, panicked(answered(Answer::Panicked, code(0)))), Some((Panic, "oh no"))),
+            ("panic that aborts", crashed(panicked(ready(killed(Signal::ABRT)))), Some((Panic, "oh no"))),
+            ("a panic elsewhere, then an abort", panicked(ready(killed(Signal::ABRT))), Some((Killed, "SIGABRT"))),
+            ("a panic, then a memory fault", crashed(panicked(ready(killed(Signal::SEGV)))), Some((Killed, "SIGSEGV"))),
+            ("nonsense", faulty(ready(code(0))), Some((Protocol, "a frame of 3 bytes"))),
+            ("nonsense in place of a handshake", faulty(code(0)), Some((Protocol, "a frame of 3 bytes"))),
+            ("nonsense when cancelled", faulty(stopped(CANCELLED, ready(code(0)))), Some((Protocol, "a frame of 3 bytes"))),
+            ("another protocol", refused(Refusal::Protocol(7)), Some((Start, "protocol 7"))),
+            ("another build", refused(Refusal::Build(0xab)), Some((Start, "00000000000000ab"))),
+            ("unknown job", job_refused(Refusal::UnknownJob), Some((Start, "/the/worker does not know this job"))),
+            ("input", job_refused(Refusal::Input("short".into())), Some((Start, "short"))),
+            ("setup", refused(Refusal::Setup("no page".into())), Some((Start, "no page"))),
+            ("refused when cancelled", stopped(CANCELLED, job_refused(Refusal::UnknownJob)), Some((Cancelled, "on request"))),
+            ("no worker: it exits", code(2), Some((Start, "exit code 2"))),
+            ("no worker: it dies", killed(Signal::SEGV), Some((Start, "SIGSEGV"))),
+            ("no worker: its exit is lost", lost(), Some((Start, "lost"))),
+            ("no worker: it is silent", silent(killed(Signal::KILL)), Some((Start, "within 9s"))),
+            ("no worker: it hangs up", outlived_socket(killed(Signal::KILL)), Some((Start, "closed its control socket"))),
+            ("no worker: nothing known", Facts::default(), Some((Start, "closed its control socket"))),
+            ("no worker when its deadline passes", stopped(DEADLINE, code(2)), Some((Timeout, "deadline of 2s"))),
+            ("not watched", unwatched(Facts::default()), Some((Start, "No space left on device"))),
+            ("context gone", context_gone(ready(Facts::default())), Some((Cancelled, "context"))),
+            ("context gone before it was watched", context_gone(unwatched(Facts::default())), Some((Cancelled, "context"))),
+            ("cancelled", stopped(CANCELLED, ready(killed(Signal::KILL))), Some((Cancelled, "on request"))),
+            ("deadline", stopped(DEADLINE, ready(killed(Signal::KILL))), Some((Timeout, "deadline of 2s"))),
+            ("it hangs up and stays", outlived_socket(ready(killed(Signal::KILL))), Some((Protocol, "control socket"))),
+            ("it hangs up when cancelled", outlived_socket(stopped(CANCELLED, ready(killed(Signal::KILL)))), Some((Cancelled, "on request"))),
+            ("signal", ready(killed(Signal::SEGV)), Some((Killed, "SIGSEGV"))),
+            ("exit without an answer", ready(code(0)), Some((Exit, "code 0"))),
+            ("exit is lost", ready(lost()), Some((Exit, "is unknown"))),
+            ("nothing known", ready(Facts::default()), Some((Exit, "gave no answer"))),
+        ];
+        for (name, facts, expected) in rows {
+            match (outcome(facts), expected) {
+                (Ok((bytes, descriptors)), None) => {
+                    assert_eq!((bytes, descriptors.len()), (vec![1, 2], 0), "{name}");
+                }
+                (Err(error), Some((kind, words))) => {
+                    assert_eq!(error.kind(), kind, "{name}: {error}");
+                    assert!(error.to_string().contains(words), "{name}: {error}");
+                }
+                (outcome, _) => panic!("{name}: {outcome:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn each_signal_has_a_meaning_or_at_least_its_name() {
+        for number in (1..=64).filter(|number| ![32, 33].contains(number)) {
+            let signal = Signal::from_raw(number).unwrap();
+            let text = outcome(ready(killed(signal))).unwrap_err().to_string();
+            assert!(text.contains(&*signal.name()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_carries_what_is_known() {
+        let mut facts = ready(code(4));
+        facts.process.output_tail = "last".to_owned();
+        facts.progress = (3, 9);
+        let error = outcome(facts).unwrap_err();
+        assert!(error.has_run() && error.usage().is_some());
+        assert_eq!((error.exit_code(), error.progress()), (Some(4), (3, 9)));
+        assert_eq!((error.output_tail(), error.backtrace()), ("last", None));
+        assert!(!outcome(code(4)).unwrap_err().has_run());
+
+        let error = outcome(answered(failed(false), code(0))).unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap();
+        assert_eq!(cause.to_string(), "the cause");
+
+        let panicked = Facts {
+            panic: panic(),
+            ..answered(Answer::Panicked, code(0))
+        };
+        let error = outcome(panicked).unwrap_err();
+        assert_eq!(error.panic().unwrap().message, "oh no");
+        assert_eq!(error.backtrace(), Some("frames"));
+
+        for (frames, backtrace) in [(None, "0x10\n0x20"), (Some("main"), "main")] {
+            let facts = Facts {
+                crash: crash(false),
+                crash_frames: frames.map(str::to_owned),
+                ..ready(killed(Signal::ABRT))
+            };
+            let error = outcome(facts).unwrap_err();
+            assert_eq!(
+                (error.backtrace(), error.signal()),
+                (Some(backtrace), Some(Signal::ABRT))
+            );
+        }
+    }
 }

@@ -21,6 +21,13 @@ impl Exit {
     pub fn success(&self) -> bool {
         self.status.success()
     }
+
+    /// One for the tests of what an end means.
+    #[cfg(test)]
+    pub(crate) fn of(status: ExitStatus) -> Self {
+        let usage = Usage::default();
+        Self { status, usage }
+    }
 }
 
 /// How a process ended. `Display` gives `exit code 3`, `SIGSEGV` or `SIGSEGV (core dumped)`.
@@ -119,6 +126,12 @@ pub(super) enum Cause {
 }
 
 impl WaitError {
+    /// One for the tests of what an end means.
+    #[cfg(test)]
+    pub(crate) fn reaped_by_another() -> Self {
+        Self(Cause::ReapedByAnother)
+    }
+
     /// Whether other code in the app reaped the child, or made the kernel do so by ignoring `SIGCHLD`.
     pub fn is_reaped_elsewhere(&self) -> bool {
         matches!(self.0, Cause::Ignored | Cause::ReapedByAnother)

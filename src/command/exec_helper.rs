@@ -1,0 +1,128 @@
+//! The exec helper: a worker program that changes itself as `posix_spawn` cannot, and then becomes the program.
+//!
+//! It finds its order in its control socket. It answers with *ready*, right before it executes the program, or with the
+//! step that failed; the end of the socket tells that it has become the program.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use super::start_error::StartError;
+use crate::child::Worker;
+use crate::spawn::{Plan, SpawnError, Step, Target};
+use crate::text::{Text, text};
+use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, Hello, Kind, Role};
+use crate::worker::main_checks_for_worker;
+
+/// How long an exec helper may take.
+pub(super) const HELPER_WITHIN: Duration = Duration::from_secs(10);
+
+/// An exec helper that has not become the program yet.
+pub(super) struct ExecHelper {
+    control: Control,
+    /// It has done its part and is about to execute the program.
+    ready: bool,
+    /// The program; its file stays open until it is executed.
+    target: Target,
+}
+
+/// Whether `worker` can help.
+pub(super) fn is_available(worker: &Worker) -> bool {
+    worker.path().is_some() || main_checks_for_worker()
+}
+
+/// The plan that starts `worker` as a helper, which makes these changes and executes the program of `plan`.
+pub(super) fn by_way_of(
+    worker: &Worker,
+    changes: ExecOrder,
+    plan: Plan,
+) -> Result<(Plan, ExecHelper), StartError> {
+    if !is_available(worker) {
+        return Err(StartError::refused(
+            Step::Helper,
+            text!(
+                "umask(), nice(), limit() and no_new_privileges() need a helper: call \
+                 run_if_worker() first thing in main, or name a worker program with \
+                 Command::helper()"
+            ),
+        ));
+    }
+    let (control, theirs) = Control::pair()?;
+    let (plan, target) = plan.by_way_of(worker.to_program(), CONTROL_FD, theirs)?;
+    let order = ExecOrder {
+        path: target.path().clone(),
+        arguments: target.arguments.clone(),
+        moved: target.moved,
+        ..changes
+    };
+    let hello = Hello::plain(Role::Exec).encode();
+    postcard::to_allocvec(&order)
+        .map_err(std::io::Error::other)
+        .and_then(|order| {
+            control.send(Kind::Hello, &hello, &[], Wait::No)?;
+            control.send(Kind::Order, &order, &[], Wait::No)
+        })
+        .map_err(|error| {
+            StartError::System(text!("the helper could not be sent its order"), error)
+        })?;
+    let helper = ExecHelper {
+        control,
+        ready: false,
+        target,
+    };
+    Ok((plan, helper))
+}
+
+impl ExecHelper {
+    /// Reads what the helper says, until it is known whether it has executed the program.
+    pub(super) fn read(&mut self) -> Option<Result<(), SpawnError>> {
+        let mut scratch = Scratch::new();
+        loop {
+            let packet = match self.control.recv(&mut scratch, Wait::No) {
+                Ok(Received::Empty) => return None,
+                Ok(Received::Packet(packet)) => packet,
+                Ok(Received::Closed) if self.ready => return Some(Ok(())),
+                Ok(Received::Closed) => {
+                    return Some(Err(refused(text!(
+                        "the helper closed its control socket before it executed the program. \
+                         Does its main begin with run_if_worker() or run_worker()?"
+                    ))));
+                }
+                Err(_) => return Some(Err(invalid())),
+            };
+            match Kind::from_worker(packet.kind) {
+                Some(Kind::Ready) if !self.ready => self.ready = true,
+                Some(Kind::Refused) => {
+                    let fault = match postcard::from_bytes(&packet.payload) {
+                        Ok(ExecRefusal { step, errno }) => self.target.explain(&step, errno),
+                        Err(_) => invalid(),
+                    };
+                    return Some(Err(fault));
+                }
+                _ => return Some(Err(invalid())),
+            }
+        }
+    }
+}
+
+/// It took longer than [`HELPER_WITHIN`].
+pub(super) fn timed_out() -> SpawnError {
+    refused(text!(
+        "the helper did not execute the program within {time}",
+        time = HELPER_WITHIN
+    ))
+}
+
+fn invalid() -> SpawnError {
+    refused(text!("the helper sent an invalid message"))
+}
+
+fn refused(sentence: Text) -> SpawnError {
+    SpawnError::refused(Step::Helper, sentence)
+}
+
+impl AsFd for ExecHelper {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}

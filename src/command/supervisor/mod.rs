@@ -1,0 +1,629 @@
+//! One program, from its start to its one outcome.
+//!
+//! The supervisor is fed by the hub: what the program writes, room for what it reads, its exit, and an alarm. It
+//! consists of parts that own their state, and hands them what they need; what remains here is what follows from what.
+//! Nothing is borrowed while the app's code runs.
+//!
+//! - [`input_writer`] and [`output_reader`]: its standard descriptors, as far as the app has their other ends.
+//! - [`progress_reader`]: what it reports of its progress.
+//! - [`exit_watch`]: how it exited.
+//! - [`stop_steps`]: how it is stopped.
+//! - [`timers`]: what happens by itself.
+//! - [`pipe_capacity`], [`page_advice`], [`no_sigpipe`]: how bytes flow fast, and safely.
+
+mod exit_watch;
+mod input_writer;
+mod no_sigpipe;
+mod output_reader;
+mod page_advice;
+mod pipe_capacity;
+mod progress_reader;
+mod stop_steps;
+mod timers;
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use self::exit_watch::ExitWatch;
+pub(super) use self::input_writer::InputWriter;
+pub(super) use self::output_reader::{KEPT, OutputReader, Rule};
+pub(super) use self::progress_reader::ProgressReader;
+use self::stop_steps::StopSteps;
+use self::timers::{Timer, Timers};
+use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
+use super::lane::Lane;
+use super::outcome::{Ended, Facts, StopReason, Success};
+use super::stop::Stop;
+use crate::child::control::Supervised;
+use crate::child::seat::Seat;
+use crate::guardian;
+use crate::main_loop::hub::{Entry, Hub, Slice, Token};
+use crate::main_loop::mailbox::Outlet;
+use crate::model::{State, Status};
+use crate::process::{Exit, Process, SharedProcess, Signal};
+use crate::spawn::SpawnError;
+
+/// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
+const LAST_READ: usize = 1024 * 1024;
+
+/// How often a descriptor is looked at for which the kernel has no memory to watch it, or of which the user has too many
+/// watched already; see epoll(7), `max_user_watches`.
+const POLL_EVERY: Duration = Duration::from_millis(50);
+
+/// How long error messages quote of what a program said, in bytes.
+const WORDS_MAX: usize = 300;
+
+/// What does not change while the program runs.
+pub(super) struct Rules {
+    pub(super) label: String,
+    pub(super) success: Success,
+    pub(super) deadline: Option<Duration>,
+    pub(super) stall: Option<Duration>,
+    pub(super) drain: Duration,
+}
+
+/// The app's ends of its standard descriptors.
+pub(super) struct Standards {
+    pub(super) input: InputWriter,
+    pub(super) stdout: Option<OutputReader>,
+    pub(super) stderr: Option<OutputReader>,
+}
+
+impl Standards {
+    fn output(&self, lane: Lane) -> Option<&OutputReader> {
+        match lane {
+            Lane::Errors => self.stderr.as_ref(),
+            _ => self.stdout.as_ref(),
+        }
+    }
+
+    pub(super) fn outputs(&self) -> impl Iterator<Item = &OutputReader> {
+        self.stdout.iter().chain(&self.stderr)
+    }
+}
+
+/// What a running program consists of, handed over by its start.
+pub(super) struct Parts {
+    pub(super) process: SharedProcess,
+    pub(super) pid: u32,
+    pub(super) rules: Rules,
+    pub(super) stop: Stop,
+    pub(super) status: Status,
+    pub(super) outcome: Outlet<Ended>,
+    pub(super) standards: Standards,
+    pub(super) progress: Option<ProgressReader>,
+    pub(super) helper: Option<ExecHelper>,
+}
+
+/// See the module.
+pub(super) struct Supervisor {
+    seat: Seat,
+    rules: Rules,
+    status: Status,
+    outcome: Outlet<Ended>,
+    standards: Standards,
+    progress: Option<ProgressReader>,
+    helper: RefCell<Option<ExecHelper>>,
+    exit: ExitWatch,
+    stop: StopSteps,
+    timers: Timers,
+    /// What is known by now, for the outcome.
+    facts: RefCell<Facts>,
+    /// The app has sent it SIGSTOP.
+    is_paused: Cell<bool>,
+    /// The next cancel is of the wait alone.
+    cancel_wait: Arc<AtomicBool>,
+}
+
+impl Supervisor {
+    /// Takes over a program that has just been started.
+    pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
+        let bell = parts.outcome.bell();
+        let hang_up = Box::new(move || bell.hang_up());
+        let supervisor = Seat::take(hub, parts.process, parts.pid, hang_up, |seat| Supervisor {
+            seat,
+            rules: parts.rules,
+            status: parts.status,
+            outcome: parts.outcome,
+            standards: parts.standards,
+            progress: parts.progress,
+            helper: RefCell::new(parts.helper),
+            exit: ExitWatch::default(),
+            stop: StopSteps::new(parts.stop),
+            timers: Timers::default(),
+            facts: RefCell::default(),
+            is_paused: Cell::new(false),
+            cancel_wait: Arc::default(),
+        });
+        supervisor.status.begin(parts.pid);
+        let has_helper = supervisor.helper.borrow().is_some();
+        if !has_helper {
+            supervisor.status.set_state(State::Running);
+        }
+        let (rules, timers) = (&supervisor.rules, &supervisor.timers);
+        timers.set(Timer::Deadline, rules.deadline);
+        timers.set(Timer::Stall, rules.stall);
+        timers.set(Timer::Helper, has_helper.then_some(HELPER_WITHIN));
+        // May be its end already.
+        supervisor.watch();
+        supervisor.set_alarm();
+        supervisor
+    }
+
+    fn watch(&self) {
+        self.outputs().for_each(|output| output.watch(&self.seat));
+        let helper = match &*self.helper.borrow() {
+            Some(helper) => self.seat.watch(Lane::Helper.token(), helper.as_fd()),
+            None => Ok(()),
+        };
+        if let Err(error) = helper.and(self.seat.watch_exit(Lane::Exit.token())) {
+            self.facts.borrow_mut().unwatched = Some(error);
+            self.seat.kill();
+            self.finish();
+        }
+        self.write_input();
+    }
+
+    /// The process id, while it runs.
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.seat.pid().filter(|_| self.exit.get().is_none())
+    }
+
+    fn set_timer(&self, timer: Timer, after: Option<Duration>) {
+        self.timers.set(timer, after);
+        self.set_alarm();
+    }
+
+    fn set_alarm(&self) {
+        self.seat.set_alarm(self.timers.first());
+    }
+
+    // --- standard descriptors -----------------------------------------------------------------
+
+    pub(super) fn input(&self) -> &InputWriter {
+        &self.standards.input
+    }
+
+    pub(super) fn output(&self, lane: Lane) -> Option<&OutputReader> {
+        self.standards.output(lane)
+    }
+
+    fn outputs(&self) -> impl Iterator<Item = &OutputReader> {
+        self.standards.outputs()
+    }
+
+    /// Adds bytes to its input, or ends that.
+    pub(super) fn append_input(&self, bytes: &[u8], is_last: bool) {
+        if !self.seat.is_copy() {
+            self.standards.input.append(bytes);
+            if is_last {
+                self.standards.input.end();
+            }
+            self.write_input();
+        }
+    }
+
+    /// Nobody will write to it any more, except perhaps the stop.
+    pub(super) fn end_input(&self) {
+        // A program on a terminal was not promised an end: it may never have looked for one.
+        if !self.stop.uses_input() && !self.standards.input.is_terminal() {
+            self.append_input(&[], true);
+        }
+    }
+
+    pub(super) fn take_input_fd(&self) -> Option<OwnedFd> {
+        self.standards.input.take_fd(&self.seat)
+    }
+
+    fn write_input(&self) {
+        let waker = self.standards.input.write(&self.seat);
+        self.poll_unwatched();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// The next that was read of an output.
+    pub(super) fn poll_output(&self, lane: Lane, cx: &Context<'_>) -> Poll<Option<Vec<u8>>> {
+        let Some(output) = self.output(lane) else {
+            return Poll::Ready(None);
+        };
+        let chunk = output.poll_chunk(cx);
+        if chunk.is_ready() {
+            self.resume_output(output);
+        }
+        chunk
+    }
+
+    /// Nobody reads this output any more.
+    pub(super) fn discard_output(&self, lane: Lane) {
+        if let Some(output) = self.output(lane) {
+            output.discard();
+            self.resume_output(output);
+        }
+    }
+
+    /// Gives up an output, which somebody else reads from now on: whether anything comes is not known here.
+    pub(super) fn take_output_fd(&self, lane: Lane) -> Option<OwnedFd> {
+        let fd = self.output(lane)?.take_fd(&self.seat)?;
+        self.timers.set(Timer::Stall, None);
+        Some(fd)
+    }
+
+    /// Watches it again if it was paused and the reader has caught up.
+    fn resume_output(&self, output: &OutputReader) {
+        if !self.seat.is_copy() && output.is_unwatched() {
+            output.watch(&self.seat);
+            self.poll_unwatched();
+            self.renew_stall();
+        }
+    }
+
+    /// Has those descriptors looked at soon that the kernel cannot watch.
+    fn poll_unwatched(&self) {
+        let is_unwatched =
+            self.standards.input.is_unwatched() || self.outputs().any(OutputReader::is_unwatched);
+        if is_unwatched && !self.timers.is_set(Timer::Poll) {
+            self.set_timer(Timer::Poll, Some(POLL_EVERY));
+        }
+    }
+
+    /// Reads and writes what cannot be watched, and tries to watch it again.
+    fn poll(&self, slice: &Slice) {
+        self.timers.set(Timer::Poll, None);
+        for output in self.outputs().filter(|output| output.is_unwatched()) {
+            self.read_output(output, usize::MAX, Some(slice));
+            self.resume_output(output);
+        }
+        self.finish_if_drained();
+        self.write_input();
+    }
+
+    /// Reads while there is something to read, until it is `most` bytes or more; says how many. In a slice, a reader
+    /// that is far behind pauses it.
+    fn read_output(&self, output: &OutputReader, most: usize, slice: Option<&Slice>) -> usize {
+        let mut total = 0;
+        while total < most {
+            let read = output.read(&self.seat, self.progress.as_ref(), slice.is_none());
+            total += read.length;
+            self.show_progress();
+            if let Some(waker) = read.waker {
+                waker.wake();
+            }
+            if !read.goes_on || slice.is_some_and(Slice::is_over) {
+                break;
+            }
+        }
+        if total > 0 {
+            self.renew_stall();
+        }
+        total
+    }
+
+    fn show_progress(&self) {
+        // Again for what comes while whoever is notified runs a nested main loop.
+        while let Some(step) = self.progress.as_ref().and_then(ProgressReader::next_step) {
+            if !self.seat.has_ended() {
+                self.status.set_progress(step.done, step.total, step.text);
+            }
+        }
+    }
+
+    /// It has written, or could not for the app's sake.
+    fn renew_stall(&self) {
+        // The alarm itself does not move with every read: when it rings too early, nothing is due.
+        if self.timers.is_set(Timer::Stall) {
+            self.timers.set(Timer::Stall, self.rules.stall);
+        }
+    }
+
+    fn check_stall(&self, after: Duration) {
+        let may_wait_for_app = self.is_paused.get() || self.outputs().any(OutputReader::is_paused);
+        if may_wait_for_app {
+            self.renew_stall();
+            return;
+        }
+        // It may have written what the main loop had no time to look at.
+        let has_written = self
+            .outputs()
+            .any(|output| self.read_output(output, 1, None) > 0);
+        if !has_written {
+            self.stop(StopReason::Stalled(after));
+        }
+    }
+
+    // --- the exec helper ----------------------------------------------------------------------
+
+    fn read_helper(&self) {
+        let result = match &mut *self.helper.borrow_mut() {
+            Some(helper) => helper.read(),
+            None => None,
+        };
+        if let Some(result) = result {
+            self.end_helper(result);
+        }
+    }
+
+    /// The helper has become the program, or never will.
+    fn end_helper(&self, result: Result<(), SpawnError>) {
+        if let Some(helper) = self.helper.take() {
+            // Somebody may hold a copy of its socket, and epoll goes by the open file.
+            self.seat.unwatch(helper.as_fd());
+        }
+        self.set_timer(Timer::Helper, None);
+        match result {
+            Ok(()) if self.facts.borrow().stop.is_none() => self.status.set_state(State::Running),
+            Ok(()) => (),
+            Err(why) => {
+                self.facts.borrow_mut().not_started = Some(why);
+                // What lives on is not the program.
+                self.seat.kill();
+            }
+        }
+    }
+
+    // --- stopping -----------------------------------------------------------------------------
+
+    /// Sends a signal to its group, or to it alone if it leads none.
+    pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
+        if signal == Signal::STOP || signal == Signal::CONT {
+            self.is_paused.set(signal == Signal::STOP);
+            self.renew_stall();
+        }
+        stop_steps::signal(&self.seat, signal)
+    }
+
+    /// Stored before its bell rings, it means that only the wait is cancelled.
+    pub(super) fn cancel_wait(&self) -> Arc<AtomicBool> {
+        self.cancel_wait.clone()
+    }
+
+    /// Gives the outcome now, and goes on supervising the program.
+    fn end_wait(&self) {
+        {
+            let mut facts = self.facts.borrow_mut();
+            if self.seat.has_ended() || facts.stop.is_some() {
+                return;
+            }
+            facts.wait_cancelled = true;
+        }
+        let facts = Facts {
+            wait_cancelled: true,
+            progress: (self.status.done(), self.status.total()),
+            ..Facts::default()
+        };
+        let _ = self.outcome.put(facts.outcome(&self.rules.label));
+        self.outcome.close();
+    }
+
+    fn stop(&self, reason: StopReason) {
+        if self.seat.is_copy() || self.seat.has_ended() {
+            return;
+        }
+        if self.exit.get().is_some() {
+            // It has ended by itself. Nobody waits any longer for pipes that another process holds.
+            self.set_timer(Timer::Drain, Some(Duration::ZERO));
+            return;
+        }
+        if self.facts.borrow().stop.is_some() {
+            return;
+        }
+        self.facts.borrow_mut().stop = Some(reason);
+        self.timers.set(Timer::Deadline, None);
+        self.timers.set(Timer::Stall, None);
+        self.status.set_state(State::Stopping);
+        self.take_stop_step();
+    }
+
+    fn take_stop_step(&self) {
+        if !self.seat.has_ended() {
+            let grace = self.stop.take(&self.seat, &self.standards.input);
+            self.set_timer(Timer::StopStep, grace);
+            self.write_input();
+        }
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    fn exited(&self) {
+        if self.exit.get().is_some() {
+            // A nested main loop was quicker.
+            return;
+        }
+        self.read_helper();
+        if self.facts.borrow().stop.is_some() {
+            // The whole group is to stop, while its number is certainly its own.
+            self.seat.kill();
+        }
+        let end = match self.seat.with_process(Process::try_wait) {
+            Some(Ok(Some(exit))) => Ok(exit),
+            Some(Err(error)) => Err(error),
+            Some(Ok(None)) | None => return,
+        };
+        self.exit.set(end);
+        self.seat.unwatch_exit();
+        guardian::has_ended();
+        let mut wakers = self.exit.take_wakers();
+        // Nobody reads it any more.
+        wakers.extend(self.standards.input.close(&self.seat));
+        self.read_last();
+        self.timers.clear();
+        self.timers.set(Timer::Drain, Some(self.rules.drain));
+        self.status.set_pid(0);
+        wakers.into_iter().for_each(Waker::wake);
+        self.finish_if_drained();
+        self.set_alarm();
+    }
+
+    /// How it exited, once it has.
+    pub(super) fn poll_exit(&self, waker: &Waker) -> Poll<Option<Exit>> {
+        match self.exit.get() {
+            None if self.seat.has_ended() => Poll::Ready(None),
+            _ => self.exit.poll(waker),
+        }
+    }
+
+    fn read_last(&self) {
+        for output in self.outputs() {
+            self.read_output(output, LAST_READ, None);
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.outputs().all(OutputReader::is_at_end)
+    }
+
+    fn finish_if_drained(&self) {
+        if self.exit.get().is_some() && self.is_drained() {
+            self.finish();
+        }
+    }
+
+    fn finish(&self) {
+        if self.seat.has_ended() {
+            return;
+        }
+        let mut wakers = self.exit.take_wakers();
+        wakers.extend(self.outputs().filter_map(|output| output.close(&self.seat)));
+        wakers.extend(self.standards.input.close(&self.seat));
+        if let Some(helper) = self.helper.take() {
+            self.seat.unwatch(helper.as_fd());
+        }
+        self.seat.leave();
+        self.seat.run_at_end();
+        wakers.into_iter().for_each(Waker::wake);
+        let outcome = self.decide();
+        let (state, text) = match &outcome {
+            Ok(_) => (State::Finished, None),
+            Err(error) if error.is_cancelled() => (State::Cancelled, None),
+            Err(error) => (State::Failed, Some(error.to_string())),
+        };
+        let _ = self.outcome.put(outcome);
+        self.outcome.close();
+        self.status.end(state, text);
+    }
+
+    /// Asks the app's code what the exit and the last lines mean: with nothing borrowed.
+    fn decide(&self) -> Ended {
+        let mut facts = self.facts.take();
+        facts.end = self.exit.get();
+        facts.progress = (self.status.done(), self.status.total());
+        let capture = |output: &Option<OutputReader>| {
+            output
+                .as_ref()
+                .map(OutputReader::capture)
+                .unwrap_or_default()
+        };
+        facts.stdout = capture(&self.standards.stdout);
+        facts.stderr = capture(&self.standards.stderr);
+        if let Some(status) = facts.deciding_exit() {
+            facts.success = (self.rules.success)(status);
+            if !facts.success {
+                facts.last_words = self.last_words(facts.output_tail());
+            }
+        }
+        facts.outcome(&self.rules.label)
+    }
+
+    /// The last line that says something to people.
+    fn last_words(&self, tail: &str) -> Option<String> {
+        let lines = tail.lines().rev().map(str::trim);
+        let words = |line: &str| match &self.progress {
+            Some(progress) => progress.words(line),
+            None => Some(line.to_owned()),
+        };
+        let mut said = lines.filter(|line| !line.is_empty()).find_map(words)?;
+        said.truncate(said.floor_char_boundary(WORDS_MAX));
+        Some(said)
+    }
+}
+
+impl Supervised for Supervisor {
+    fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    fn cancel(&self) {
+        self.stop(StopReason::Cancelled);
+    }
+
+    fn abandon(&self) {
+        if !self.facts.borrow().wait_cancelled {
+            Supervised::cancel(self);
+        }
+    }
+}
+
+impl Entry for Supervisor {
+    fn ready(&self, token: Token, _writable: bool, slice: &Slice) {
+        match Lane::of(token) {
+            lane @ (Lane::Output | Lane::Errors) => {
+                if let Some(output) = self.output(lane) {
+                    self.read_output(output, usize::MAX, Some(slice));
+                }
+                self.finish_if_drained();
+            }
+            Lane::Input => self.write_input(),
+            Lane::Exit => self.exited(),
+            Lane::Helper => self.read_helper(),
+        }
+    }
+
+    fn alarm(&self, slice: &Slice) {
+        // What has happened in time counts, though the main loop was at something else until now.
+        self.read_helper();
+        if self.seat.is_exit_due() {
+            self.exited();
+        }
+        let now = Instant::now();
+        let [poll, helper, deadline, stall, step, drained] = [
+            Timer::Poll,
+            Timer::Helper,
+            Timer::Deadline,
+            Timer::Stall,
+            Timer::StopStep,
+            Timer::Drain,
+        ]
+        .map(|timer| self.timers.is_due(timer, now));
+        if poll {
+            self.poll(slice);
+        }
+        if helper {
+            self.end_helper(Err(exec_helper::timed_out()));
+        }
+        if deadline && let Some(after) = self.rules.deadline {
+            self.stop(StopReason::Deadline(after));
+        }
+        if stall && let Some(after) = self.rules.stall {
+            self.check_stall(after);
+        }
+        if step {
+            self.take_stop_step();
+        }
+        if drained {
+            self.read_last();
+            // Another process holds the pipes, and may do so for ever.
+            self.facts.borrow_mut().incomplete = !self.is_drained();
+            self.finish();
+        }
+        self.set_alarm();
+    }
+
+    fn cancel(&self) {
+        if self.cancel_wait.swap(false, SeqCst) {
+            self.end_wait();
+        } else {
+            Supervised::cancel(self);
+        }
+    }
+
+    fn context_gone(&self) {
+        self.facts.borrow_mut().context_gone = true;
+        self.finish();
+    }
+}
