@@ -217,9 +217,9 @@ fn a_worker_runs_a_second_job_of_which_the_first_has_left_nothing() {
 fn a_job_is_stopped_wherever_it_is_from_another_thread_and_its_worker_lives_on() {
     on_a_context(async || {
         let worker = worker();
-        let mut number = FIRST_JOB;
         let mut pid = None;
-        for act in [Act::Send(0), Act::Receive, Act::Compute, Act::Fill] {
+        let acts = [Act::Send(0), Act::Receive, Act::Compute, Act::Fill];
+        for (number, act) in (FIRST_JOB..).zip(acts) {
             let mut job = Tried::start(&worker, number, &act);
             let stopped = !matches!(act, Act::Send(_));
             if stopped {
@@ -234,7 +234,6 @@ fn a_job_is_stopped_wherever_it_is_from_another_thread_and_its_worker_lives_on()
                 Ok(_) => assert!(!stopped),
                 Err(error) => assert!(stopped && error.is_cancelled(), "{error:?}"),
             }
-            number += 1;
             assert!(pid.is_none() || pid == worker.seat().pid());
             pid = worker.seat().pid();
         }
