@@ -81,7 +81,6 @@
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
 //! | hand over paths | [`path`] |
 //! | read its log | GLib's structured log has it already; or [`JobHandle::logs`] |
-//! | see what a process has open, and who holds the other ends | [`process::descriptors`]; `legwork doctor` |
 //!
 //! # Threads and contexts
 //!
@@ -128,7 +127,7 @@
 //! | room | |
 //! |---|---|
 //! | [`spawn`] | birth: the plan, the descriptor map, the one `posix_spawn` call |
-//! | [`process`] | life and death: pidfd, exit, signals; what a process has open |
+//! | [`process`] | life and death: pidfd, exit, signals |
 //! | [`guard`] | what the app leaves behind when it dies: the guardian's end in the app |
 //! | [`wire`] | bytes between the two sides: frames, the control socket, sealed memory |
 //! | [`worker`] | the child's side: from `main` to the job and its end |
@@ -140,6 +139,9 @@
 //!
 //! `spawn`, `process`, `guard`, `wire` and `worker` know no GLib. `spawn`, `process` and `guard`
 //! may be used by themselves, to start a program that inherits nothing.
+//!
+//! What a process has open, and who holds the other ends, is the crate `legwork-inspect` beside this
+//! one, which nothing here uses.
 
 // Its pages speak of both sides.
 #![cfg_attr(not(feature = "app"), allow(rustdoc::broken_intra_doc_links))]

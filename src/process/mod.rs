@@ -24,9 +24,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`descriptors`] reads what a process has open, for diagnosis. This room knows no GLib.
+//! This room knows no GLib.
 
-pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
