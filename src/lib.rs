@@ -115,7 +115,6 @@
 //! | `app` | yes | the app's side; brings GLib and GIO |
 //! | `log` | yes | records of the `log` crate arrive in the app |
 //! | `tracing` | no | events of the `tracing` crate arrive in the app |
-//! | `cli` | no | the command `legwork`; nothing in the library |
 //!
 //! Without `app` what is left is a worker's side, without GLib. A worker program built with it
 //! does not link GLib either, as it uses nothing of it.
@@ -140,8 +139,8 @@
 //! `spawn`, `process`, `guard`, `wire` and `worker` know no GLib. `spawn`, `process` and `guard`
 //! may be used by themselves, to start a program that inherits nothing.
 //!
-//! What a process has open, and who holds the other ends, is the crate `legwork-inspect` beside this
-//! one, which nothing here uses.
+//! Beside the library, and used by nothing in it, lie the crates `legwork-inspect`, what a process has
+//! open and who holds the other ends, and `legwork-cli`, the command `legwork`.
 
 // Its pages speak of both sides.
 #![cfg_attr(not(feature = "app"), allow(rustdoc::broken_intra_doc_links))]
