@@ -81,7 +81,6 @@
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
 //! | hand over paths | [`path`] |
 //! | read its log | GLib's structured log has it already; or [`JobHandle::logs`] |
-//! | see what a process has open, and who holds the other ends | [`process::descriptors`]; `legwork doctor` |
 //!
 //! # Threads and contexts
 //!
@@ -116,7 +115,6 @@
 //! | `app` | yes | the app's side; brings GLib and GIO |
 //! | `log` | yes | records of the `log` crate arrive in the app |
 //! | `tracing` | no | events of the `tracing` crate arrive in the app |
-//! | `cli` | no | the command `legwork`; nothing in the library |
 //!
 //! Without `app` what is left is a worker's side, without GLib. A worker program built with it
 //! does not link GLib either, as it uses nothing of it.
@@ -128,7 +126,7 @@
 //! | room | |
 //! |---|---|
 //! | [`spawn`] | birth: the plan, the descriptor map, the one `posix_spawn` call |
-//! | [`process`] | life and death: pidfd, exit, signals; what a process has open |
+//! | [`process`] | life and death: pidfd, exit, signals |
 //! | [`guardian`] | who ends what the app leaves behind: the app's end, and the guardian's own |
 //! | [`wire`] | bytes between the two sides: frames, the control socket, sealed memory |
 //! | [`worker`] | the child's side: from `main` to the job and its end |
@@ -140,6 +138,9 @@
 //!
 //! `spawn`, `process`, `guardian`, `wire` and `worker` know no GLib. `spawn`, `process` and `guardian`
 //! may be used by themselves, to start a program that inherits nothing.
+//!
+//! Beside the library, and used by nothing in it, lie the crates `legwork-inspect`, what a process has
+//! open and who holds the other ends, and `legwork-cli`, the command `legwork`.
 
 // Its pages speak of both sides.
 #![cfg_attr(not(feature = "app"), allow(rustdoc::broken_intra_doc_links))]

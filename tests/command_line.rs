@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use legwork_tests::context::is_alive;
 
 fn legwork() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_command_legwork"));
     command.arg("run").stdin(Stdio::null());
     command
 }
@@ -314,7 +314,7 @@ fn json_tells_the_start_and_the_end() {
 #[test]
 fn the_command_links_no_glib() {
     let output = Command::new("ldd")
-        .arg(env!("CARGO_BIN_EXE_legwork"))
+        .arg(env!("CARGO_BIN_EXE_command_legwork"))
         .output()
         .unwrap();
     let libraries = text(&output.stdout);

@@ -39,7 +39,7 @@ fn no_way_to_run_a_program_forks() {
 
 #[test]
 fn the_command_does_not_fork() {
-    let legwork = Path::new(env!("CARGO_BIN_EXE_legwork"));
+    let legwork = Path::new(env!("CARGO_BIN_EXE_command_legwork"));
     for options in [
         &["--"][..],
         &["--umask", "022", "--limit", "core=0", "--"],

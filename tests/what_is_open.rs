@@ -1,18 +1,15 @@
 //! What a process has open is named in words.
 
-use std::{
-    fs::File,
-    net::{TcpListener, TcpStream, UdpSocket},
-    os::{
-        fd::{AsFd, AsRawFd, OwnedFd},
-        unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream},
-    },
-};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener, UnixStream};
 
-use legwork::{
-    process::descriptors::{self, DescriptorInfo, End, Kind, Scene, Service},
-    spawn::{Plan, Program},
-};
+use legwork::spawn::{Plan, Program};
+use legwork_inspect::{DescriptorInfo, End, Kind, Object, Scene, Service};
 use rustix::{
     event::{EventfdFlags, epoll, eventfd},
     fs::{MemfdFlags, OFlags, inotify, memfd_create},
@@ -23,7 +20,7 @@ use rustix::{
 /// How the calling process' own descriptor is described.
 fn own(descriptor: impl AsFd) -> DescriptorInfo {
     let number = descriptor.as_fd().as_raw_fd();
-    let all = descriptors::list(std::process::id()).unwrap();
+    let all = legwork_inspect::list(std::process::id()).unwrap();
     all.into_iter().find(|info| info.number == number).unwrap()
 }
 
@@ -161,12 +158,39 @@ fn the_services_of_a_desktop_are_known_by_their_address() {
 
 #[test]
 fn an_abstract_socket_is_written_with_an_at_sign() {
-    use std::os::linux::net::SocketAddrExt;
     let name = format!("legwork-test-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();
     let _listener = UnixListener::bind_addr(&address).unwrap();
     let stream = UnixStream::connect_addr(&address).unwrap();
     assert_is(stream, Kind::UnixSocket, &format!("connected to @{name}"));
+}
+
+#[test]
+fn a_name_of_any_bytes_hides_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder
+        .path()
+        .join(OsStr::from_bytes(b"\xff[x]: \n(deleted)"));
+    let file = File::create(&path).unwrap();
+    let info = own(&file);
+    assert_eq!((info.kind, &info.link), (Kind::File, &path));
+
+    let name = [b"\xff \n ", std::process::id().to_string().as_bytes()].concat();
+    let listener =
+        UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+    let inode = rustix::fs::fstat(&listener).unwrap().st_ino;
+    let info = own(&listener);
+    assert_eq!(info.object, Some(Object::Socket(inode)));
+    assert!(
+        info.listening && info.description.contains('\u{fffd}'),
+        "{info:?}"
+    );
+
+    let (reader, _writer) = std::io::pipe().unwrap();
+    std::fs::write("/proc/self/comm", b"\xff)( \n:").unwrap();
+    let holders = legwork_inspect::holders(std::process::id(), &[own(&reader)]);
+    let name = &holders[&reader.as_raw_fd()][0].name;
+    assert!(name.starts_with("\u{fffd})("), "{name:?}");
 }
 
 #[test]
@@ -187,7 +211,7 @@ fn a_child_is_seen_from_its_parent_sockets_and_all() {
         .fd(9, UnixStream::connect(&path).unwrap())
         .spawn()
         .unwrap();
-    let open = descriptors::list(child.pid()).unwrap();
+    let open = legwork_inspect::list(child.pid()).unwrap();
     let numbers: Vec<_> = open.iter().map(|info| info.number).collect();
     assert_eq!(numbers, [0, 1, 2, 9]);
     assert_eq!(open[3].service, Some(Service::Wayland));
@@ -219,7 +243,7 @@ fn whoever_holds_the_same_or_the_other_end_is_found() {
         .spawn()
         .unwrap();
     let open = [own(&ours), own(&reader), own(&wakeup)];
-    let holders = descriptors::holders(std::process::id(), &open);
+    let holders = legwork_inspect::holders(std::process::id(), &open);
     let expected = [(3, End::Other), (4, End::Other), (5, End::Same)];
     for (info, (number, end)) in open.iter().zip(expected) {
         let holder = holders[&info.number]
@@ -234,7 +258,7 @@ fn whoever_holds_the_same_or_the_other_end_is_found() {
 #[test]
 fn what_is_ready_is_seen_and_stays_there() {
     let here = std::process::id();
-    let look = |descriptor: &OwnedFd| descriptors::readiness(here, &own(descriptor)).unwrap();
+    let look = |descriptor: &OwnedFd| legwork_inspect::readiness(here, &own(descriptor)).unwrap();
 
     let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).unwrap();
     assert!(!look(&wakeup).wakes());
@@ -253,12 +277,12 @@ fn what_is_ready_is_seen_and_stays_there() {
     assert!(!look(&reader).wakes());
     std::io::Write::write_all(&mut writer, b"four").unwrap();
     assert_eq!(look(&reader).waiting, Some(4));
-    assert_eq!(descriptors::readiness(here, &own(&writer)), None);
+    assert_eq!(legwork_inspect::readiness(here, &own(&writer)), None);
     drop(writer);
     assert!(look(&reader).hung_up);
 
     let file: OwnedFd = tempfile::tempfile().unwrap().into();
-    assert_eq!(descriptors::readiness(here, &own(&file)), None);
+    assert_eq!(legwork_inspect::readiness(here, &own(&file)), None);
 }
 
 #[test]
@@ -283,6 +307,6 @@ fn what_did_harm_to_others_has_the_number_of_its_scene() {
 fn a_process_that_is_gone_is_an_error() {
     let mut child = Plan::new(Program::name("true")).spawn().unwrap();
     child.wait().unwrap();
-    let error = descriptors::list(child.pid()).unwrap_err();
+    let error = legwork_inspect::list(child.pid()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }

@@ -242,7 +242,7 @@ fn a_long_table_is_searched_by_keyboard() {
 #[test]
 fn the_doctor_names_what_a_fork_of_the_app_would_pass_on() {
     let desktop = Desktop::with_app(&[]);
-    // Of the tests' package, which lies beside the app when all is built.
+    // Of another package; it lies beside the app when all is built.
     let doctor = Path::new(env!("CARGO_BIN_EXE_legwork-demo")).with_file_name("legwork");
     let output = std::process::Command::new(&doctor)
         .args(["doctor", "--json", "--fork"])

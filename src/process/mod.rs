@@ -24,11 +24,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`descriptors`] reads what a process has open, for diagnosis; [`background`] has the threads that come for
-//! what may take long, and go. This room knows no GLib.
+//! [`background`] has the short-lived threads for what may take long. This room knows no GLib.
 
 pub(crate) mod background;
-pub mod descriptors;
 pub(crate) mod destroy;
 mod exit;
 mod handle;

@@ -11,7 +11,7 @@ use legwork_tests::display::Display;
 use serde_json::Value;
 
 pub(crate) fn legwork() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_legwork"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_command_legwork"));
     command.arg("doctor").stdin(Stdio::null());
     command
 }

@@ -314,7 +314,7 @@ fn how_children_are_waited_for_is_told_as_far_as_it_shows() {
 fn a_terminal_has_colours_and_an_edge_unless_they_are_not_wanted() {
     let app = App::start("careless");
     let on_a_terminal = |no_color: &str| {
-        let output = Command::new(env!("CARGO_BIN_EXE_legwork"))
+        let output = Command::new(env!("CARGO_BIN_EXE_command_legwork"))
             .args([
                 "run",
                 "--pty",
@@ -324,7 +324,7 @@ fn a_terminal_has_colours_and_an_edge_unless_they_are_not_wanted() {
                 no_color,
                 "--",
             ])
-            .args([env!("CARGO_BIN_EXE_legwork"), "doctor", &app.pid()])
+            .args([env!("CARGO_BIN_EXE_command_legwork"), "doctor", &app.pid()])
             .stdin(Stdio::null())
             .output()
             .unwrap();

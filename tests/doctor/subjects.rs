@@ -55,7 +55,7 @@ fn what_is_no_process_to_look_at_is_said_in_a_sentence() {
     thread.thread().unpark();
     thread.join().unwrap();
 
-    let script = format!("exec {} doctor $$", env!("CARGO_BIN_EXE_legwork"));
+    let script = format!("exec {} doctor $$", env!("CARGO_BIN_EXE_command_legwork"));
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -78,7 +78,7 @@ fn a_process_of_another_user_is_looked_at_as_far_as_that_goes() {
     if own.is_root() {
         // A copy where another user can reach it.
         let program = folder.path().join("legwork");
-        std::fs::copy(env!("CARGO_BIN_EXE_legwork"), &program).unwrap();
+        std::fs::copy(env!("CARGO_BIN_EXE_command_legwork"), &program).unwrap();
         let everybody = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), everybody).unwrap();
         let child = Plan::new(Program::name("sleep")).arg("1000").spawn();

@@ -24,15 +24,7 @@ pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
     ];
     cargo::must(cargo::command().args(build).args(features))?;
     // The command, as it is installed.
-    let build = [
-        "build",
-        "--release",
-        "--package",
-        "legwork",
-        "--features",
-        "cli",
-        "--bins",
-    ];
+    let build = ["build", "--release", "--package", "legwork-cli"];
     cargo::must(cargo::command().args(build))?;
     say("measuring");
     let mut bench = Command::new(cargo::target_dir().join("release/bench"));

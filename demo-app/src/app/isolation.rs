@@ -1,6 +1,6 @@
 //! What the app has open, beside what a job's process has open, and what a careless fork would have done.
 
-use legwork::process::descriptors::{self, DescriptorInfo, Harm, Kind, Service};
+use legwork_inspect::{DescriptorInfo, Harm, Kind, Service};
 
 /// One open descriptor in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(crate) struct Open {
 /// Waits for the file system: not for the main thread.
 pub(crate) fn look(pid: u32) -> Option<(Vec<Open>, Vec<Open>)> {
     let list = |pid, side| {
-        let list = descriptors::list(pid).ok()?;
+        let list = legwork_inspect::list(pid).ok()?;
         Some(list.into_iter().map(|info| open(info, side)).collect())
     };
     Some((list(std::process::id(), Side::App)?, list(pid, Side::Job)?))

@@ -4,7 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use legwork::glib::{MainContext, timeout_future};
-use legwork::{Stdio, Stop, main_loop};
+use legwork::{Stdio, Stop};
 use legwork_tests::context::{is_stopped, state, until};
 use legwork_tests::programs::command;
 use legwork_tests::raw::in_a_forked_copy;
@@ -55,9 +55,9 @@ fn output_stays_paused(context: &MainContext) {
     let mut zeros = zeros.stdout(Stdio::piped()).spawn();
     let mut stdout = zeros.stdout();
     let while_nobody_reads = || {
-        let before = main_loop::counters().wakeups;
+        let before = legwork::counters().wakeups;
         context.block_on(timeout_future(Duration::from_millis(300)));
-        main_loop::counters().wakeups - before
+        legwork::counters().wakeups - before
     };
     while while_nobody_reads() > 0 {}
     in_a_forked_copy(|| {

@@ -11,10 +11,7 @@ use std::{
     thread,
 };
 
-use legwork::{
-    process::descriptors,
-    spawn::{Group, Plan, Program},
-};
+use legwork::spawn::{Group, Plan, Program};
 use legwork_tests::{program, raw, report::Report};
 use rustix::{
     fs::OFlags,
@@ -88,7 +85,7 @@ fn watch(handed: &[Arc<OwnedFd>], before: &Report, baseline: &[RawFd]) {
         before.limits
     );
     // What the library opens is close-on-exec from birth.
-    for descriptor in descriptors::list(std::process::id()).unwrap() {
+    for descriptor in legwork_inspect::list(std::process::id()).unwrap() {
         let new = !baseline.contains(&descriptor.number);
         assert!(!new || descriptor.close_on_exec, "{descriptor:?}");
     }

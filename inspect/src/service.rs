@@ -1,6 +1,8 @@
-//! Well-known peers, told by their address.
+//! Well-known peers, known by their address.
 
-use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+use std::ffi::OsStr;
+
+use procfs::process::Process;
 
 /// Well-known peers of a desktop app.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,34 +48,25 @@ const BUSES: [(&str, Service); 3] = [
 
 /// Where the buses of one process are, as its environment says.
 #[derive(Debug, Default)]
-pub(super) struct Addresses(Vec<(Service, String)>);
+pub(crate) struct Addresses(Vec<(Service, String)>);
 
 impl Addresses {
-    /// By the environment that the process was started with; by our own where that may not be read.
-    pub(super) fn of(pid: u32) -> Self {
-        match std::fs::read(format!("/proc/{pid}/environ")) {
-            Ok(environment) => Self::found(|name| {
-                let prefix = [name.as_bytes(), b"="].concat();
-                let value = environment
-                    .split(|byte| *byte == 0)
-                    .find_map(|variable| variable.strip_prefix(&*prefix))?;
-                Some(OsStr::from_bytes(value).to_str()?.to_owned())
-            }),
-            Err(_) => Self::found(|name| std::env::var(name).ok()),
-        }
+    /// By the environment that the process was started with; by our own where that cannot be read.
+    pub(crate) fn of(pid: u32) -> Self {
+        let theirs = Process::new(pid.cast_signed()).and_then(|process| process.environ());
+        let variable = |name: &str| match &theirs {
+            Ok(variables) => variables.get(OsStr::new(name)).cloned(),
+            Err(_) => std::env::var_os(name),
+        };
+        let addresses = BUSES.iter().filter_map(|(name, service)| {
+            let address = variable(name)?.into_string().ok()?;
+            Some((*service, address))
+        });
+        Self(addresses.collect())
     }
 
-    fn found(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let addresses = BUSES.iter();
-        Self(
-            addresses
-                .filter_map(|(name, service)| Some((*service, variable(name)?)))
-                .collect(),
-        )
-    }
-
-    /// Known by its address: those that the process was told first, then the customary ones.
-    pub(super) fn service(&self, address: &str) -> Option<Service> {
+    /// Whose address it is: of those that the process was told first, then of the customary ones.
+    pub(crate) fn service(&self, address: &str) -> Option<Service> {
         let told = self
             .0
             .iter()

@@ -2,7 +2,7 @@
 //!
 //! It looks from outside and changes nothing: it reads `/proc`, asks the kernel for its lists of sockets, and duplicates
 //! a descriptor for an instant where only that tells who is at the other end. What a descriptor is, is the library's to
-//! say ([`legwork::process::descriptors`]); the rest of a process is looked at here:
+//! say ([`legwork_inspect`]); the rest of a process is looked at here:
 //!
 //! | file | |
 //! |---|---|

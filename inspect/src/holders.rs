@@ -1,13 +1,14 @@
 //! Who else holds what a descriptor leads to, or its other end.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fs,
-    os::fd::RawFd,
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::RawFd;
 
-use super::{DescriptorInfo, Object, access, numbers};
+use procfs::process::all_processes;
+
+use crate::descriptor::DescriptorInfo;
+use crate::fdinfo::FdInfo;
+use crate::link::{self, Link};
+use crate::object::Object;
 
 /// A process that holds the same open file, or its other end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,31 +65,20 @@ struct Found {
 
 fn find(wanted: &BTreeSet<Object>) -> HashMap<Object, Vec<Found>> {
     let mut found: HashMap<_, Vec<_>> = HashMap::new();
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    for pid in pids {
-        let process = Path::new("/proc").join(pid.to_string());
+    for process in all_processes().into_iter().flatten().flatten() {
+        let pid = process.pid.cast_unsigned();
         let mut name = None;
-        for number in numbers(&process).unwrap_or_default() {
-            let entry = process.join("fd").join(number.to_string());
-            let Ok(link) = fs::read_link(&entry) else {
+        for number in link::numbers(pid).unwrap_or_default() {
+            let details = || FdInfo::read(pid, number);
+            let object = Link::read(pid, number).and_then(|link| Object::of(&link, details));
+            let Some(object) = object.filter(|object| wanted.contains(object)) else {
                 continue;
             };
-            let details = || {
-                let path = process.join("fdinfo").join(number.to_string());
-                fs::read_to_string(path).unwrap_or_default()
-            };
-            let Some(object) = Object::of(&entry, &link, details) else {
-                continue;
-            };
-            if !wanted.contains(&object) {
-                continue;
-            }
             let name = name.get_or_insert_with(|| {
-                let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
-                name.trim_end().to_owned()
+                let stat = process.stat();
+                stat.map(|stat| stat.comm).unwrap_or_default()
             });
-            let (readable, writable) = access(&details());
+            let (readable, writable) = details().map_or((true, true), |details| details.access());
             found.entry(object).or_default().push(Found {
                 pid,
                 name: name.clone(),

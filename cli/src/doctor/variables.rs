@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 
-use legwork::process::descriptors::DescriptorInfo;
 use legwork::spawn::ONE_SHOT_VARIABLES;
+use legwork_inspect::DescriptorInfo;
 
 use super::subject::Subject;
 

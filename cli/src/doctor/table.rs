@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use legwork::process::descriptors::Scene;
+use legwork_inspect::Scene;
 use rustix::stdio::stdout;
 use rustix::termios::{isatty, tcgetwinsize};
 

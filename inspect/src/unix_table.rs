@@ -1,35 +1,40 @@
 //! Every Unix socket of the machine with its name and its other end, as the kernel lists them.
 //!
-//! By sock_diag(7) over netlink, which is what `ss` asks, too, and needs no right over the process that holds the
-//! socket. Where that is denied (some sandboxes) there is `/proc/PID/net/unix`, which knows the names and not the
-//! other ends.
+//! By sock_diag(7) over netlink, which is what `ss` asks as well, and which needs no right over the
+//! process that holds the socket. Where that is denied (in some sandboxes) there is
+//! `/proc/PID/net/unix`, which has the names but not the other ends. That is read by hand: procfs
+//! drops the flag of a listening socket, and gives up at a name that is not UTF-8, which any process
+//! of the machine may bind.
 
-use std::{collections::HashMap, ffi::OsStr, fs, os::unix::ffi::OsStrExt};
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink::SOCK_DIAG, recv, send,
     socket_with,
 };
 
-/// One end of a connection, or what waits for some.
+/// One end of a connection, or a socket that waits for some.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct UnixSocket {
+pub(crate) struct UnixSocket {
     /// Its own address, with `@` for an abstract one.
-    pub(super) name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The inode of its other end.
-    pub(super) peer: Option<u64>,
-    pub(super) listening: bool,
+    pub(crate) peer: Option<u64>,
+    pub(crate) listening: bool,
     /// Bytes that wait to be read.
-    pub(super) waiting: Option<u64>,
+    pub(crate) waiting: Option<u64>,
 }
 
 /// All of them by their inodes.
 #[derive(Debug, Default)]
-pub(super) struct UnixTable(HashMap<u64, UnixSocket>);
+pub(crate) struct UnixTable(HashMap<u64, UnixSocket>);
 
 impl UnixTable {
     /// As the process sees them.
-    pub(super) fn read(pid: u32) -> Self {
+    pub(crate) fn read(pid: u32) -> Self {
         let asked = ask_the_kernel();
         Self(asked.unwrap_or_else(|_| {
             let text = fs::read(format!("/proc/{pid}/net/unix")).unwrap_or_default();
@@ -37,12 +42,12 @@ impl UnixTable {
         }))
     }
 
-    pub(super) fn get(&self, inode: u64) -> Option<&UnixSocket> {
+    pub(crate) fn get(&self, inode: u64) -> Option<&UnixSocket> {
         self.0.get(&inode)
     }
 
     /// The address of the other end: of the listening socket that it was accepted from.
-    pub(super) fn name_of_peer(&self, inode: u64) -> Option<&str> {
+    pub(crate) fn name_of_peer(&self, inode: u64) -> Option<&str> {
         let peer = self.0.get(&inode)?.peer?;
         self.0.get(&peer)?.name.as_deref()
     }
@@ -63,19 +68,14 @@ const UNIX_DIAG_RQLEN: u16 = 4;
 const LISTENING: u8 = 10;
 
 fn ask_the_kernel() -> rustix::io::Result<HashMap<u64, UnixSocket>> {
-    let family = AddressFamily::NETLINK;
-    let socket = socket_with(
-        family,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        Some(SOCK_DIAG),
-    )?;
+    let (family, flags) = (AddressFamily::NETLINK, SocketFlags::CLOEXEC);
+    let socket = socket_with(family, SocketType::RAW, flags, Some(SOCK_DIAG))?;
     send(&socket, &request(), SendFlags::empty())?;
     let mut sockets = HashMap::new();
-    let mut room = vec![0; 64 * 1024];
+    let mut buffer = vec![0; 64 * 1024];
     loop {
-        let (_, length) = recv(&socket, &mut *room, RecvFlags::empty())?;
-        let mut messages = &room[..length];
+        let (_, length) = recv(&socket, &mut *buffer, RecvFlags::empty())?;
+        let mut messages = &buffer[..length];
         if messages.is_empty() {
             return Ok(sockets);
         }
@@ -112,7 +112,7 @@ fn request() -> Vec<u8> {
     let mut message = length.to_ne_bytes().to_vec();
     message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     message.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    // Sequence and port, which nobody looks at.
+    // Sequence and port, which the kernel does not look at.
     message.extend([0; 8]);
     message.extend(body);
     message
@@ -151,7 +151,7 @@ fn entry(body: &[u8]) -> Option<(u64, UnixSocket)> {
         rest = &rest[next..];
     }
     if socket.listening {
-        // Then the number is of connections.
+        // Then the count is one of connections.
         socket.waiting = None;
     }
     Some((u64::from(inode), socket))
@@ -201,10 +201,8 @@ fn by_lines(text: &[u8]) -> HashMap<u64, UnixSocket> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::{
-        fd::AsFd,
-        unix::net::{UnixListener, UnixStream},
-    };
+    use std::os::fd::AsFd;
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     fn inode(socket: impl AsFd) -> u64 {
         rustix::fs::fstat(socket).unwrap().st_ino

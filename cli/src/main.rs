@@ -1,11 +1,11 @@
 //! The command `legwork`: Legwork for a terminal.
 //!
-//! One file or folder per subcommand; this one only tells them apart. The command uses the library as anybody does,
-//! by what is public. It is built with the feature `cli`, which adds nothing to the library, so that an app that
-//! depends on Legwork never builds a parser of arguments:
+//! One room per subcommand; this file only tells them apart. The command uses the library as anybody
+//! does, by what is public, and lies in a package of its own, so that an app that depends on Legwork
+//! never builds a parser of arguments:
 //!
 //! ```sh
-//! cargo install --git https://github.com/legwork-rs/legwork legwork --features cli
+//! cargo install --git https://github.com/legwork-rs/legwork legwork-cli
 //! ```
 //!
 //! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what

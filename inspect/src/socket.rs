@@ -1,75 +1,35 @@
 //! What a socket is connected to.
 //!
-//! A duplicate of the descriptor is taken for a moment (pidfd_getfd(2)) and asked for its peer. That needs the rights
-//! of a debugger, which some systems give nobody; then the kernel's lists of sockets tell, by the inode. Of a socket
-//! that is in neither nothing is known but that it is one.
+//! A duplicate of the descriptor is taken for a moment and asked for its peer. Where none may be had,
+//! the kernel's lists of sockets tell, by the inode. Of a socket that is in neither, nothing is known
+//! but that it is one.
 
-use std::{
-    cell::OnceCell,
-    ffi::OsStr,
-    net::SocketAddr,
-    os::{
-        fd::{OwnedFd, RawFd},
-        unix::ffi::OsStrExt,
-    },
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::net::{
+    AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt,
 };
 
-use rustix::{
-    net::{
-        AddressFamily, SocketAddrAny, SocketAddrUnix, SocketType, getpeername, getsockname, sockopt,
-    },
-    process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open},
-};
+use crate::duplicate::duplicate;
+use crate::kind::Kind;
+use crate::network::Network;
+use crate::service::Service;
 
-use super::{
-    Kind,
-    internet_table::InternetTable,
-    service::{Addresses, Service},
-    unix_table::UnixTable,
-};
-
-/// What is asked of the system once for all sockets of a process, and not before there is one.
-pub(super) struct Network {
-    pid: u32,
-    addresses: OnceCell<Addresses>,
-    unix: OnceCell<UnixTable>,
-    internet: OnceCell<InternetTable>,
-}
-
-impl Network {
-    pub(super) fn of(pid: u32) -> Self {
-        Self {
-            pid,
-            addresses: OnceCell::new(),
-            unix: OnceCell::new(),
-            internet: OnceCell::new(),
-        }
-    }
-
-    fn addresses(&self) -> &Addresses {
-        self.addresses.get_or_init(|| Addresses::of(self.pid))
-    }
-
-    pub(super) fn unix(&self) -> &UnixTable {
-        self.unix.get_or_init(|| UnixTable::read(self.pid))
-    }
-
-    pub(super) fn internet(&self) -> &InternetTable {
-        self.internet.get_or_init(|| InternetTable::read(self.pid))
-    }
-}
-
-pub(super) struct Socket {
-    pub(super) kind: Kind,
-    pub(super) description: String,
-    pub(super) service: Option<Service>,
-    pub(super) listening: bool,
+/// What was found out about a socket.
+pub(crate) struct Socket {
+    pub(crate) kind: Kind,
+    pub(crate) description: String,
+    pub(crate) service: Option<Service>,
+    pub(crate) listening: bool,
     /// The inode of the other end, if it is on this machine.
-    pub(super) other_end: Option<u64>,
+    pub(crate) other_end: Option<u64>,
 }
 
 impl Socket {
-    fn new(kind: Kind, description: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: Kind, description: impl Into<String>) -> Self {
         Self {
             kind,
             description: description.into(),
@@ -80,56 +40,31 @@ impl Socket {
     }
 }
 
-pub(super) fn look_at(network: &Network, number: RawFd, inode: u64) -> Socket {
-    let Some(socket) = borrow(network.pid, number) else {
+pub(crate) fn look_at(network: &Network, number: RawFd, inode: u64) -> Socket {
+    let Some(socket) = duplicate(network.pid, number) else {
         return in_tables(network, inode).unwrap_or_else(|| Socket::new(Kind::Socket, "socket"));
     };
-    let family = sockopt::socket_domain(&socket).ok();
     let stream = sockopt::socket_type(&socket).is_ok_and(|kind| kind == SocketType::STREAM);
     let listening = sockopt::socket_acceptconn(&socket).unwrap_or(false);
     let own = getsockname(&socket).ok();
     let peer = getpeername(&socket).ok().flatten();
-    match family {
+    match sockopt::socket_domain(&socket).ok() {
         Some(AddressFamily::UNIX) => {
-            let (own, peer) = (own.and_then(name), peer.and_then(name));
-            unix(
-                network,
-                inode,
-                Ends {
-                    own,
-                    peer,
-                    listening,
-                },
-            )
+            let ends = Ends::new(own, peer, listening, name);
+            unix(network, inode, ends)
         }
         Some(AddressFamily::INET | AddressFamily::INET6) => {
-            let address = |address: SocketAddrAny| SocketAddr::try_from(address).ok();
-            let (own, peer) = (own.and_then(address), peer.and_then(address));
             let kind = if stream {
                 Kind::TcpSocket
             } else {
                 Kind::UdpSocket
             };
-            internet(
-                network,
-                kind,
-                Ends {
-                    own,
-                    peer,
-                    listening,
-                },
-            )
+            let ends = Ends::new(own, peer, listening, |address| address.try_into().ok());
+            internet(network, kind, ends)
         }
         Some(AddressFamily::NETLINK) => Socket::new(Kind::Socket, "netlink socket"),
         _ => Socket::new(Kind::Socket, "socket"),
     }
-}
-
-/// A duplicate of another process' descriptor, close-on-exec, to be dropped when the look is over.
-pub(super) fn borrow(pid: u32, number: RawFd) -> Option<OwnedFd> {
-    let process = Pid::from_raw(pid.try_into().ok()?)?;
-    let process = pidfd_open(process, PidfdFlags::empty()).ok()?;
-    pidfd_getfd(process, number, PidfdGetfdFlags::empty()).ok()
 }
 
 /// The two addresses of a socket.
@@ -137,6 +72,21 @@ struct Ends<A> {
     own: Option<A>,
     peer: Option<A>,
     listening: bool,
+}
+
+impl<A> Ends<A> {
+    fn new(
+        own: Option<SocketAddrAny>,
+        peer: Option<SocketAddrAny>,
+        listening: bool,
+        address: impl Fn(SocketAddrAny) -> Option<A>,
+    ) -> Self {
+        Self {
+            own: own.and_then(&address),
+            peer: peer.and_then(&address),
+            listening,
+        }
+    }
 }
 
 /// By the kernel's lists alone.
@@ -188,7 +138,7 @@ fn name(address: SocketAddrAny) -> Option<String> {
     let shown = |bytes: &[u8]| OsStr::from_bytes(bytes).to_string_lossy().into_owned();
     match (address.path_bytes(), address.abstract_name()) {
         (Some(path), _) => Some(shown(path)),
-        // An empty name is none: the other end of a socketpair.
+        // An end of a socketpair has an empty name.
         (None, Some(name)) if !name.is_empty() => Some(format!("@{}", shown(name))),
         _ => None,
     }
@@ -219,13 +169,9 @@ fn internet(network: &Network, kind: Kind, ends: Ends<SocketAddr>) -> Socket {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::{TcpListener, TcpStream},
-        os::{
-            fd::{AsFd, AsRawFd},
-            unix::net::{UnixListener, UnixStream},
-        },
-    };
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::net::{UnixListener, UnixStream};
 
     use super::*;
 

@@ -1,6 +1,8 @@
-//! What a child that inherits a descriptor by carelessness can do with it, and what some have done.
+//! What a child can do with a descriptor that it has inherited by carelessness, and what some have done.
 
-use super::{DescriptorInfo, Kind, Service};
+use crate::descriptor::DescriptorInfo;
+use crate::kind::Kind;
+use crate::service::Service;
 
 /// Why it matters who inherits a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +41,13 @@ impl Harm {
 impl Scene {
     /// A call that a forked child makes over an inherited connection is never answered.
     pub const BUS: Self = Self(2);
-    /// Two processes speak into one connection.
+    /// Two processes talk over one connection.
     pub const SESSION: Self = Self(3);
     /// A forked child wakes its parent's main loop without end.
     pub const WAKEUP: Self = Self(1);
     /// A thread held a lock at the instant of the fork.
     pub const LOCK: Self = Self(4);
-    /// Two processes write into one log.
+    /// Two processes write to one log.
     pub const LOG: Self = Self(5);
 
     /// Its number, 1 to 13.
@@ -53,22 +55,22 @@ impl Scene {
         self.0
     }
 
-    /// What it has done to others, as a sentence without its full stop.
+    /// What happened, as a sentence without its full stop.
     pub const fn happened(self) -> &'static str {
         match self.0 {
-            1 => "A forked child wrote to it: its idle parent took 98 % of a processor",
-            2 => "A forked child called over it: the answer never came",
-            3 => "Parent and child spoke into one connection: random errors, months to find",
+            1 => "A forked child wrote to it: its idle parent used 98 % of a processor",
+            2 => "A forked child made a call over it: the answer never came",
+            3 => "Parent and child talked over one connection: random errors, months to find",
             4 => "A thread held a lock at the fork: the child waited for it for ever",
-            5 => "Parent and child wrote into one log: it hung, or lines were mixed",
+            5 => "Parent and child wrote to one log: it hung, or its lines were mixed",
             _ => "See docs/gotchas.md",
         }
     }
 }
 
 impl DescriptorInfo {
-    /// What a child that inherits it can do to this process; `None` for what does no harm, and for 0, 1 and 2 where
-    /// they are what they are for.
+    /// What a child that inherits it can do to this process. `None` for what does no harm, and for 0,
+    /// 1 and 2 where they are what every program expects there.
     pub fn harm(&self) -> Option<Harm> {
         if let Some(service) = self.service {
             return of_service(service);
@@ -78,26 +80,28 @@ impl DescriptorInfo {
         }
         Some(match self.kind {
             Kind::Eventfd => {
-                Harm::new("A child that touches it keeps the app busy for nothing").seen(1)
+                Harm::new("A child that writes to it keeps the app busy for nothing").seen(1)
             }
-            Kind::Epoll => Harm::new("What a child changes there, the app waits for, too"),
-            Kind::Inotify => Harm::new("A child would take the news away from the app"),
+            Kind::Epoll => Harm::new("A child can change what the app waits for"),
+            Kind::Inotify => Harm::new("A child that reads it takes the events from the app"),
             Kind::Timerfd => Harm::new("A child that reads it takes the tick from the app"),
-            Kind::Memfd => Harm::new("A child could change it while it is shown"),
-            Kind::Pipe => Harm::new("While a child holds it, its other end never sees the end"),
+            Kind::Memfd => Harm::new("A child could change it while the app uses it"),
+            Kind::Pipe => Harm::new("While a child holds it, the other end never sees it closed"),
             Kind::Inhibitor => Harm::new("While a child holds it, the machine stays awake"),
-            Kind::File if self.writable => Harm::new("Both would write at one position").seen(5),
-            Kind::File => Harm::new("Both would read from one position"),
+            Kind::File if self.writable => {
+                Harm::new("Parent and child would write at one position").seen(5)
+            }
+            Kind::File => Harm::new("Parent and child would read from one position"),
             _ if self.listening => {
-                Harm::new("While a child holds it, the address stays taken, and nobody answers")
+                Harm::new("While a child holds it, the address stays taken and nobody answers")
             }
             Kind::UnixSocket | Kind::Socket => {
                 Harm::new("A child could take answers meant for the app").seen(3)
             }
             Kind::TcpSocket | Kind::UdpSocket => {
-                Harm::new("Two processes would speak into one connection").seen(3)
+                Harm::new("Two processes would talk over one connection").seen(3)
             }
-            Kind::Device => Harm::new("A child could operate it, and the app would not know"),
+            Kind::Device => Harm::new("A child could use it without the app's knowledge"),
             _ => return None,
         })
     }
@@ -120,11 +124,11 @@ fn of_service(service: Service) -> Option<Harm> {
     Some(match service {
         Service::Log => return None,
         Service::X11 | Service::Wayland => {
-            Harm::new("What a child draws or says there garbles this window").seen(3)
+            Harm::new("What a child sends there garbles the app's window").seen(3)
         }
         Service::SessionBus | Service::SystemBus | Service::AccessibilityBus => {
-            Harm::new("Messages of a child would mix with those of the app").seen(2)
+            Harm::new("A child's messages would mix with the app's").seen(2)
         }
-        Service::Sound => Harm::new("Messages of a child would mix with those of the app").seen(3),
+        Service::Sound => Harm::new("A child's messages would mix with the app's").seen(3),
     })
 }

@@ -1,14 +1,18 @@
 //! Whether a descriptor of another process is ready, found out without taking anything from it.
 //!
-//! A duplicate (pidfd_getfd(2)) is polled for no time and closed again; poll(2) and `FIONREAD` consume nothing. Where no
-//! duplicate may be had, fdinfo knows the counters and the kernel's lists know what waits in sockets.
+//! A duplicate is polled for no time and closed again; poll(2) and `FIONREAD` consume nothing. Where
+//! no duplicate may be had, fdinfo knows the counters and the kernel's lists know what waits in
+//! sockets.
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::ioctl_fionread,
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::ioctl_fionread;
 
-use super::{DescriptorInfo, Kind, Object, field, socket};
+use crate::descriptor::DescriptorInfo;
+use crate::duplicate::duplicate;
+use crate::fdinfo::FdInfo;
+use crate::kind::Kind;
+use crate::network::Network;
+use crate::object::Object;
 
 /// What a poll of a descriptor finds at this instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +35,8 @@ impl Readiness {
 
 /// Whether a descriptor in a process' list is ready now.
 ///
-/// `None` for kinds that no main loop waits for, as files, which always are ready; and where it cannot be known: the
-/// process or the descriptor is gone, or the rights do not reach.
+/// `None` for kinds that no main loop waits for, such as files, which are always ready; and where it
+/// cannot be known: the process or the descriptor is gone, or the rights do not suffice.
 pub fn readiness(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
     let is_waited_for = match info.kind {
         Kind::Eventfd
@@ -55,12 +59,12 @@ pub fn readiness(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
 }
 
 fn by_poll(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
-    let descriptor = socket::borrow(pid, info.number)?;
+    let descriptor = duplicate(pid, info.number)?;
     let mut polled = [PollFd::new(&descriptor, PollFlags::IN)];
     poll(&mut polled, Some(&Timespec::default())).ok()?;
     let found = polled[0].revents();
     let waiting = match info.kind {
-        Kind::Eventfd => count(pid, info),
+        Kind::Eventfd => FdInfo::read(pid, info.number).and_then(|details| details.eventfd_count()),
         // What waits there are connections.
         _ if info.listening => None,
         Kind::Epoll | Kind::Pidfd | Kind::Timerfd => None,
@@ -74,15 +78,14 @@ fn by_poll(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
 }
 
 fn by_lists(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
+    let details = FdInfo::read(pid, info.number)?;
     let waiting = match (info.kind, info.object) {
-        (Kind::Eventfd, _) => count(pid, info)?,
-        (Kind::Timerfd, _) => field(&details(pid, info)?, "ticks:")?.parse().ok()?,
+        (Kind::Eventfd, _) => details.eventfd_count()?,
+        (Kind::Timerfd, _) => details.timer_ticks()?,
         (Kind::UnixSocket, Some(Object::Socket(inode))) => {
-            socket::Network::of(pid).unix().get(inode)?.waiting?
+            Network::of(pid).unix().get(inode)?.waiting?
         }
-        (_, Some(Object::Socket(inode))) => {
-            socket::Network::of(pid).internet().get(inode)?.waiting?
-        }
+        (_, Some(Object::Socket(inode))) => Network::of(pid).internet().get(inode)?.waiting?,
         _ => return None,
     };
     Some(Readiness {
@@ -92,27 +95,13 @@ fn by_lists(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
     })
 }
 
-/// The count of an eventfd, which reading it would set back.
-fn count(pid: u32, info: &DescriptorInfo) -> Option<u64> {
-    let details = details(pid, info)?;
-    u64::from_str_radix(field(&details, "eventfd-count:")?, 16).ok()
-}
-
-fn details(pid: u32, info: &DescriptorInfo) -> Option<String> {
-    std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{}", info.number)).ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Write,
-        net::{TcpListener, TcpStream},
-        os::{
-            fd::{AsFd, AsRawFd},
-            unix::net::UnixStream,
-        },
-        time::{Duration, Instant},
-    };
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::os::unix::net::UnixStream;
+    use std::time::{Duration, Instant};
 
     use rustix::event::{EventfdFlags, eventfd};
 
@@ -120,7 +109,7 @@ mod tests {
 
     fn own(descriptor: impl AsFd) -> DescriptorInfo {
         let number = descriptor.as_fd().as_raw_fd();
-        let all = super::super::list(std::process::id()).unwrap();
+        let all = crate::list(std::process::id()).unwrap();
         all.into_iter().find(|info| info.number == number).unwrap()
     }
 

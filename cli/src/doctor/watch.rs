@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use legwork::process::descriptors::{DescriptorInfo, readiness};
+use legwork_inspect::{DescriptorInfo, readiness};
 use rustix::param::clock_ticks_per_second;
 
 use super::subject::{Subject, field, stat};

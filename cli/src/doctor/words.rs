@@ -1,7 +1,7 @@
 //! What was found, in sentences, and which of them tells of a fault: the same for both faces.
 
 use legwork::process::Signal;
-use legwork::process::descriptors::{End, Scene};
+use legwork_inspect::{End, Scene};
 
 use super::children::Disposition;
 use super::report::{Entry, PassedOn, Report};

@@ -1,6 +1,6 @@
 //! Whether a thread that was watched spins, and around what.
 
-use legwork::process::descriptors::End;
+use legwork_inspect::End;
 
 use super::report::Report;
 use super::watch::{Ready, Watch};

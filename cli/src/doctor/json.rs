@@ -1,6 +1,6 @@
 //! The face for a program. `docs/doctor.md` has the schema: what is changed here is changed there.
 
-use legwork::process::descriptors::{End, Scene};
+use legwork_inspect::{End, Scene};
 use serde_json::{Value, json};
 
 use super::report::{Entry, PassedOn, Report, Unreadable};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use legwork::process::descriptors::{self, DescriptorInfo, End, Harm, Holder, Kind};
+use legwork_inspect::{DescriptorInfo, End, Harm, Holder, Kind};
 
 use super::children::Children;
 use super::signals::Signals;
@@ -83,7 +83,7 @@ impl<'a> Report<'a> {
             let why = subject.why(&error);
             unreadable.push(Unreadable { part, why });
         };
-        let open = descriptors::list(subject.pid)
+        let open = legwork_inspect::list(subject.pid)
             .map_err(|error| dark("its descriptors", error))
             .unwrap_or_default();
         let variables = variables::of(subject, &open)
@@ -124,7 +124,7 @@ impl<'a> Report<'a> {
 }
 
 fn entries(subject: &Subject, open: Vec<DescriptorInfo>) -> Vec<Entry> {
-    let mut holders = descriptors::holders(subject.pid, &open);
+    let mut holders = legwork_inspect::holders(subject.pid, &open);
     open.into_iter()
         .map(|info| {
             let mut holders = holders.remove(&info.number).unwrap_or_default();

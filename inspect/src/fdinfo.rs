@@ -1,0 +1,65 @@
+//! What `/proc/PID/fdinfo` says of a descriptor; see proc_pid_fdinfo(5). By hand: procfs has
+//! nothing of it.
+
+use std::fs;
+use std::os::fd::RawFd;
+
+use rustix::fs::OFlags;
+
+/// The text of one file, a field a line.
+#[derive(Clone)]
+pub(crate) struct FdInfo(String);
+
+impl FdInfo {
+    /// `None`: closed meanwhile, or not readable.
+    pub(crate) fn read(pid: u32, number: RawFd) -> Option<Self> {
+        // Drivers write names of their clients there, which may be any bytes.
+        let text = fs::read(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
+        Some(Self(String::from_utf8_lossy(&text).into_owned()))
+    }
+
+    /// As of open(2), with `CLOEXEC` for the descriptor's own flag.
+    pub(crate) fn flags(&self) -> OFlags {
+        let flags = self.field("flags:");
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags, 8).ok());
+        OFlags::from_bits_retain(flags.unwrap_or_default())
+    }
+
+    /// Whether it was opened for reading, and for writing.
+    pub(crate) fn access(&self) -> (bool, bool) {
+        let flags = self.flags();
+        match flags & OFlags::ACCMODE {
+            _ if flags.contains(OFlags::PATH) => (false, false),
+            OFlags::RDONLY => (true, false),
+            OFlags::WRONLY => (false, true),
+            _ => (true, true),
+        }
+    }
+
+    /// The number that the kernel gave an eventfd (since Linux 5.2).
+    pub(crate) fn eventfd_id(&self) -> Option<u64> {
+        self.field("eventfd-id:")?.parse().ok()
+    }
+
+    /// The count of an eventfd, which reading it would reset.
+    pub(crate) fn eventfd_count(&self) -> Option<u64> {
+        u64::from_str_radix(self.field("eventfd-count:")?, 16).ok()
+    }
+
+    /// How often a timer has expired since it was read.
+    pub(crate) fn timer_ticks(&self) -> Option<u64> {
+        self.field("ticks:")?.parse().ok()
+    }
+
+    /// The process of a pidfd, -1 if it has ended.
+    pub(crate) fn pid(&self) -> Option<i64> {
+        self.field("Pid:")?.parse().ok()
+    }
+
+    fn field(&self, name: &str) -> Option<&str> {
+        let mut lines = self.0.lines();
+        lines
+            .find_map(|line| line.strip_prefix(name))
+            .map(str::trim)
+    }
+}

@@ -1,0 +1,65 @@
+//! What a process has open: every descriptor in words, and who holds the other ends.
+//!
+//! For each descriptor this crate says what it is: the wakeup eventfd of a main loop, the
+//! connection to the session bus, the display. It is for diagnosis, to see with one's own eyes what
+//! a child has inherited. The command `legwork doctor` shows the same in a terminal.
+//!
+//! It only looks, at something that moves: a descriptor that is closed meanwhile is left out.
+//! Nothing is taken from the process, nothing is stopped, and what is ready to be read stays there.
+//!
+//! | to know | ask |
+//! |---|---|
+//! | what is open, and what each descriptor is connected to | [`list`] |
+//! | what a child that inherits it could do, and what some have done | [`DescriptorInfo::harm`] |
+//! | who else holds it, or its other end | [`holders`](fn@holders) |
+//! | whether it wakes a main loop that waits for it | [`readiness`](fn@readiness) |
+//!
+//! ```
+//! use std::os::fd::AsRawFd;
+//!
+//! use legwork_inspect::{End, Kind};
+//!
+//! let (reader, writer) = std::io::pipe()?;
+//! let here = std::process::id();
+//! let mut open = legwork_inspect::list(here)?;
+//! open.retain(|descriptor| descriptor.number == reader.as_raw_fd());
+//! assert_eq!(open[0].kind, Kind::Pipe);
+//! assert!(open[0].close_on_exec);
+//!
+//! let holders = legwork_inspect::holders(here, &open);
+//! let holder = &holders[&reader.as_raw_fd()][0];
+//! assert_eq!((holder.number, holder.end), (writer.as_raw_fd(), End::Other));
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # The files
+//!
+//! `descriptor` puts a [`DescriptorInfo`] together: from its `link` and its `fdinfo`, which say what
+//! `kind` it is and which `object` it leads to, and, for a socket, from what `socket` finds out by a
+//! `duplicate` or in the kernel's lists (`network`, with `unix_table` and `internet_table`) and what
+//! `service` knows of its address. `harm`, `holders` and `readiness` ask further about it.
+//!
+//! `/proc` is read through [`procfs`]; what is read by hand here says why.
+
+mod descriptor;
+mod duplicate;
+mod fdinfo;
+mod harm;
+mod holders;
+mod internet_table;
+mod kind;
+mod link;
+mod network;
+mod object;
+mod readiness;
+mod service;
+mod socket;
+mod unix_table;
+
+pub use descriptor::{DescriptorInfo, list};
+pub use harm::{Harm, Scene};
+pub use holders::{End, Holder, holders};
+pub use kind::Kind;
+pub use object::Object;
+pub use readiness::{Readiness, readiness};
+pub use service::Service;

@@ -1,0 +1,50 @@
+//! The links in `/proc/PID/fd`; see proc_pid_fd(5).
+//!
+//! Listed and read by hand: procfs has a link's text only as far as it is UTF-8, makes four system
+//! calls of the one, and would show its own open directory among the descriptors of this process.
+//! What a link says is procfs's to parse.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::PathBuf;
+
+use procfs::process::FDTarget;
+
+/// Where a descriptor leads.
+pub(crate) struct Link {
+    /// The link itself, which leads to the open file whatever became of its name.
+    pub(crate) entry: PathBuf,
+    /// Its text: a path, or a name such as `socket:[4711]`.
+    pub(crate) path: PathBuf,
+    pub(crate) target: FDTarget,
+}
+
+impl Link {
+    /// `None`: closed meanwhile.
+    pub(crate) fn read(pid: u32, number: RawFd) -> Option<Self> {
+        let entry = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
+        let path = fs::read_link(&entry).ok()?;
+        let text = path.to_string_lossy();
+        let target = text.parse().unwrap_or(FDTarget::Path(path.clone()));
+        Some(Self {
+            entry,
+            target,
+            path,
+        })
+    }
+}
+
+/// The numbers of a process's descriptors. Read to the end first: in this process, the open
+/// directory is one of them.
+pub(crate) fn numbers(pid: u32) -> io::Result<Vec<RawFd>> {
+    let mut numbers = fs::read_dir(format!("/proc/{pid}/fd"))?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect::<io::Result<Vec<OsString>>>()?
+        .iter()
+        .filter_map(|name| name.to_str()?.parse().ok())
+        .collect::<Vec<RawFd>>();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
