@@ -121,26 +121,30 @@
 //!
 //! # The house
 //!
-//! For those who read the source. Each room opens with a page that says what it is for.
+//! For those who read or change the source. Each room begins with a page that says what it is for, and
+//! what it must not know. Dependencies point downwards in this table; *app* is the app's side, which
+//! knows GLib, *child* is the worker's side, which must not.
 //!
-//! | room | |
-//! |---|---|
-//! | [`spawn`] | birth: the plan, the descriptor map, the one `posix_spawn` call |
-//! | [`process`] | life and death: pidfd, exit, signals |
-//! | [`guardian`] | who ends what the app leaves behind: the app's end, and the guardian's own |
-//! | [`wire`] | bytes between the two sides: frames, the control socket, sealed memory |
-//! | [`worker`] | the child's side: from `main` to the job and its end |
-//! | [`main_loop`] | the wire meets the `GMainContext` |
-//! | [`child`] | what every child has in common on the app's side: its error, its cancellable, its worker program |
-//! | [`job`] | the app's side of one job: handle, events, outcome |
-//! | [`command`] | external programs: pipes, steps of stopping, progress, outcome |
-//! | [`model`] | GObjects for user interfaces |
+//! | room | side | what is in it |
+//! |---|---|---|
+//! | `job` | app | a typed job: options and their defaults (`builder`), the start of a worker (`start`), what the app holds (`handle`), messages and requests (`channel`, `requests`, `taken`), log records and printed lines (`log`, `lines`), one job in its worker with deadline and grace (`run`), one worker process with handshake and exit (`worker`), which outcome it is (`outcome`) |
+//! | `command` | app | an external program: options (`builder`, `stdio`, `stop`), the start (`start`, `standards`, `terminal`, `secrets`, `exec_helper`), what the app holds (`handle`, `streams`), while it runs (`supervisor`), progress from its lines (`progress`), which outcome it is (`outcome`) |
+//! | `model` | app | GObjects for user interfaces: [`Status`] |
+//! | `child` | app | common to both: [`Error`] with its kinds and questions, the seat of a child in the hub (`seat`), how handles stop it (`control`, `cancel`), which program is the worker (`worker`) |
+//! | `main_loop` | app | one epoll descriptor and one `GSource` per context (`hub`, `source`), alarms, the slice of an iteration, channels to futures (`mailbox`) |
+//! | `worker` | child | `main` and the loop over jobs (`boot`), the table (`jobs`), what a running job can do (`ctx`, `run`), the connection to the app (`link`), the watching thread (`watch`), logs, panics and fatal signals (`log`, `panic`, `crash`), the exec helper's own end (`exec`) |
+//! | `wire` | both | the bytes between: frames and their layout (`frame`), the control socket (`control`), the shared page (`page`), values with descriptors (`attach`), sealed memory (`buffer`), the fingerprint of types (`schema`) |
+//! | [`guardian`] | both | who kills what the app leaves behind: the app's end, and the guardian's own |
+//! | [`spawn`] | both | birth: the plan, the search for the program, the environment, the descriptor map, the one `posix_spawn` call, and why it failed |
+//! | [`process`] | both | life and death: pidfd, exit status, signals, threads for what takes long |
+//! | `text` | both | sentences as data, and their translation |
 //!
-//! `spawn`, `process`, `guardian`, `wire` and `worker` know no GLib. `spawn`, `process` and `guardian`
-//! may be used by themselves, to start a program that inherits nothing.
+//! `spawn`, `process` and `guardian` may be used by themselves, to start a program that inherits nothing.
 //!
-//! Beside the library, and used by nothing in it, lie the crates `legwork-inspect`, what a process has
-//! open and who holds the other ends, and `legwork-cli`, the command `legwork`.
+//! Beside the library, and used by nothing in it: the crates `inspect/` (`legwork-inspect`: what a
+//! process has open, and who holds the other ends), `cli/` (the command `legwork`), `demo-app/`,
+//! `benches/`, `tests/` (a file per promise or scene, named after it) and `xtask/`. What app and worker
+//! say to each other is in `docs/protocol.md`.
 
 // Its pages speak of both sides.
 #![cfg_attr(not(feature = "app"), allow(rustdoc::broken_intra_doc_links))]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::*};
 
 use gio::prelude::*;
 
-use crate::main_loop::hub::Bell;
+use crate::main_loop::hub::Canceller;
 
 /// What undoes a [`follow`].
 pub(crate) type Unfollow = Box<dyn FnOnce()>;
@@ -36,13 +36,13 @@ pub(crate) fn follow(
     })
 }
 
-/// Rings when `object` is disposed, on whichever thread that is.
-pub(crate) fn stop_with(object: &impl IsA<glib::Object>, bell: Bell) -> Unfollow {
+/// Cancels when `object` is disposed, on whichever thread that is.
+pub(crate) fn stop_with(object: &impl IsA<glib::Object>, canceller: Canceller) -> Unfollow {
     let disposed = Arc::<AtomicBool>::default();
     let says = disposed.clone();
     let notify = object.add_weak_ref_notify(move || {
         says.store(true, SeqCst);
-        bell.cancel();
+        canceller.cancel();
     });
     Box::new(move || {
         // One that was disposed of and is still held has let go of it by itself.

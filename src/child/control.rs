@@ -78,10 +78,10 @@ impl<S: Supervised> Control<S> {
     /// Stops the child when `cancellable` is cancelled, on whichever thread.
     pub(crate) fn follow(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            let (bell, notice) = (supervisor.seat().bell(), supervisor.notice());
+            let (canceller, notice) = (supervisor.seat().canceller(), supervisor.notice());
             let stop = move || {
                 // First: when the child ends because it was told, it is known why.
-                bell.cancel();
+                canceller.cancel();
                 if let Some(notice) = &notice {
                     notice();
                 }
@@ -95,7 +95,7 @@ impl<S: Supervised> Control<S> {
     pub(crate) fn stop_with(&self, object: &impl IsA<glib::Object>) {
         if let Some(supervisor) = self.supervisor() {
             let seat = supervisor.seat();
-            seat.at_end(cancel::stop_with(object, seat.bell()));
+            seat.at_end(cancel::stop_with(object, seat.canceller()));
         }
     }
 

@@ -7,13 +7,13 @@ use crate::process::{ExitStatus, Signal, Usage};
 use crate::spawn::{SpawnError, Step};
 use crate::text::{Text, text};
 
-/// Why a job gave no output, or a program did not succeed. The other half of the outcome of [a
+/// Why a job gave no output, or a program did not succeed: the other half of the outcome of [a
 /// job](crate::JobHandle) or [a program](crate::CommandHandle).
 ///
-/// `Display` is a sentence for a person: the label, and what happened; for a job's own error that
-/// is what it says, for a program that failed what it said last. `source()` is what caused it: the
-/// source of the job's own error, or the system's. `Debug` is the report for a developer, with
-/// everything that is known.
+/// `Display` is a sentence for a person: the label, and what happened (for a job's own error, its text;
+/// for a program that failed, the last thing it wrote). The sentence can be
+/// [translated](crate::translate_with). `source()` is the cause: that of the job's own error, or the
+/// system's error. `Debug` is a report for the developer, with everything that is known.
 ///
 /// `Send` and `Sync`.
 ///
@@ -48,28 +48,28 @@ pub(crate) struct Inner {
     pub(crate) ran: bool,
 }
 
-/// Which kind of end it was.
+/// The kinds of an end that is not a success.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The job's own error. Of jobs only.
+    /// The job returned an error. Jobs only.
     Failed,
-    /// The child could not be started or not be watched, did not become the right worker, or its
-    /// helper could not execute the program. [`Error::has_run`] says whether anything was done.
+    /// The child could not be started or watched, did not become the right worker, or its helper could
+    /// not execute the program. [`Error::has_run`] says whether any of the work may have been done.
     Start,
-    /// The job panicked. Of jobs only.
+    /// The job panicked. Jobs only.
     Panic,
-    /// A signal ended the child.
+    /// The child was killed by a signal.
     Signal,
-    /// The worker exited without an answer; or the program did, with a code that is [no
-    /// success](crate::Command::success).
+    /// The worker exited without an answer, or the program exited with a code that is not a
+    /// [success](crate::Command::success).
     Exit,
     /// The deadline passed, or a program wrote nothing for [too
     /// long](crate::Command::stall_deadline).
     Timeout,
     /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
     Cancelled,
-    /// The worker said something that cannot be right. Of jobs only.
+    /// The worker broke the protocol. Jobs only.
     Protocol,
 }
 
@@ -77,13 +77,13 @@ pub enum ErrorKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Panic {
-    /// What it said.
+    /// The panic message.
     pub message: String,
     /// File, line and column.
     pub location: Option<String>,
     /// The name of the thread that panicked.
     pub thread: Option<String>,
-    /// The stack, symbols where the program has them.
+    /// The stack, with symbols if the program has them.
     pub backtrace: String,
 }
 
@@ -132,7 +132,7 @@ impl Error {
         Error::not_started(label, why).because(error)
     }
 
-    /// It was to be started on a thread that could not hear of its end.
+    /// It was to be started on a thread that would not hear of its end.
     pub(crate) fn other_context(label: &str) -> Self {
         let why = text!(
             "another thread runs this one's main context. Start it there, or give this thread a \
@@ -165,7 +165,7 @@ impl Error {
         &mut self.0
     }
 
-    /// Which kind of end it was.
+    /// Returns the kind of end.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -190,8 +190,8 @@ impl Error {
         self.0.kind == ErrorKind::Start
     }
 
-    /// Whether the child ended by a fault of its own: a panic, a signal, an exit without an answer
-    /// or with a code that is no success, or words that cannot be right.
+    /// Whether the child itself is at fault: a panic, a signal, an exit without an answer or with a code
+    /// that is not a success, or a broken protocol.
     pub fn is_crash(&self) -> bool {
         matches!(
             self.0.kind,
@@ -199,23 +199,23 @@ impl Error {
         )
     }
 
-    /// The signal that ended the child, whatever the kind: one that was stopped by force has one
-    /// too.
+    /// Returns the signal that killed the child, whatever the kind: a child that was stopped by force has
+    /// one as well.
     pub fn signal(&self) -> Option<Signal> {
         self.0.status.and_then(ExitStatus::signal)
     }
 
-    /// The child's exit code, when it exited by itself.
+    /// Returns the child's exit code, if it exited by itself.
     pub fn exit_code(&self) -> Option<i32> {
         self.0.status.and_then(ExitStatus::code)
     }
 
-    /// The panic, when there was one.
+    /// Returns the panic, if there was one.
     pub fn panic(&self) -> Option<&Panic> {
         self.0.panic.as_ref()
     }
 
-    /// Where the program was when it panicked or got a fatal signal.
+    /// Returns the stack at the panic or the fatal signal.
     pub fn backtrace(&self) -> Option<&str> {
         self.0
             .backtrace
@@ -223,53 +223,53 @@ impl Error {
             .or_else(|| self.0.panic.as_ref().map(|panic| &*panic.backtrace))
     }
 
-    /// What failed, when the child could not be started by the system.
+    /// Returns what failed, if the system could not start the child.
     pub fn spawn_error(&self) -> Option<&SpawnError> {
         self.0.spawn.as_ref()
     }
 
-    /// The step that failed, when the child could not be started.
+    /// Returns the step that failed, if the system could not start the child.
     pub fn step(&self) -> Option<Step> {
         self.0.spawn.as_ref().map(SpawnError::step)
     }
 
-    /// The system's error number, when the child could not be started.
+    /// Returns the system's error number, if the system could not start the child.
     pub fn errno(&self) -> Option<i32> {
         self.0.spawn.as_ref().and_then(SpawnError::errno)
     }
 
-    /// The last of what the child printed, at most 8 KiB; what is not UTF-8 in it is replaced.
+    /// Returns the end of what the child printed, at most 8 KiB; invalid UTF-8 is replaced.
     pub fn output_tail(&self) -> &str {
         &self.0.output_tail
     }
 
-    /// How far it was: steps done, and steps in all (0 when not known).
+    /// Returns the last progress: steps done, and steps in all (0 if unknown).
     pub fn progress(&self) -> (u64, u64) {
         self.0.progress
     }
 
-    /// What the child used, when it is known.
+    /// Returns the resources that the child used, if known.
     pub fn usage(&self) -> Option<&Usage> {
         self.0.usage.as_ref()
     }
 
-    /// The processor time that the child used, when it is known.
+    /// Returns the processor time that the child used, if known.
     pub fn processor_time(&self) -> Option<Duration> {
         self.usage()
             .map(|usage| usage.user_time + usage.system_time)
     }
 
-    /// Whether the job or the program had begun to run, or may have: if not, nothing of it has happened.
+    /// Whether the job or the program had begun to run, or may have: if not, none of its work was done.
     pub fn has_run(&self) -> bool {
         self.0.ran
     }
 
-    /// What happened, without the label in front: for where the label is shown already.
+    /// Returns the sentence without the label, for places that show the label already.
     pub fn message(&self) -> String {
         self.0.text.to_string()
     }
 
-    /// The label of the job or program.
+    /// Returns the label of the job or program.
     pub fn label(&self) -> &str {
         &self.0.label
     }
@@ -316,7 +316,7 @@ impl std::error::Error for Error {
             .source
             .as_deref()
             .map(|source| source as &(dyn std::error::Error + 'static))
-            // Its own words are ours already: what follows is what it was caused by.
+            // Its sentence is ours already: what follows is its cause.
             .or_else(|| self.0.spawn.as_ref().and_then(std::error::Error::source))
     }
 }

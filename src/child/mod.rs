@@ -1,4 +1,4 @@
-//! What the app's side has in common for every child, be it a job's worker or a program.
+//! What every child has in common on the app's side, whether it is a worker or a program.
 //!
 //! Knows nothing of what the child does: that is for [`job`](crate::job) and
 //! [`command`](crate::command), which stand on this room and not on each other.

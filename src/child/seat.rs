@@ -12,7 +12,7 @@ use std::time::Instant;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
-use crate::main_loop::hub::{Bell, Entry, HangUp, Hub, Token};
+use crate::main_loop::hub::{Canceller, Entry, HangUp, Hub, Token};
 use crate::process::{Process, SharedProcess, own};
 
 /// See the module.
@@ -76,7 +76,7 @@ impl Seat {
 
     /// SIGKILL, for the child and the group that it leads.
     pub(crate) fn kill(&self) {
-        // Refused only when nobody is left.
+        // Fails only when nobody is left.
         self.with_process(|process| drop(process.kill()));
     }
 
@@ -119,16 +119,16 @@ impl Seat {
     }
 
     /// What asks for the child's end from elsewhere.
-    pub(crate) fn bell(&self) -> Bell {
-        self.hub.bell(self.key)
+    pub(crate) fn canceller(&self) -> Canceller {
+        self.hub.canceller(self.key)
     }
 
-    /// Any descriptor, to hold a place in the app's table by.
+    /// Any descriptor, to occupy a slot of the app's descriptor table.
     pub(crate) fn placeholder(&self) -> Option<OwnedFd> {
         self.hub.as_fd().try_clone_to_owned().ok()
     }
 
-    /// Tells the end to those who wait on this thread, if it was another that saw the context go.
+    /// Ends the children whose context is gone, if another thread has seen it go.
     pub(crate) fn notice_context_gone(&self) {
         self.hub.notice_context_gone();
     }
@@ -167,7 +167,7 @@ impl Seat {
 /// A pidfd is readable when its process has ended. An alarm may ring late, and before the hub has looked.
 fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    // Interrupted, though it does not wait.
+    // It can be interrupted although it does not wait.
     let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
     ready == Ok(1)
 }

@@ -11,7 +11,7 @@ use crate::text::{Text, text};
 
 /// The program that is started to run a job.
 ///
-/// Plain data: `Send`, `Sync`, `Clone`.
+/// Plain data: `Send`, `Sync` and `Clone`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker(Kind);
 
@@ -22,8 +22,8 @@ enum Kind {
 }
 
 impl Worker {
-    /// The app itself, executed again: `/proc/self/exe`, which is the running program also after
-    /// an upgrade has replaced its file. The default. The app's `main` must begin with
+    /// The app itself, executed again; the default. It is executed as `/proc/self/exe`, which is the
+    /// running program even after an upgrade has replaced its file. The app's `main` must begin with
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker).
     ///
     /// A program that links GTK takes about 9 ms and 12 MB to start; see
@@ -32,17 +32,17 @@ impl Worker {
         Worker(Kind::CurrentExe)
     }
 
-    /// A program of its own, whose `main` is [`Jobs::run_worker`](crate::Jobs::run_worker) with
+    /// A separate program, whose `main` is [`Jobs::run_worker`](crate::Jobs::run_worker) with
     /// the same table of jobs. One that links neither GTK nor GLib starts in about a millisecond
     /// and takes 2 MB.
     ///
-    /// A relative path starts from the app's working directory.
+    /// A relative path is relative to the app's working directory.
     pub fn program(path: impl Into<PathBuf>) -> Self {
         Worker(Kind::Program(path.into()))
     }
 
-    /// The program `name` in the folder of the app's own executable. Where that cannot be known
-    /// (no `/proc`), in the working directory.
+    /// The program `name` in the folder of the app's own executable, or in the working directory if that
+    /// folder is unknown (no `/proc`).
     pub fn sibling(name: impl AsRef<Path>) -> Self {
         let folder = std::env::current_exe()
             .ok()
@@ -51,7 +51,7 @@ impl Worker {
         Worker::program(folder.join(name))
     }
 
-    /// The path of the program, unless it is the app itself.
+    /// Returns the path of the program, unless it is the app itself.
     pub fn path(&self) -> Option<&Path> {
         match &self.0 {
             Kind::CurrentExe => None,
@@ -70,7 +70,7 @@ impl Worker {
         let _ = guardian::check(|| self.to_program()).inspect_err(warn);
     }
 
-    /// As people are told of it.
+    /// The name that people see.
     pub(crate) fn text(&self) -> Text {
         match &self.0 {
             Kind::CurrentExe => text!("this app"),
@@ -86,7 +86,7 @@ impl Worker {
     }
 }
 
-/// As people are told of it.
+/// The name that people see.
 impl fmt::Display for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.text().fmt(f)

@@ -118,10 +118,11 @@ impl CommandHandle {
 
     pub(super) fn wait_until(&self, cancellable: &gio::Cancellable) {
         if let Some(supervisor) = self.supervisor() {
-            let (bell, cancel_wait) = (supervisor.seat().bell(), supervisor.cancel_wait());
+            let (canceller, cancel_wait) =
+                (supervisor.seat().canceller(), supervisor.cancel_wait());
             let act = move || {
                 cancel_wait.store(true, SeqCst);
-                bell.cancel();
+                canceller.cancel();
             };
             supervisor.seat().at_end(cancel::follow(cancellable, act));
         }

@@ -25,7 +25,7 @@ use crate::worker::Listed;
 /// # Ok(()) }
 /// ```
 ///
-/// A job that is in no table does not compile here:
+/// A job that is not listed in a table does not compile here:
 ///
 /// ```compile_fail,E0599
 /// use legwork::prelude::*;
@@ -48,10 +48,10 @@ use crate::worker::Listed;
 pub trait Spawn: Listed {
     /// Starts the job with the default options, on the thread's default main context.
     ///
-    /// Takes a fraction of a millisecond however much memory the app holds. A start that fails is
+    /// This takes a fraction of a millisecond, however much memory the app holds. A start that fails is
     /// an outcome of the handle, not a second kind of error.
     ///
-    /// To be called on the thread that runs this context: the main thread, or one that has made a
+    /// Call it on the thread that runs this context: the main thread, or one that has made a
     /// context of its own its default (`MainContext::with_thread_default`). On any other thread
     /// the default is the main thread's context, and the start fails with a sentence that says so.
     fn spawn(self) -> JobHandle<Self> {
@@ -69,7 +69,7 @@ pub trait Spawn: Listed {
 
 impl<J: Listed> Spawn for J {}
 
-/// How a job is to be started. From [`Spawn::builder`].
+/// The options of a start. From [`Spawn::builder`].
 ///
 /// | option | default |
 /// |---|---|
@@ -135,7 +135,7 @@ impl Options {
         self.log_level.or(of_the_app).unwrap_or(3)
     }
 
-    /// Whoever looks at a worker in a debugger has no clock running.
+    /// No clock runs for a worker that waits for a debugger.
     fn unless_debugged(&self, time: Duration) -> Option<Duration> {
         (!self.wait_for_debugger).then_some(time)
     }
@@ -150,91 +150,90 @@ impl Options {
 }
 
 impl<J: Listed> JobBuilder<J> {
-    /// The program that runs the job.
+    /// Sets the program that runs the job.
     pub fn worker(mut self, worker: &Worker) -> Self {
         self.options.worker = worker.clone();
         self
     }
 
-    /// What people call this job, in its status, its errors and the log: "Checksums of Pictures".
+    /// Sets the name that people see in the status, in errors and in the log: "Checksums of Pictures".
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.options.label = Some(label.into());
         self
     }
 
-    /// Stops the job when it has not ended after this time, counted from the spawn; the outcome is
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time beyond the
-    /// clock's end is none.
+    /// Stops the job if it has not ended after this time, counted from the spawn; the outcome is
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout). 0 stops it at once; a time that the clock
+    /// cannot represent means no deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
         self
     }
 
-    /// How long a job that was asked to stop may take before it is killed. 0 kills it at once.
+    /// Sets how long a job that was asked to stop may take before it is killed. 0 kills it at once.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.grace = grace;
         self
     }
 
-    /// How long the child may take to prove that it is a worker. Then it is killed, and the outcome is
+    /// Sets how long the child may take to prove that it is a worker. After that it is killed, and the outcome is
     /// [`ErrorKind::Start`](crate::ErrorKind::Start).
     pub fn handshake_deadline(mut self, deadline: Duration) -> Self {
         self.options.handshake = deadline;
         self
     }
 
-    /// How many messages may be sent and not yet taken before the job waits, 1 to 65,536; other
-    /// numbers become the nearest of these.
+    /// Sets how many messages may be sent but not yet taken before the job waits: 1 to 65,536; other
+    /// numbers are clamped.
     pub fn message_capacity(mut self, messages: usize) -> Self {
         self.options.message_capacity = messages.clamp(1, 65_536) as u32;
         self
     }
 
-    /// The most detailed records of the job that are wanted. Errors and warnings always are.
+    /// Sets the most detailed level of log records to receive. Errors and warnings are always received.
     pub fn log_level(mut self, level: super::log::Level) -> Self {
         self.options.log_level = Some((level as u8 + 1).max(2));
         self
     }
 
-    /// Whether what the job logs and prints goes into the app's log, that is GLib's structured
-    /// log, in a domain named as the job's label; see [`LogRecord`](crate::LogRecord) for how.
-    /// [`JobHandle::logs`] has it either way.
+    /// Sets whether what the job logs and prints goes into the app's log: GLib's structured log, in a
+    /// domain named after the job's label; see [`LogRecord`](crate::LogRecord).
+    /// [`JobHandle::logs`] receives it either way.
     pub fn forward_logs(mut self, forward: bool) -> Self {
         self.options.forward_logs = forward;
         self
     }
 
-    /// Has the worker wait for a debugger before it runs the job; it says its process id in the
-    /// log, and goes on when one has attached itself (`gdb -p PID`, `continue`). No deadline runs,
-    /// then or later. Needs `/proc`, and a system that lets one attach (ptrace(2), "Yama").
+    /// Makes the worker wait for a debugger before it runs the job. It logs its process id, and goes on
+    /// once a debugger has attached (`gdb -p PID`, `continue`). No deadline applies to the job, then or
+    /// later. Needs `/proc`, and a system that permits attaching (ptrace(2), "Yama").
     pub fn wait_for_debugger(mut self) -> Self {
         self.options.wait_for_debugger = true;
         self
     }
 
-    /// Sets a variable of the worker's environment. The rest is the app's, without
-    /// [`ONE_SHOT_VARIABLES`](crate::spawn::ONE_SHOT_VARIABLES). An empty name, `=` in a name, and
-    /// NUL anywhere fail the start.
+    /// Sets a variable of the worker's environment. The rest is inherited from the app, except
+    /// [`ONE_SHOT_VARIABLES`](crate::spawn::ONE_SHOT_VARIABLES). The start fails if a name is empty or
+    /// contains `=`, or if there is a NUL byte anywhere.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.options.env.push((name.into(), Some(value.into())));
         self
     }
 
-    /// Leaves a variable out of the worker's environment.
+    /// Removes a variable from the worker's environment.
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
         self.options.env.push((name.into(), None));
         self
     }
 
-    /// The worker's working directory; a relative path counts from the app's. The start fails if
+    /// Sets the worker's working directory; a relative path is relative to the app's. The start fails if
     /// it cannot be entered.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.options.current_dir = Some(folder.into());
         self
     }
 
-    /// Stops the job when `cancellable` is cancelled, from whichever thread. May be called more
-    /// than once.
+    /// Stops the job when `cancellable` is cancelled, on any thread. May be called more than once.
     pub fn cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.options.cancellables.push(cancellable.clone());
         self

@@ -19,9 +19,10 @@ use crate::worker::{Receive, SendError};
 /// A job's messages, as a stream, apart from its handle. From
 /// [`JobHandle::messages`](crate::JobHandle::messages).
 ///
-/// Ends when the job has ended and all has been read. The job waits when as many messages as fit
-/// (64 unless the builder said otherwise) have not been taken; dropping the stream lets it run on,
-/// its messages discarded. `Send` when the message is: another thread may read, by any executor.
+/// It ends when the job has ended and everything has been read. The job waits while 64 messages (or
+/// what [`message_capacity`](crate::JobBuilder::message_capacity) says) have not been taken. When the
+/// stream is dropped, the job runs on and its messages are discarded. `Send` if the message is: any
+/// thread may read it, with any executor.
 ///
 /// ```no_run
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Find;
@@ -52,12 +53,12 @@ pub(super) struct Open<M> {
 }
 
 impl<M> Messages<M> {
-    /// The next message; `None` when there will be no more.
+    /// Waits for the next message; `None` when there will be no more.
     pub async fn recv(&mut self) -> Option<M> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The next message if it is there already.
+    /// Returns the next message if it has arrived already.
     pub fn try_recv(&mut self) -> Option<M> {
         let open = self.0.as_mut()?;
         let message = open.mailbox.try_next()?;
@@ -80,10 +81,10 @@ impl<M> Messages<M> {
 impl<M> Drop for Messages<M> {
     fn drop(&mut self) {
         if self.0.as_ref().is_some_and(|open| open.taken.is_copy()) {
-            // A forked copy: what it took, the app would think that it had taken itself.
+            // A forked copy: the app would count what the copy takes as its own.
             return;
         }
-        // The worker may be waiting for room among those that nobody will read.
+        // The worker may be waiting for room that the unread messages take up.
         while self.try_recv().is_some() {}
     }
 }
@@ -128,7 +129,7 @@ pub struct Sender<J: Receive> {
     pub(super) job: PhantomData<fn(J)>,
 }
 
-/// As long as one of these is there, requests may come.
+/// Requests may be sent as long as one of these exists.
 pub(super) struct OpenRequests(pub(super) Weak<Run>);
 
 impl Drop for OpenRequests {
@@ -155,13 +156,13 @@ impl<J: Receive> std::fmt::Debug for Sender<J> {
 }
 
 impl<J: Receive> Sender<J> {
-    /// Sends a request; waits while the job is slower than the app (when the socket, about
-    /// 200 KiB, is full). Of several that wait at once, any may be the first.
+    /// Sends a request; waits while the socket (about 200 KiB) is full, because the job is slower than the
+    /// app. If several wait at once, their order is not defined.
     ///
     /// # Errors
     ///
-    /// The job has ended; or it was asked to stop, which is [cancelled](SendError::is_cancelled); or the
-    /// request cannot be encoded, or is longer than a frame may be.
+    /// The job has ended; it was asked to stop, which is [cancelled](SendError::is_cancelled); or the
+    /// request cannot be encoded or exceeds the size of a frame.
     pub async fn send(&self, request: J::Request) -> Result<(), SendError> {
         let encoded = encode(&request)?;
         poll_fn(|cx| match self.open.0.upgrade() {
@@ -171,7 +172,7 @@ impl<J: Receive> Sender<J> {
         .await
     }
 
-    /// Sends a request if there is room for it now: `Ok(false)` when there is not.
+    /// Sends a request if there is room for it now; returns `Ok(false)` otherwise.
     ///
     /// # Errors
     ///

@@ -24,18 +24,18 @@ use crate::worker::{Listed, Receive};
 
 /// A job that was started: await it, watch it, talk to it, stop it.
 ///
-/// Awaiting gives the job's one outcome, `Result<J::Output, Error>`. Dropping the handle, or the
-/// future, stops the job: it is asked, and killed when its grace is over. [`detach`](Self::detach)
-/// lets it run without one.
+/// Awaiting it gives the job's one outcome, `Result<J::Output, Error>`. Dropping the handle or the
+/// future stops the job: it is asked to stop, and killed when its grace is over. To let it run without
+/// a handle, [`detach`](Self::detach) it.
 ///
 /// # Threads and contexts
 ///
 /// A handle is neither `Send` nor `Sync`: it belongs to the main context that was the thread's
 /// default when the job was started, and everything that the app hears of the job happens there.
-/// A context that does not run delays everything, also the kill after the grace (the job itself
-/// sees at once that it was asked). When the context goes away first, the child is killed without
-/// grace. A handle that is dropped after its context does nothing more. In a process that was
-/// forked from the app, dropping a handle does nothing.
+/// A context that does not run delays everything, including the kill after the grace (the job itself
+/// sees the request to stop at once). If the context goes away first, the child is killed without
+/// grace, and dropping the handle later does nothing. In a process that was forked from the app,
+/// dropping a handle does nothing.
 ///
 /// ```no_run
 /// use legwork::{gio, glib, prelude::*};
@@ -115,12 +115,12 @@ impl<J: Listed> JobHandle<J> {
         handle
     }
 
-    /// The job's state as a GObject, to bind widgets to.
+    /// Returns the job's state as a GObject, to bind widgets to.
     pub fn status(&self) -> &Status {
         self.core.control.status()
     }
 
-    /// The child's process id, while there is a child.
+    /// Returns the child's process id, while there is a child.
     pub fn pid(&self) -> Option<u32> {
         (self.core.control.supervisor()).and_then(|run| run.pid())
     }
@@ -131,42 +131,41 @@ impl<J: Listed> JobHandle<J> {
         self.core.control.cancel();
     }
 
-    /// A cancellable that stops the job, for buttons and for other threads. Always the same one.
+    /// Returns a cancellable that stops the job, for buttons and for other threads. It is always the same
+    /// one.
     pub fn cancellable(&self) -> gio::Cancellable {
         self.core.control.cancellable()
     }
 
-    /// Stops the job when `object` is disposed of, on whichever thread: the window that shows it,
-    /// say.
+    /// Stops the job when `object` is disposed, on any thread: for example the window that shows the job.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
         self.core.control.stop_with(object);
         self
     }
 
-    /// Lets the job run to its end without a handle. It still ends with the app.
+    /// Lets the job run to its end without a handle. It is still killed when the app dies.
     pub fn detach(self) {
         self.core.control.detach();
     }
 
-    /// The next message; `None` when there will be no more. Messages that are not taken make the
-    /// job wait when there are 64 of them (or as many as the builder said); awaiting the handle
-    /// discards those that are left.
+    /// Waits for the next message; `None` when there will be no more. The job waits while 64 messages (or
+    /// what [`message_capacity`](crate::JobBuilder::message_capacity) says) have not been taken; awaiting
+    /// the handle discards the rest.
     pub async fn message(&mut self) -> Option<J::Message> {
         self.messages.recv().await
     }
 
-    /// The messages as a stream of their own, from now on. After that [`message`](Self::message)
-    /// gives `None`.
+    /// Takes the messages as a stream of their own. After that [`message`](Self::message) gives `None`.
     pub fn messages(&mut self) -> Messages<J::Message> {
         std::mem::replace(&mut self.messages, Messages(None))
     }
 
-    /// Has `callback` called with every message, on this thread and context, in order; those that
-    /// wait already at once. A second callback takes the place of the first. Whatever the callback
-    /// does with this or another job is fine, also dropping it.
+    /// Calls `callback` with every message, in order, on this thread and context; first, at once, with
+    /// those that have arrived already. A second callback replaces the first. The callback may do
+    /// anything with this or another job, including dropping it.
     ///
-    /// It is called from within the main loop's dispatch, one message at a time: should it run a
-    /// nested main loop, further messages wait until it has returned, and so does the job's end.
+    /// It is called from the main loop's dispatch, one message at a time: if it runs a nested main loop,
+    /// further messages and the job's end wait until it has returned.
     pub fn on_message(&mut self, callback: impl FnMut(J::Message) + 'static) {
         let mut callback: Box<dyn FnMut(J::Message)> = Box::new(callback);
         let mut waiting = self.messages();
@@ -178,7 +177,7 @@ impl<J: Listed> JobHandle<J> {
         }
     }
 
-    /// A way to talk to the job.
+    /// Returns a sender of requests to the job.
     pub fn sender(&self) -> Sender<J>
     where
         J: Receive,
@@ -189,8 +188,8 @@ impl<J: Listed> JobHandle<J> {
         }
     }
 
-    /// What the job logs and prints, from now on, as a stream. All that were handed out share the
-    /// records: each is read once.
+    /// Returns what the job logs and prints from now on, as a stream. Several streams share the records:
+    /// each record is read once.
     pub fn logs(&mut self) -> Logs {
         let run = self.core.control.supervisor();
         let records = self.core.records.get_or_insert_with(|| match run {
@@ -215,17 +214,17 @@ impl<J: Listed> IntoFuture for JobHandle<J> {
             messages,
             requests,
         } = self;
-        // Discards the messages that nobody took, and says that no requests will come unless
-        // somebody holds a sender.
+        // Discards the messages that were not taken, and tells the job that there will be no requests,
+        // unless a sender exists.
         drop(messages);
         drop(requests);
         JobFuture { core }
     }
 }
 
-/// The outcome of a job, to be awaited. Dropping it stops the job.
+/// A future with the outcome of a job. Dropping it stops the job.
 ///
-/// Neither `Send` nor `Sync`; but any executor on the job's thread may poll it.
+/// Neither `Send` nor `Sync`, but any executor on the job's thread may poll it.
 #[must_use = "dropping the future stops the job"]
 pub struct JobFuture<J: Listed> {
     core: Core<J>,
@@ -237,7 +236,7 @@ impl<J: Listed> Future for JobFuture<J> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = std::task::ready!(self.core.outcome.poll_next(cx));
         Poll::Ready(outcome.unwrap_or_else(|| {
-            // Another thread has seen the context go away, or this one's locals were taken down.
+            // Another thread saw the context go away, or this thread is ending.
             if let Some(run) = self.core.control.supervisor() {
                 run.seat().notice_context_gone();
             }

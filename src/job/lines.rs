@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 pub(super) struct Lines {
     rest: Vec<u8>,
     tail: VecDeque<u8>,
-    /// The rest of an overlong line is left out.
+    /// The rest of an overlong line is skipped.
     skip: bool,
 }
 
@@ -15,7 +15,7 @@ const LINE_MAX: usize = 8 * 1024;
 const TAIL_MAX: usize = 8 * 1024;
 
 impl Lines {
-    /// Takes in what was read, hands out the lines that are whole.
+    /// Takes what was read, and hands out the complete lines.
     pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
         self.tail.extend(bytes);
         let surplus = self.tail.len().saturating_sub(TAIL_MAX);
@@ -43,7 +43,7 @@ impl Lines {
         }
     }
 
-    /// The last line, if it has no end.
+    /// Hands out the last line, if it is incomplete.
     pub(super) fn finish(&mut self, mut line: impl FnMut(String)) {
         if !self.rest.is_empty() {
             line(String::from_utf8_lossy(&self.rest).into_owned());

@@ -22,13 +22,13 @@ pub(super) const PRINTS: &str = "stdout/stderr";
 pub enum Level {
     /// Something failed.
     Error,
-    /// Something is not as it should be.
+    /// Something is suspicious.
     Warn,
-    /// Worth knowing; also all that is printed.
+    /// Worth knowing. Everything that is printed has this level.
     Info,
     /// For the job's developer.
     Debug,
-    /// For the job's developer, with a microscope.
+    /// For the job's developer, in every detail.
     Trace,
 }
 
@@ -36,8 +36,8 @@ pub enum Level {
 ///
 /// In GLib's structured log, where all of them go unless
 /// [`forward_logs`](crate::JobBuilder::forward_logs) says otherwise, a record has the job's label
-/// for its domain, and these levels: error is critical, warn is warning, info is info, debug and
-/// trace are debug. (So `G_DEBUG=fatal-criticals` ends the app at a job's `error!`.) Its fields
+/// as its domain, and these levels: error is critical, warn is warning, info is info, debug and
+/// trace are debug. (So `G_DEBUG=fatal-criticals` aborts the app at a job's `error!`.) Its fields
 /// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `CODE_FILE` and `CODE_LINE`
 /// where they are known, and `LEGWORK_DROPPED` where records are missing before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,11 @@ pub struct LogRecord {
     pub level: Level,
     /// The module that logged it; `stdout/stderr` for what was printed.
     pub target: String,
-    /// What it says. At most 8 KiB, longer is cut and ends in `…`.
+    /// The text. At most 8 KiB: a longer one is cut and ends in `…`.
     pub text: String,
-    /// Source file and line, where they are known.
+    /// The source file and line, if known.
     pub place: Option<(String, u32)>,
-    /// How many records were dropped before this one, because the app was slower than the job.
+    /// How many records before this one were dropped, because the app was slower than the job.
     pub dropped: u64,
 }
 
@@ -65,7 +65,7 @@ impl LogRecord {
                 4 => Level::Debug,
                 _ => Level::Trace,
             },
-            // The worker cuts them too, if it is the one it should be.
+            // An honest worker has cut them already.
             target: cut(entry.target, TARGET_MAX),
             text: cut(entry.text, RECORD_MAX),
             place: entry.file.map(|file| cut(file, TARGET_MAX)).zip(entry.line),
@@ -123,9 +123,9 @@ impl LogRecord {
 
 /// A text as GLib's writers take it.
 ///
-/// A field has a length, and its writer for terminals and files reads on to the next NUL all the
-/// same; and that one escapes control characters at a cost that grows with the square of their
-/// number. So the text has a NUL behind its end (a `GString` has), and `?` in place of those.
+/// A field has a length, but GLib's writer for terminals and files reads up to the next NUL; and it
+/// escapes control characters at a cost that grows with the square of their number. So the text ends
+/// with a NUL (a `GString` does), and has `?` in place of control characters.
 fn for_glib(text: &str) -> GString {
     let control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
     GString::from_string_unchecked(text.replace(control, "?"))
@@ -133,8 +133,9 @@ fn for_glib(text: &str) -> GString {
 
 /// A job's records, as a stream. From [`JobHandle::logs`](crate::JobHandle::logs).
 ///
-/// At most 4096 records wait; then the oldest are dropped, and the next one that is read says how
-/// many. Ends when the job has ended and all has been read. `Send` and `Sync`.
+/// At most 4,096 records wait to be read; after that the oldest are dropped, and the next record that is
+/// read says how many. The stream ends when the job has ended and everything has been read. `Send` and
+/// `Sync`.
 #[derive(Debug)]
 pub struct Logs {
     ring: Arc<Ring>,
@@ -151,7 +152,7 @@ struct RingState {
     dropped: u64,
     ended: bool,
     readers: u64,
-    /// One for each reader that is waited for, which is a few.
+    /// One for each reader that waits: a few.
     wakers: Vec<(u64, Waker)>,
 }
 
@@ -199,12 +200,12 @@ impl Logs {
         }
     }
 
-    /// The next record; `None` when the job has ended and all has been read.
+    /// Waits for the next record; `None` when the job has ended and everything has been read.
     pub async fn recv(&mut self) -> Option<LogRecord> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
 
-    /// The next record if it is there already.
+    /// Returns the next record if it has arrived already.
     pub fn try_recv(&mut self) -> Option<LogRecord> {
         Logs::take(&mut self.ring.lock())
     }
@@ -221,7 +222,7 @@ impl Stream for Logs {
     type Item = LogRecord;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
-        // Cloned and dropped outside of the lock: that may run the app's code.
+        // Cloned and dropped without the lock: that may run the app's code.
         let waker = cx.waker().clone();
         let mut state = self.ring.lock();
         if let Some(record) = Logs::take(&mut state) {
@@ -245,7 +246,7 @@ impl Drop for Logs {
 }
 
 impl RingState {
-    /// Puts a reader's waker in place of its last, which is returned.
+    /// Replaces a reader's waker, and returns the one before.
     fn replace_waker(&mut self, reader: u64, waker: Option<Waker>) -> Option<Waker> {
         let place = self.wakers.iter().position(|(other, _)| *other == reader);
         let old = place.map(|place| self.wakers.swap_remove(place).1);

@@ -39,7 +39,7 @@ pub(super) trait Sink {
     /// A message. An error ends the job with a protocol fault.
     fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault>;
     /// What ends the waiting for messages and outcome from another thread.
-    fn bells(&self) -> [Arc<mailbox::Bell>; 2];
+    fn waker_slots(&self) -> [Arc<mailbox::WakerSlot>; 2];
     /// The one outcome. Nothing comes after it. `on_end` is called with how it ended once everything
     /// before it has been delivered: at once, unless a callback that is running is yet to return.
     fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd);
@@ -97,9 +97,9 @@ impl Shared {
     /// What ends all waiting for the job on another thread than its own.
     pub(super) fn hang_up(&self, sink: &dyn Sink) -> HangUp {
         let (records, wakers) = (self.records.clone(), self.requests.wakers().clone());
-        let bells = sink.bells();
+        let slots = sink.waker_slots();
         Box::new(move || {
-            bells.iter().for_each(|bell| bell.hang_up());
+            slots.iter().for_each(|slot| slot.hang_up());
             if let Some(ring) = records.get() {
                 ring.end();
             }

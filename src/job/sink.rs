@@ -157,8 +157,8 @@ impl<J: Listed> Sink for TypedSink<J> {
         }
     }
 
-    fn bells(&self) -> [Arc<mailbox::Bell>; 2] {
-        [self.0.messages.bell(), self.0.outcome.bell()]
+    fn waker_slots(&self) -> [Arc<mailbox::WakerSlot>; 2] {
+        [self.0.messages.waker_slot(), self.0.outcome.waker_slot()]
     }
 
     fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd) {

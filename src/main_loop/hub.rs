@@ -20,10 +20,10 @@ use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
 use crate::process::{SharedProcess, own};
 
-/// How many descriptors one look at epoll names at most.
+/// How many descriptors one call of epoll_wait(2) reports at most.
 const EVENTS: usize = 64;
 
-/// What an entry calls one of its descriptors. The hub hands it back and knows nothing of it.
+/// What an entry calls one of its descriptors. The hub hands it back and does not interpret it.
 pub(crate) type Token = u8;
 
 /// Owns descriptors that a hub watches. Called from the context's dispatch, with nothing borrowed. What
@@ -32,14 +32,13 @@ pub(crate) trait Entry {
     /// A descriptor is ready (again: epoll is level-triggered). It may have been emptied meanwhile.
     fn ready(&self, token: Token, writable: bool, slice: &Slice);
     /// The time that was set by [`Hub::set_alarm`] has come, perhaps long ago: the main loop may have
-    /// been at something else, and what is ready is looked at after this.
+    /// been busy, and what is ready is handled after this.
     fn alarm(&self, slice: &Slice);
-    /// Somebody [asked for its end](Bell::cancel).
+    /// Somebody [asked for its end](Canceller::cancel).
     fn cancel(&self);
     /// The context is gone and its children are killed: there will be no other call.
     fn context_gone(&self);
-    /// The thread is ending, and nobody is left to be told anything: lets go of what holds this entry
-    /// in turn.
+    /// The thread is ending, and nobody is left to be notified: drops what refers to this entry in turn.
     fn thread_gone(&self) {}
 }
 
@@ -56,26 +55,26 @@ impl Slice {
 /// See the module.
 pub(crate) struct Hub {
     id: u64,
-    /// Where the context lies, to know it again. It may be gone: then the children know.
+    /// The address of the context, to recognise it. It may be gone: then `shared` knows.
     context: usize,
-    children: Arc<Children>,
+    shared: Arc<Shared>,
     entries: RefCell<HashMap<u32, Rc<dyn Entry>>>,
     next_key: Cell<u32>,
     alarms: RefCell<Alarms>,
     /// The first of the alarms, as the source knows it.
     clock: Cell<Option<Instant>>,
-    /// What epoll has said and no entry has been called for yet.
+    /// Events that epoll has reported, and for which no entry has been called yet.
     ready: RefCell<VecDeque<Event>>,
 }
 
-/// What the hub, its source and its bells have in common; and what must be killed when the context
-/// goes away, on whichever thread that happens.
-struct Children {
+/// What the hub, its source and its cancellers share; and what must be killed when the context goes
+/// away, on whichever thread that happens.
+struct Shared {
     /// The app. In a process that somebody forked from it, none of this is ours.
     app: u32,
     epoll: OwnedFd,
-    /// An eventfd behind it.
-    bell: OwnedFd,
+    /// An eventfd that it watches.
+    wakeup: OwnedFd,
     clock: Arc<Clock>,
     processes: Mutex<HashMap<u32, (SharedProcess, HangUp)>>,
     context_gone: AtomicBool,
@@ -83,18 +82,18 @@ struct Children {
     cancelled: Mutex<Vec<u32>>,
 }
 
-/// What the bell is called behind the epoll descriptor; no entry has as high a number.
-const BELL: u64 = u64::MAX;
+/// The eventfd, as epoll knows it; no entry has as high a number.
+const WAKEUP: u64 = u64::MAX;
 
-impl Children {
-    fn new() -> io::Result<Children> {
+impl Shared {
+    fn new() -> io::Result<Shared> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
-        Ok(Children {
+        let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&epoll, &wakeup, EventData::new_u64(WAKEUP), EventFlags::IN)?;
+        Ok(Shared {
             app: own::id(),
             epoll,
-            bell,
+            wakeup,
             clock: Clock::new(),
             processes: Mutex::default(),
             context_gone: AtomicBool::new(false),
@@ -102,23 +101,23 @@ impl Children {
         })
     }
 
-    /// Has the context look, from any thread.
-    fn ring(&self) {
+    /// Wakes the context, from any thread.
+    fn wake(&self) {
         if self.app == own::id() {
-            // Refused only when it has rung for ages.
-            let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+            // Fails only when it was written to 2^64-2 times.
+            let _ = rustix::io::write(&self.wakeup, &1_u64.to_ne_bytes());
         }
     }
 
-    /// Kills them, as nobody will hear of their ends, and tells those who wait on another thread
-    /// than the hub's. Who comes second finds nobody.
+    /// Kills the children, as nobody will hear of their ends, and wakes whoever waits on another thread
+    /// than the hub's. A second call finds no shared.
     fn end(&self, hub: u64) {
         if self.app != own::id() {
             return;
         }
         self.context_gone.store(true, Release);
         let left = std::mem::take(&mut *lock(&self.processes));
-        // Nobody is left who could wait for a grace. All are killed before any is reaped.
+        // Nobody could wait for a grace to end. All are killed before the first is reaped.
         for (process, _) in left.values() {
             if let Some(process) = &*lock(process) {
                 let _ = process.kill();
@@ -129,7 +128,7 @@ impl Children {
         }
         match Hub::by_id(hub) {
             Some(hub) => hub.notice_context_gone(),
-            // On another thread: those who wait find out.
+            // On another thread: wakes those who wait.
             None => left.values().for_each(|(_, hang_up)| hang_up()),
         }
     }
@@ -139,23 +138,23 @@ impl Children {
 ///
 /// Keeps neither the hub nor its context alive.
 #[derive(Clone)]
-pub(crate) struct Bell {
+pub(crate) struct Canceller {
     hub: u64,
     key: u32,
     thread: ThreadId,
-    children: Arc<Children>,
+    shared: Arc<Shared>,
 }
 
-impl Bell {
+impl Canceller {
     /// On the hub's own thread at once, otherwise in its next iteration.
     pub(crate) fn cancel(&self) {
         if self.thread == thread::current().id() {
             if let Some(hub) = Hub::by_id(self.hub) {
                 hub.cancel(self.key);
             }
-        } else if !self.children.context_gone.load(Acquire) {
-            lock(&self.children.cancelled).push(self.key);
-            self.children.ring();
+        } else if !self.shared.context_gone.load(Acquire) {
+            lock(&self.shared.cancelled).push(self.key);
+            self.shared.wake();
         }
     }
 }
@@ -170,10 +169,10 @@ struct Hubs(RefCell<Vec<Rc<Hub>>>);
 impl Drop for Hubs {
     fn drop(&mut self) {
         for hub in self.0.take() {
-            // The context may be going, too, on another thread: nothing is asked of it.
-            hub.children.end(hub.id);
-            hub.children.ring();
-            // The entries hold the hub in turn.
+            // Another thread may be freeing the context: GLib is not called with it.
+            hub.shared.end(hub.id);
+            hub.shared.wake();
+            // The entries refer to the hub in turn.
             for entry in hub.forget_entries() {
                 entry.thread_gone();
             }
@@ -181,15 +180,14 @@ impl Drop for Hubs {
     }
 }
 
-/// What ends the waiting of those who wait for a child on another thread than the one that sees
-/// the context go away.
+/// Wakes those who wait for a child on another thread than the one that sees the context go away.
 pub(crate) type HangUp = Box<dyn Fn() + Send + Sync>;
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Hub {
-    /// The hub of this thread's default context, made if there is none. It stays as long as the context
-    /// and the thread do, so that one child after the other finds it there.
+    /// Returns the hub of this thread's default context, and creates it if there is none. It lives as
+    /// long as the context and the thread.
     pub(crate) fn of_thread_default() -> io::Result<Rc<Hub>> {
         let context = MainContext::ref_thread_default();
         let is_ending = |_| io::Error::other("this thread is ending");
@@ -201,23 +199,23 @@ impl Hub {
             return Ok(hub);
         }
         let id = NEXT_ID.fetch_add(1, Relaxed);
-        let children = Arc::new(Children::new()?);
-        let last_look = LastLook {
+        let shared = Arc::new(Shared::new()?);
+        let dispatcher = Dispatcher {
             id,
-            children: children.clone(),
+            shared: shared.clone(),
         };
         source::attach(
             &context,
-            children.epoll.as_fd(),
-            children.clock.clone(),
+            shared.epoll.as_fd(),
+            shared.clock.clone(),
             c"legwork",
             PRIORITY,
-            move || last_look.dispatch(),
+            move || dispatcher.dispatch(),
         );
         let hub = Rc::new(Hub {
             id,
             context: context.as_ptr().addr(),
-            children,
+            shared,
             entries: RefCell::default(),
             next_key: Cell::new(0),
             alarms: RefCell::default(),
@@ -235,7 +233,7 @@ impl Hub {
             .flatten()
     }
 
-    /// Takes the hub of that number out of the thread's.
+    /// Removes a hub from those of the thread.
     fn forget(id: u64) -> Option<Rc<Hub>> {
         HUBS.try_with(|hubs| {
             let mut hubs = hubs.0.borrow_mut();
@@ -246,13 +244,13 @@ impl Hub {
         .flatten()
     }
 
-    /// Whether it is the hub of this context. One that came after, and lies at the same place, is
-    /// another: the children know since before its memory was given back. And a process that was
-    /// forked from the app, and goes on as an app itself, has its own.
+    /// Whether it is the hub of this context. A later context at the same address is a different one:
+    /// `context_gone` was set before the memory was freed. A process that was forked from the app, and
+    /// goes on as an app itself, needs hubs of its own.
     fn is_of(&self, context: &MainContext) -> bool {
         self.context == context.as_ptr().addr()
-            && self.children.app == own::id()
-            && !self.children.context_gone.load(Acquire)
+            && self.shared.app == own::id()
+            && !self.shared.context_gone.load(Acquire)
     }
 
     /// A key for a child that is about to [enter](Self::enter).
@@ -262,8 +260,8 @@ impl Hub {
         key
     }
 
-    /// Takes in a child. The key stands for it until [`leave`](Self::leave). Should the context go
-    /// away on another thread, `hang_up` is called there.
+    /// Adds a child. The key stands for it until [`leave`](Self::leave). If the context goes away on
+    /// another thread, `hang_up` is called there.
     pub(crate) fn enter(
         &self,
         key: u32,
@@ -272,24 +270,24 @@ impl Hub {
         entry: Rc<dyn Entry>,
     ) {
         WORKERS.fetch_add(1, Relaxed);
-        lock(&self.children.processes).insert(key, (process, hang_up));
+        lock(&self.shared.processes).insert(key, (process, hang_up));
         self.entries.borrow_mut().insert(key, entry);
     }
 
-    /// Lets go of a child.
+    /// Removes a child.
     pub(crate) fn leave(&self, key: u32) {
         let entry = self.entries.borrow_mut().remove(&key);
         if entry.is_none() {
             return;
         }
         WORKERS.fetch_sub(1, Relaxed);
-        lock(&self.children.processes).remove(&key);
+        lock(&self.shared.processes).remove(&key);
         self.set_alarm(key, None);
     }
 
     /// Tells the entries that the context has gone away, if it has.
     pub(crate) fn notice_context_gone(&self) {
-        if self.children.context_gone.load(Acquire) {
+        if self.shared.context_gone.load(Acquire) {
             drop(Hub::forget(self.id));
             for entry in self.forget_entries() {
                 entry.context_gone();
@@ -303,13 +301,13 @@ impl Hub {
         entries.into_values().collect()
     }
 
-    /// What asks for an entry's end from elsewhere.
-    pub(crate) fn bell(&self, key: u32) -> Bell {
-        Bell {
+    /// Returns what asks for an entry's end from any thread.
+    pub(crate) fn canceller(&self, key: u32) -> Canceller {
+        Canceller {
             hub: self.id,
             key,
             thread: thread::current().id(),
-            children: self.children.clone(),
+            shared: self.shared.clone(),
         }
     }
 
@@ -320,8 +318,7 @@ impl Hub {
         }
     }
 
-    /// Watches a descriptor for something to read. It must be closed, or taken out, before the entry
-    /// leaves.
+    /// Watches a descriptor for something to read. It must be closed or unwatched before the entry leaves.
     pub(crate) fn watch(&self, key: u32, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.watch_for(key, token, fd, EventFlags::IN)
     }
@@ -338,11 +335,11 @@ impl Hub {
         fd: BorrowedFd<'_>,
         flags: EventFlags,
     ) -> io::Result<()> {
-        epoll::add(&self.children.epoll, fd, data(key, token), flags)?;
+        epoll::add(&self.shared.epoll, fd, data(key, token), flags)?;
         Ok(())
     }
 
-    /// Watches a descriptor that is watched already for room to write as well, or no longer.
+    /// Watches a descriptor that is watched already for room to write as well, or no longer for that.
     pub(crate) fn watch_writable(
         &self,
         key: u32,
@@ -353,14 +350,14 @@ impl Hub {
         let mut flags = EventFlags::IN;
         flags.set(EventFlags::OUT, writable);
         // Fails only when the descriptor is no longer watched: then nobody waits for room.
-        let _ = epoll::modify(&self.children.epoll, fd, data(key, token), flags);
+        let _ = epoll::modify(&self.shared.epoll, fd, data(key, token), flags);
     }
 
     pub(crate) fn unwatch(&self, fd: BorrowedFd<'_>) {
-        let _ = epoll::delete(&self.children.epoll, fd);
+        let _ = epoll::delete(&self.shared.epoll, fd);
     }
 
-    /// Sets the time at which the entry wants to be called, in place of the one before.
+    /// Sets the time at which the entry is called, and replaces the one before.
     pub(crate) fn set_alarm(&self, key: u32, at: Option<Instant>) {
         self.alarms.borrow_mut().set(key, at);
         self.set_clock();
@@ -370,12 +367,12 @@ impl Hub {
     fn set_clock(&self) {
         let first = self.alarms.borrow().first();
         if self.clock.replace(first) != first {
-            self.children.clock.set(first);
+            self.shared.clock.set(first);
         }
     }
 
     /// Calls those whose time has come.
-    fn ring(&self, now: Instant, slice: &Slice) {
+    fn call_due(&self, now: Instant, slice: &Slice) {
         if self.clock.get().is_none_or(|first| first > now) {
             return;
         }
@@ -390,15 +387,15 @@ impl Hub {
         self.set_clock();
     }
 
-    /// Does what the bell was rung for.
-    fn answer(&self) {
-        // Before the look: whoever rings after it is heard again.
-        let _ = rustix::io::read(&self.children.bell, &mut [0; 8]);
+    /// Handles what the eventfd was written to for.
+    fn woken(&self) {
+        // Before the list is looked at: whoever writes after that wakes the hub again.
+        let _ = rustix::io::read(&self.shared.wakeup, &mut [0; 8]);
         self.cancel_asked();
     }
 
     fn cancel_asked(&self) {
-        let cancelled = std::mem::take(&mut *lock(&self.children.cancelled));
+        let cancelled = std::mem::take(&mut *lock(&self.shared.cancelled));
         for key in cancelled {
             self.cancel(key);
         }
@@ -408,16 +405,16 @@ impl Hub {
         WAKEUPS.fetch_add(1, Relaxed);
         let now = Instant::now();
         let slice = Slice(now + SLICE);
-        // However many children have something to say, an alarm and a cancel wait for none of them.
-        self.ring(now, &slice);
+        // Alarms and cancels come first, however many children have something to say.
+        self.call_due(now, &slice);
         self.cancel_asked();
         let mut asked = false;
         loop {
             let next = self.ready.borrow_mut().pop_front();
             match next {
                 Some(event) => self.call(&event, &slice),
-                // All of the last look have had their turn. epoll goes on behind those that it named
-                // then, so that with any number of children each has its turn.
+                // All events of the last look are handled. epoll goes on after those that it reported
+                // then, so each child has its turn, whatever their number.
                 None if !asked => {
                     asked = true;
                     self.look();
@@ -430,20 +427,20 @@ impl Hub {
         }
     }
 
-    /// Asks epoll what is ready. Does not wait: the main loop has done that. Interrupted is an empty
-    /// look.
+    /// Asks epoll what is ready. It does not wait: the main loop has done that. When it is interrupted,
+    /// nothing is ready.
     fn look(&self) {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let now = rustix::event::Timespec::default();
-        if let Ok((events, _)) = epoll::wait(&self.children.epoll, &mut events, Some(&now)) {
+        if let Ok((events, _)) = epoll::wait(&self.shared.epoll, &mut events, Some(&now)) {
             self.ready.borrow_mut().extend(events.iter().copied());
         }
     }
 
     fn call(&self, event: &Event, slice: &Slice) {
         let data = event.data.u64();
-        if data == BELL {
-            return self.answer();
+        if data == WAKEUP {
+            return self.woken();
         }
         let entry = self.entries.borrow().get(&((data >> 8) as u32)).cloned();
         if let Some(entry) = entry {
@@ -453,17 +450,17 @@ impl Hub {
     }
 }
 
-/// What the source's closure owns: it is dropped with the source, also when the context goes away
-/// under the children, on whichever thread that is.
-struct LastLook {
+/// What the source's closure owns: it is dropped with the source, also if the context goes away before
+/// the children, on whichever thread that happens.
+struct Dispatcher {
     id: u64,
-    children: Arc<Children>,
+    shared: Arc<Shared>,
 }
 
-impl LastLook {
+impl Dispatcher {
     fn dispatch(&self) -> ControlFlow {
-        if self.children.app != own::id() {
-            // What is ready behind the epoll descriptor is the app's to read.
+        if self.shared.app != own::id() {
+            // What is ready is for the app to read, not for its copy.
             return ControlFlow::Break;
         }
         match Hub::by_id(self.id) {
@@ -471,9 +468,9 @@ impl LastLook {
                 hub.dispatch();
                 ControlFlow::Continue
             }
-            None if self.children.context_gone.load(Acquire) => ControlFlow::Break,
-            // It has rung for one that had just ended. The hub's thread makes another, should it start one again.
-            None if lock(&self.children.processes).is_empty() => ControlFlow::Break,
+            None if self.shared.context_gone.load(Acquire) => ControlFlow::Break,
+            // Woken for a child that has just ended. The hub's thread creates another hub when it needs one.
+            None if lock(&self.shared.processes).is_empty() => ControlFlow::Break,
             None => {
                 glib::g_critical!(
                     "legwork",
@@ -486,9 +483,9 @@ impl LastLook {
     }
 }
 
-impl Drop for LastLook {
+impl Drop for Dispatcher {
     fn drop(&mut self) {
-        self.children.end(self.id);
+        self.shared.end(self.id);
     }
 }
 
@@ -502,6 +499,6 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl AsFd for Hub {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.children.epoll.as_fd()
+        self.shared.epoll.as_fd()
     }
 }

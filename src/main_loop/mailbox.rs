@@ -2,8 +2,8 @@
 //!
 //! The queue is an `async-channel`. That crate (event-listener 5) calls a waker while it holds its
 //! own lock, so that a waker which drops the receiving end, as a handle's may, would wait for
-//! itself for ever. Here the channel sees only a bell of ours; the real waker is called by the
-//! side that put something in, once the channel has let go of its lock.
+//! itself for ever. Here the channel sees only a [`WakerSlot`]; the real waker is called by the side
+//! that put something in, once the channel has released its lock.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::*};
@@ -13,24 +13,24 @@ use std::task::{Context, Poll, Wake, Waker};
 use async_channel::{Receiver, Sender, TrySendError};
 use futures_core::Stream;
 
-/// The end into which the hub puts.
+/// The end into which values are put.
 #[derive(Debug)]
 pub(crate) struct Outlet<T> {
     sender: Sender<T>,
-    bell: Arc<Bell>,
+    slot: Arc<WakerSlot>,
 }
 
-/// The end from which a future takes. `Send` when `T` is: it needs no main loop.
+/// The end from which a future takes values. `Send` if `T` is: it needs no main loop.
 #[derive(Debug)]
 pub(crate) struct Mailbox<T> {
     receiver: Pin<Box<Receiver<T>>>,
-    bell: Arc<Bell>,
+    slot: Arc<WakerSlot>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Bell {
+pub(crate) struct WakerSlot {
     waker: Mutex<Option<Waker>>,
-    rung: AtomicBool,
+    called: AtomicBool,
     hung_up: AtomicBool,
 }
 
@@ -38,22 +38,22 @@ pub(crate) struct Bell {
 #[derive(Debug)]
 pub(crate) enum PutError<T> {
     Full,
-    /// Nobody will take it.
+    /// The other end is gone.
     Closed(T),
 }
 
 /// A channel for at most `capacity` values (at least 1).
 pub(crate) fn mailbox<T>(capacity: usize) -> (Outlet<T>, Mailbox<T>) {
     let (sender, receiver) = async_channel::bounded(capacity.max(1));
-    let bell = Arc::<Bell>::default();
+    let slot = Arc::<WakerSlot>::default();
     (
         Outlet {
             sender,
-            bell: bell.clone(),
+            slot: slot.clone(),
         },
         Mailbox {
             receiver: Box::pin(receiver),
-            bell,
+            slot,
         },
     )
 }
@@ -64,19 +64,19 @@ impl<T> Outlet<T> {
             TrySendError::Full(_) => PutError::Full,
             TrySendError::Closed(value) => PutError::Closed(value),
         });
-        self.bell.answer();
+        self.slot.wake_if_called();
         result
     }
 
-    /// What [ends](Bell::hang_up) it on another thread, where the values may not go.
-    pub(crate) fn bell(&self) -> Arc<Bell> {
-        self.bell.clone()
+    /// Returns what [ends](WakerSlot::hang_up) the wait on another thread, where the values may not go.
+    pub(crate) fn waker_slot(&self) -> Arc<WakerSlot> {
+        self.slot.clone()
     }
 
     /// No more will come.
     pub(crate) fn close(&self) {
         self.sender.close();
-        self.bell.answer();
+        self.slot.wake_if_called();
     }
 }
 
@@ -89,17 +89,17 @@ impl<T> Drop for Outlet<T> {
 impl<T> Mailbox<T> {
     /// The next value; `None` when no more will come.
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<T>> {
-        // The old waker is dropped after the lock is released: that may run the app's code.
+        // The old waker is dropped once the lock is released: that may run the app's code.
         let waker = cx.waker().clone();
-        let old = self.bell.lock().replace(waker);
+        let old = self.slot.lock().replace(waker);
         drop(old);
-        let bell = Waker::from(self.bell.clone());
-        // Looked at before the queue, and after the waker is there for who hangs up now.
-        let hung_up = self.bell.hung_up.load(SeqCst);
+        let slot = Waker::from(self.slot.clone());
+        // Read before the queue, and after the waker is in its slot for whoever hangs up now.
+        let hung_up = self.slot.hung_up.load(SeqCst);
         let next = self
             .receiver
             .as_mut()
-            .poll_next(&mut Context::from_waker(&bell));
+            .poll_next(&mut Context::from_waker(&slot));
         match next {
             Poll::Pending if hung_up => Poll::Ready(None),
             next => next,
@@ -112,14 +112,14 @@ impl<T> Mailbox<T> {
     }
 }
 
-impl Bell {
+impl WakerSlot {
     fn lock(&self) -> MutexGuard<'_, Option<Waker>> {
         self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Calls the real waker if the channel has rung.
-    fn answer(&self) {
-        if self.rung.swap(false, AcqRel) {
+    /// Calls the real waker if the channel has called this one.
+    fn wake_if_called(&self) {
+        if self.called.swap(false, AcqRel) {
             self.wake_up();
         }
     }
@@ -138,13 +138,13 @@ impl Bell {
     }
 }
 
-impl Wake for Bell {
+impl Wake for WakerSlot {
     fn wake(self: Arc<Self>) {
-        self.rung.store(true, Release);
+        self.called.store(true, Release);
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, Release);
+        self.called.store(true, Release);
     }
 }
 

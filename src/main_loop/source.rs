@@ -1,15 +1,15 @@
 //! A `GSource` for one descriptor and one time.
 //!
-//! glib's own source for a descriptor may not recurse: GLib takes its descriptor out of the poll
-//! set before every dispatch and puts it back after, two more writes to the wakeup descriptor each
-//! time, and a callback that runs a nested main loop hears nothing. This one may, so whoever it
-//! calls must bear being called again meanwhile. And it brings its own alarm clock: GLib's
-//! (`g_source_set_ready_time`) wakes the loop whenever it is set, by the loop's own thread too.
+//! glib's own source for a descriptor may not recurse: GLib removes its descriptor from the poll set
+//! before every dispatch and adds it again afterwards, which is two more writes to the wakeup descriptor,
+//! and a callback that runs a nested main loop hears nothing. This one may recurse, so what it calls must
+//! cope with being called again meanwhile. And it has its own alarm clock: GLib's
+//! (`g_source_set_ready_time`) wakes the loop whenever it is set, even by the loop's own thread.
 //!
-//! GLib locks a source's context for nearly everything that is done with the source, be it to let go
-//! of it, and does not look whether the context is being freed at that moment, which may happen on
-//! any thread (glib issue 803; 2.74 has it). So nobody keeps a source here: it belongs to its
-//! context, is told by what it shares with the hub, and ends by its own answer or with its context.
+//! GLib locks a source's context for nearly everything that is done with the source, even to unref it,
+//! and does not check whether the context is being freed at that moment, which may happen on any thread
+//! (glib issue 803; 2.74 has it). So nobody keeps a source here: it belongs to its context, is controlled
+//! by what it shares with the hub, and ends by its own return value or with its context.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -21,7 +21,7 @@ use glib::translate::{FromGlibPtrFull, IntoGlib};
 use glib::{ControlFlow, MainContext, Source, ffi};
 
 static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
-    // For the time; GLib sees to the descriptor by itself.
+    // For the time; GLib checks the descriptor by itself.
     prepare: Some(prepare),
     check: Some(check),
     dispatch: Some(dispatch),
@@ -39,14 +39,14 @@ impl Clock {
         Arc::new(Clock(AtomicI64::new(-1)))
     }
 
-    /// Has the source called at that time, or never, in place of the time before. To be called by the
-    /// thread that runs the context: it looks before it sleeps again, and is not woken for it.
+    /// Sets when the source is called; `None` is never. For the thread that runs the context: it checks
+    /// the time before it sleeps again, and is not woken.
     pub(super) fn set(&self, at: Option<Instant>) {
         let time = at.map_or(-1, |at| {
             // SAFETY: has no precondition.
             let now = unsafe { ffi::g_get_monotonic_time() };
             let wait = at.saturating_duration_since(Instant::now()).as_micros() + 1;
-            // Further off than a clock of 64 bits can say is as good as never.
+            // A time that 64 bits cannot represent is as good as never.
             i64::try_from(wait).map_or(-1, |wait| now.saturating_add(wait))
         });
         self.0.store(time, Relaxed);
@@ -113,7 +113,7 @@ pub(super) fn attach(
 ///
 /// # Safety
 ///
-/// It is one that [`attach`] has made, and is not finalized for `'a`.
+/// [`attach`] has created it, and it is not finalized during `'a`.
 unsafe fn clock<'a>(source: *mut ffi::GSource) -> &'a Clock {
     // SAFETY: as the caller says.
     let clock = unsafe { (*source.cast::<Clocked>()).clock };
@@ -140,7 +140,7 @@ unsafe fn rest(source: *mut ffi::GSource) -> i64 {
 unsafe extern "C" fn prepare(source: *mut ffi::GSource, timeout: *mut i32) -> ffi::gboolean {
     // SAFETY: GLib calls this with a source of ours.
     let rest = unsafe { rest(source) };
-    // The loop sleeps for whole milliseconds, none of them too few.
+    // The loop sleeps for whole milliseconds, rounded up.
     let milliseconds = match rest {
         ..0 => -1,
         _ => i32::try_from(rest.saturating_add(999) / 1000).unwrap_or(i32::MAX),
@@ -163,7 +163,7 @@ unsafe extern "C" fn dispatch(
 ) -> ffi::gboolean {
     // SAFETY: what `new` has set; GLib holds on to it while it dispatches.
     let handler = unsafe { &*handler.cast::<Handler>() };
-    // A panic of the app's code cannot unwind through C: it ends the process, as in all of glib's
+    // A panic in the app's code cannot unwind through C: it aborts the process, as in all of glib's
     // callbacks.
     handler().into_glib()
 }

@@ -3,9 +3,10 @@
 use crate::Buffer;
 
 impl Buffer {
-    /// The bytes for GLib, GTK and whatever else takes a `GBytes` (a `gdk::MemoryTexture`), without a copy.
+    /// Returns the bytes for GLib, GTK and whatever else takes a `GBytes` (such as `gdk::MemoryTexture`),
+    /// without a copy.
     ///
-    /// They keep the memory for as long as somebody has them; the last reference may go on any thread.
+    /// They keep the memory as long as they exist; the last reference may be dropped on any thread.
     ///
     /// ```
     /// let buffer = legwork::Buffer::copy_from_slice(b"pixels")?;
@@ -16,7 +17,7 @@ impl Buffer {
     ///
     /// # Panics
     ///
-    /// As [`Buffer`] does, never for one that was received.
+    /// As [`Buffer`] does; never for a buffer that was received.
     pub fn to_bytes(&self) -> glib::Bytes {
         glib::Bytes::from_owned(self.clone())
     }

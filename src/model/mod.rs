@@ -2,8 +2,8 @@
 //! [`Buffer`](crate::Buffer).
 //!
 //! Handles are generic and GObjects cannot be; so each handle has one plain [`Status`] beside it,
-//! with properties to bind widgets to. The model knows nothing of processes or sockets: `job`
-//! tells it.
+//! with properties to bind widgets to. The model knows nothing of processes or sockets: [`job`](crate::job)
+//! and [`command`](crate::command) set it.
 
 mod bytes;
 mod status;

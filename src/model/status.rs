@@ -6,7 +6,7 @@ use glib::Properties;
 use glib::prelude::*;
 use glib::subclass::prelude::*;
 
-/// Where a job is in its life.
+/// The states of a job or program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
 #[enum_type(name = "LegworkState")]
 #[non_exhaustive]
@@ -32,13 +32,13 @@ mod imp {
     #[derive(Debug, Default, Properties)]
     #[properties(wrapper_type = super::Status)]
     pub struct Status {
-        /// What people call it.
+        /// The name that people see.
         #[property(get, set)]
         pub(super) label: RefCell<String>,
         /// The job's name in its table, or the program's.
         #[property(get)]
         pub(super) name: RefCell<String>,
-        /// Where it is in its life.
+        /// Its state.
         #[property(get, builder(State::Starting))]
         pub(super) state: Cell<State>,
         /// Whether it has not ended yet.
@@ -53,7 +53,7 @@ mod imp {
         /// Steps in all, 0 while not known.
         #[property(get)]
         pub(super) total: Cell<u64>,
-        /// What the job says that it is at.
+        /// What the job says that it is doing.
         #[property(get)]
         pub(super) text: RefCell<String>,
         /// Why it failed, for people; `None` unless it did.
@@ -86,18 +86,18 @@ mod imp {
 glib::wrapper! {
     /// What a job or program is doing, as properties that bind to widgets.
     ///
-    /// The properties change only on the thread and context that started the job, and each
-    /// change is notified once. Progress changes at most every 50 ms.
+    /// The properties change only on the thread and context that started the job, and each change
+    /// is notified once. Progress changes at most every 50 ms.
     ///
     /// | property | type | |
     /// |---|---|---|
-    /// | `label` | string | what people call it; may be set |
+    /// | `label` | string | the name that people see; may be set |
     /// | `name` | string | the job's name in its table |
-    /// | `state` | [`State`] | where it is in its life |
+    /// | `state` | [`State`] | its state |
     /// | `running` | boolean | whether it has not ended yet |
     /// | `fraction` | double | 0.0 to 1.0 |
     /// | `done`, `total` | uint64 | steps; `total` is 0 while not known |
-    /// | `text` | string | what the job says that it is at |
+    /// | `text` | string | what the job says that it is doing |
     /// | `error` | string or none | why it failed, for people |
     /// | `pid` | uint | the child's process id, 0 when there is none |
     ///
@@ -161,7 +161,7 @@ impl Status {
         }
     }
 
-    /// The child's, before anybody can be listening.
+    /// Sets the child's process id, before anybody can be notified.
     pub(crate) fn begin(&self, pid: u32) {
         self.imp().pid.set(pid);
     }
@@ -193,7 +193,7 @@ impl Status {
     }
 }
 
-/// A property of GLib's holds no NUL byte: reading one would end the app.
+/// A GLib property must not contain a NUL byte: reading it would abort the app.
 pub(crate) fn without_nul(text: String) -> String {
     if text.contains('\0') {
         text.replace('\0', "\u{FFFD}")

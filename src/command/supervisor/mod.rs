@@ -123,8 +123,8 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Takes over a program that has just been started.
     pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
-        let bell = parts.outcome.bell();
-        let hang_up = Box::new(move || bell.hang_up());
+        let waiter = parts.outcome.waker_slot();
+        let hang_up = Box::new(move || waiter.hang_up());
         let supervisor = Seat::take(hub, parts.process, parts.pid, hang_up, |seat| Supervisor {
             seat,
             rules: parts.rules,
