@@ -9,9 +9,9 @@ use std::task::{Context, Poll};
 
 use gio::prelude::*;
 
-use super::builder::Options;
 use super::channel::{Messages, Open, OpenRequests, Sender};
 use super::log::{Logs, Ring};
+use super::options::Options;
 use super::run::Run;
 use super::sink::{Typed, TypedSink};
 use super::start::start;

@@ -5,7 +5,7 @@
 //! lives, and a [`run`] is one job in it. Neither knows the job's types: frames go in, and a
 //! [`sink`] that knows them takes messages and the answer out.
 //!
-//! - [`builder`]: how a job is started: the options and their defaults.
+//! - [`builder`]: how a job is started; [`options`] has the defaults.
 //! - [`start`]: from a value and its options to a job that runs.
 //! - [`worker`]: one worker process, from its birth to its exit.
 //! - [`run`]: one job in it, from its start to its one outcome.
@@ -19,6 +19,7 @@ mod channel;
 mod handle;
 mod lines;
 mod log;
+mod options;
 mod outcome;
 mod requests;
 mod run;

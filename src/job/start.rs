@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::builder::Options;
+use super::options::Options;
 use super::run::{Parts, Run, Shared, Sink};
 use super::taken::Taken;
 use super::worker::{Parts as WorkerParts, WorkerProcess};
