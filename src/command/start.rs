@@ -178,13 +178,13 @@ pub(super) fn start(
         });
     }
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
-    let pid = process.pid();
-    let process = Arc::new(Mutex::new(Some(process)));
     if can_help {
         command.helper.watch_over(&process);
     } else {
         warn_of_none();
     }
+    let pid = process.pid();
+    let process = Arc::new(Mutex::new(Some(process)));
     Ok(Supervisor::begin(
         &hub,
         Parts {

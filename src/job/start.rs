@@ -107,9 +107,9 @@ pub(super) fn start<J: Listed>(
         .map_err(|error| system("no epoll descriptor could be made", error))?;
     let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(label, error))?;
 
+    options.worker.watch_over(&process);
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
-    options.worker.watch_over(&process);
     status.begin(pid);
     Ok(Supervisor::begin(
         &hub,
