@@ -18,8 +18,9 @@ use crate::context::run;
 use crate::jobs::Misbehave;
 use crate::{program, raw};
 
-/// A program that leads a family.
-const FAMILY: &str = "sleep 1000 & echo $!; wait";
+/// A program that leads a family. It ignores the signal that the system itself sends to a group of which a member is
+/// stopped when the app dies.
+const FAMILY: &str = "trap '' HUP; sleep 1000 & echo $!; wait";
 /// One that leaves its family and ends.
 const LAUNCHER: &str = "sleep 1000 & echo $!";
 /// One that dies as soon as nobody reads what it writes.
