@@ -313,6 +313,28 @@ fn a_guardian_that_was_killed_is_followed_by_one_that_knows_all_children() {
     assert!(next.is_gone_within(BOUND), "it has nothing left to do");
 }
 
+#[test]
+fn a_copy_of_the_app_that_has_programs_of_its_own_takes_only_those_along() {
+    let mut app = App::start();
+    app.starts_all();
+    app.tell("copy with programs of its own");
+    for life in app.answer() {
+        assert!(life.is_gone_within(BOUND), "{}", command_line(life.pid));
+    }
+    for life in &app.lives {
+        assert!(!life.is_gone_within(Duration::ZERO), "{}", life.pid);
+    }
+    assert!(!app.lives[0].is_gone_within(WHILE));
+    app.stop_all().dies("kill");
+}
+
+#[test]
+fn a_copy_of_the_app_that_is_made_while_the_guardian_is_told_of_somebody_has_its_own() {
+    let mut app = App::start();
+    app.starts("copies while others are told of");
+    app.stop_all().dies("kill");
+}
+
 /// As `pkill -f` sends one: the guardian is known by the app's name, too.
 #[test]
 fn no_signal_but_sigkill_ends_or_stops_a_guardian() {
@@ -320,7 +342,14 @@ fn no_signal_but_sigkill_ends_or_stops_a_guardian() {
     app.starts("program").starts("lean job");
     let guardian = app.its_guardian();
     let that_cannot_be_blocked = [libc::SIGKILL, libc::SIGSTOP];
-    for number in (1..=libc::SIGRTMAX()).filter(|number| !that_cannot_be_blocked.contains(number)) {
+    let others = || (1..=64).filter(|number| !that_cannot_be_blocked.contains(number));
+    // The C library's own two from the first step of its `main` on, all others from its birth.
+    let blocked = others().fold(0_u64, |all, number| all | 1 << (number - 1));
+    until("it has blocked them all", || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", guardian.pid)).unwrap();
+        status.contains(&format!("SigBlk:\t{blocked:016x}"))
+    });
+    for number in others() {
         raw::signal(guardian.pid, number);
     }
     assert!(!guardian.is_gone_within(WHILE));

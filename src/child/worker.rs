@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::guardian;
 use crate::main_loop::guardian::warn;
-use crate::process::SharedProcess;
+use crate::process::Process;
 use crate::spawn::Program;
 use crate::text::{Text, text};
 
@@ -60,8 +60,8 @@ impl Worker {
     }
 
     /// Has a new child watched over, by this program if there is no guardian yet.
-    pub(crate) fn watch_over(&self, process: &SharedProcess) {
-        let result = guardian::watch_over_shared(process, || self.to_program());
+    pub(crate) fn watch_over(&self, process: &Process) {
+        let result = guardian::watch_over_by(process, || self.to_program());
         let _ = result.inspect_err(warn);
     }
 

@@ -97,13 +97,13 @@ fn try_start(
         (plan, Some(helper))
     };
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
-    let pid = process.pid();
-    let process = Arc::new(Mutex::new(Some(process)));
     if exec_helper::is_available(&command.helper) {
         command.helper.watch_over(&process);
     } else {
         warn_of_none();
     }
+    let pid = process.pid();
+    let process = Arc::new(Mutex::new(Some(process)));
     let is_read = standards.outputs().next().is_some();
     let (outlet, outcome) = mailbox(1);
     let parts = Parts {

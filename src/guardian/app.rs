@@ -10,24 +10,32 @@
 //! that starts a child a tenth of the whole start. What is handed over waits in the socket, and that
 //! is enough, for the guardian looks there when the app has died. Now and then a bell has it take what
 //! waits, so that the socket never fills.
+//!
+//! A process that somebody forked from the app has copies of all this, and must not speak for the app;
+//! nor may it wait for a lock that another thread held when it was made. Each process has a state of
+//! its own.
 
 use std::fmt;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use crate::process::{Process, SharedProcess, own, pidfd};
+use crate::process::{Process, own, pidfd};
 use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
 
-type WeakProcess = Weak<Mutex<Option<Process>>>;
+/// How long a guardian may take to say that it is one.
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-struct Guard {
-    /// The app that started it: a forked copy of the app leaves it alone.
-    app: u32,
+/// How many children may wait in the guardian's socket. The kernel takes some 270 such frames, and
+/// in all, per user, no more descriptors than the soft limit of open files.
+const WAITING_MAX: u32 = 32;
+
+/// The guardian, as long as the app holds on to it.
+struct Guardian {
     control: Control,
     /// An eventfd that has it take what waits in the socket.
     bell: OwnedFd,
@@ -39,22 +47,74 @@ struct Guard {
     _process: Process,
 }
 
-/// How long a guardian may take to say that it is one.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
-
-/// How many children may wait in the guardian's socket. The kernel takes some 270 such frames, and
-/// in all, per user, no more descriptors than the soft limit of open files.
-const WAITING_MAX: u32 = 32;
-
-struct State {
-    guard: Option<Guard>,
-    wards: Vec<WeakProcess>,
+/// A child that is watched over. It may be gone.
+struct Ward {
+    pidfd: Weak<OwnedFd>,
+    /// The number of the group that it leads, 0 for none.
+    group: u32,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    guard: None,
-    wards: Vec::new(),
-});
+impl Ward {
+    fn of(process: &Process) -> Ward {
+        Ward {
+            pidfd: Arc::downgrade(process.shared_pidfd()),
+            group: match process.leads_group() {
+                true => process.pid(),
+                false => 0,
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    guardian: Option<Guardian>,
+    wards: Wards,
+}
+
+/// Who is to be watched over, by whichever guardian.
+#[derive(Default)]
+struct Wards {
+    known: Vec<Ward>,
+    /// How many there may be before those that are gone are looked for.
+    enough: usize,
+}
+
+impl Wards {
+    fn push(&mut self, ward: Ward) {
+        if self.known.len() >= self.enough {
+            self.known.retain(|ward| ward.pidfd.strong_count() > 0);
+            self.enough = 2 * self.known.len() + 16;
+        }
+        self.known.push(ward);
+    }
+}
+
+/// The state of one process, and of the copies that were made of it.
+struct OfProcess {
+    process: u32,
+    state: Mutex<State>,
+    copy: OnceLock<Box<OfProcess>>,
+}
+
+impl OfProcess {
+    fn new() -> OfProcess {
+        OfProcess {
+            process: own::id(),
+            state: Mutex::default(),
+            copy: OnceLock::new(),
+        }
+    }
+}
+
+fn lock() -> MutexGuard<'static, State> {
+    static FIRST: OnceLock<OfProcess> = OnceLock::new();
+    let mut found = FIRST.get_or_init(OfProcess::new);
+    while found.process != own::id() {
+        found = found.copy.get_or_init(|| Box::new(OfProcess::new()));
+    }
+    found.state.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// There is no guardian, and none could be started.
 #[derive(Debug)]
@@ -93,155 +153,135 @@ impl From<SpawnError> for GuardianError {
 /// # Errors
 ///
 /// The helper could not be started, or does not take the child. That it is no worker program at
-/// all is not found out here: until a job has proved another to be one, nobody watches over.
+/// all is not found out here: until a job has proved another to be one, nobody watches over. The
+/// child is none of this process, but of the one that this was forked from.
 pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardianError> {
     let mut state = lock();
-    if !state.is_up() || state.hand_over(group_of(process), process.pidfd()).is_err() {
-        state.restart(helper)?;
-        state.hand_over(group_of(process), process.pidfd())?;
-    }
+    state.watch_over(process, || helper)?;
     // Of its end nothing is heard here.
     state.ring()
 }
 
-/// The same for a child that a later guardian is to take over too.
+/// The same for a child of whose end the app hears: then [`has_ended`] is to be called.
 #[cfg(feature = "app")]
-pub(crate) fn watch_over_shared(
-    process: &SharedProcess,
+pub(crate) fn watch_over_by(
+    process: &Process,
     helper: impl FnOnce() -> Program,
 ) -> Result<(), GuardianError> {
-    let mut state = lock();
-    state.wards.retain(|ward| ward.strong_count() > 0);
-    state.wards.push(Arc::downgrade(process));
-    // That it has gone shows here, too.
-    if state.is_ours() && state.hand_over_shared(process).is_ok() {
-        return Ok(());
-    }
-    state.restart(helper())
+    lock().watch_over(process, helper)
 }
 
 /// A program has ended, and the app has heard of it: what it left behind (a browser, say) is not to
 /// be killed with the app. So the guardian has to see its end before that of the app.
 #[cfg(feature = "app")]
 pub(crate) fn has_ended() {
-    let mut state = lock();
-    if state.is_up() {
-        let _ = state.ring();
-    }
+    // If it has gone, whoever follows it does not hear of this child at all.
+    let _ = lock().ring();
 }
 
 /// Makes sure that there is a guardian, by a program that has proved to be a worker.
 #[cfg(feature = "app")]
 pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardianError> {
     let mut state = lock();
-    if state.is_up() && !state.is_mute() {
-        return Ok(());
-    }
-    state.restart(helper())
-}
-
-fn lock() -> MutexGuard<'static, State> {
-    STATE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The number of the group that a child leads, 0 for none.
-fn group_of(process: &Process) -> u32 {
-    if process.leads_group() {
-        process.pid()
-    } else {
-        0
+    let guardian = state.guardian.as_mut();
+    match guardian.is_some_and(|guardian| guardian.is_up() && !guardian.is_mute()) {
+        true => Ok(()),
+        false => state.restart(helper()),
     }
 }
 
 impl State {
-    fn is_ours(&self) -> bool {
-        let guard = self.guard.as_ref();
-        guard.is_some_and(|guard| guard.app == own::id())
-    }
-
-    fn is_up(&self) -> bool {
-        let guard = self.guard.as_ref();
-        self.is_ours() && guard.is_some_and(|guard| !guard.control.has_hung_up())
-    }
-
-    /// Whether what is up has had its time, and has not said that it is a guardian.
-    fn is_mute(&mut self) -> bool {
-        self.guard.as_mut().is_some_and(|guard| {
-            guard.answered = guard.answered || guard.control.has_news();
-            !guard.answered && guard.since.elapsed() > ANSWER_WITHIN
-        })
-    }
-
-    fn hand_over(&mut self, group: u32, pidfd: BorrowedFd<'_>) -> Result<(), GuardianError> {
-        let guard = self
-            .guard
-            .as_mut()
-            .ok_or_else(|| GuardianError("there is none".into()))?;
-        guard
-            .control
-            .send(Kind::Guard, &group.to_le_bytes(), &[pidfd], Wait::No)?;
-        guard.waiting += 1;
-        if guard.waiting == WAITING_MAX {
-            self.ring()?;
+    fn watch_over(
+        &mut self,
+        process: &Process,
+        helper: impl FnOnce() -> Program,
+    ) -> Result<(), GuardianError> {
+        if !process.is_parent() {
+            let why = "it is a child of the process that this one was forked from";
+            return Err(GuardianError(why.into()));
         }
-        Ok(())
+        let ward = Ward::of(process);
+        // That it has gone shows here, too.
+        let taken = match &mut self.guardian {
+            Some(guardian) => guardian.take(&ward).is_ok(),
+            None => false,
+        };
+        self.wards.push(ward);
+        match taken {
+            true => Ok(()),
+            false => self.restart(helper()),
+        }
     }
 
     /// Has it take what waits, if there is anything.
     fn ring(&mut self) -> Result<(), GuardianError> {
-        if let Some(guard) = &mut self.guard
-            && guard.waiting > 0
-        {
-            guard.waiting = 0;
-            rustix::io::write(&guard.bell, &1_u64.to_ne_bytes()).map_err(std::io::Error::from)?;
-        }
-        Ok(())
-    }
-
-    fn hand_over_shared(&mut self, process: &SharedProcess) -> Result<(), GuardianError> {
-        match process
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .as_ref()
-        {
-            Some(process) => self.hand_over(group_of(process), process.pidfd()),
-            // It has ended.
-            None => Ok(()),
-        }
+        self.guardian.as_mut().map_or(Ok(()), Guardian::ring)
     }
 
     fn restart(&mut self, helper: Program) -> Result<(), GuardianError> {
-        self.guard = None;
-        self.guard = Some(start(helper)?);
-        let wards: Vec<_> = self.wards.iter().filter_map(Weak::upgrade).collect();
-        for ward in wards {
-            self.hand_over_shared(&ward)?;
+        self.guardian = None;
+        let next = self.guardian.insert(Guardian::start(helper)?);
+        for ward in &self.wards.known {
+            next.take(ward)?;
         }
         Ok(())
     }
 }
 
-fn start(helper: Program) -> Result<Guard, GuardianError> {
-    let (control, theirs) = Control::pair()?;
-    let hello = Hello::plain(Role::Guardian).encode();
-    let app = pidfd::own().map_err(std::io::Error::from)?;
-    let bell =
-        eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(std::io::Error::from)?;
-    let brought = [app.as_fd(), bell.as_fd()];
-    control.send(Kind::Hello, &hello, &brought, Wait::No)?;
-    let process = Plan::new(helper)
-        .arg("--legwork-guardian")
-        .group(Group::Session)
-        .signals(Mask::Full)
-        .fd(CONTROL_FD, theirs)
-        .spawn()?;
-    Ok(Guard {
-        app: own::id(),
-        control,
-        bell,
-        waiting: 0,
-        since: Instant::now(),
-        answered: false,
-        _process: process,
-    })
+impl Guardian {
+    fn start(helper: Program) -> Result<Guardian, GuardianError> {
+        let (control, theirs) = Control::pair()?;
+        let hello = Hello::plain(Role::Guardian).encode();
+        let app = pidfd::own().map_err(std::io::Error::from)?;
+        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+            .map_err(std::io::Error::from)?;
+        let brought = [app.as_fd(), bell.as_fd()];
+        control.send(Kind::Hello, &hello, &brought, Wait::No)?;
+        let process = Plan::new(helper)
+            .arg("--legwork-guardian")
+            .group(Group::Session)
+            .signals(Mask::Full)
+            .fd(CONTROL_FD, theirs)
+            .spawn()?;
+        Ok(Guardian {
+            control,
+            bell,
+            waiting: 0,
+            since: Instant::now(),
+            answered: false,
+            _process: process,
+        })
+    }
+
+    fn is_up(&self) -> bool {
+        !self.control.has_hung_up()
+    }
+
+    /// Whether what is up has had its time, and has not said that it is a guardian.
+    fn is_mute(&mut self) -> bool {
+        self.answered = self.answered || self.control.has_news();
+        !self.answered && self.since.elapsed() > ANSWER_WITHIN
+    }
+
+    /// Hands a child over, if it is still there.
+    fn take(&mut self, ward: &Ward) -> Result<(), GuardianError> {
+        let Some(pidfd) = ward.pidfd.upgrade() else {
+            return Ok(());
+        };
+        let group = ward.group.to_le_bytes();
+        (self.control).send(Kind::Guard, &group, &[pidfd.as_fd()], Wait::No)?;
+        self.waiting += 1;
+        match self.waiting {
+            WAITING_MAX => self.ring(),
+            _ => Ok(()),
+        }
+    }
+
+    fn ring(&mut self) -> Result<(), GuardianError> {
+        if self.waiting > 0 {
+            self.waiting = 0;
+            rustix::io::write(&self.bell, &1_u64.to_ne_bytes()).map_err(std::io::Error::from)?;
+        }
+        Ok(())
+    }
 }

@@ -159,9 +159,9 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         Hub::of_thread_default().map_err(lacking(text!("no epoll descriptor could be made")))?;
     let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(label, error))?;
 
+    options.worker.watch_over(&process);
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
-    options.worker.watch_over(&process);
     Ok(Started {
         hub,
         parts: WorkerParts {

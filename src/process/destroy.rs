@@ -25,7 +25,7 @@ const MOMENT: Timespec = Timespec {
 };
 
 /// Reaps a process that was sent SIGKILL.
-pub(super) fn reap(pidfd: OwnedFd) {
+pub(super) fn reap(pidfd: impl AsFd + Send + 'static) {
     let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&MOMENT));
     if !matches!(pidfd::wait(pidfd.as_fd(), Wait::Poll), Ok(None)) {
         return;

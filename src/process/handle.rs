@@ -3,6 +3,7 @@
 use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
+    sync::Arc,
 };
 
 use rustix::io::Errno;
@@ -26,8 +27,8 @@ use super::{
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
-    /// `None` only within `drop`.
-    pidfd: Option<OwnedFd>,
+    /// Shared with whoever is to end it should nobody else be left to.
+    pidfd: Arc<OwnedFd>,
     leads_group: bool,
     end: Option<Result<Exit, WaitError>>,
     /// The process that may wait: ours, and not a forked copy of it.
@@ -38,7 +39,7 @@ impl Process {
     pub(crate) fn new(pid: u32, pidfd: OwnedFd, leads_group: bool) -> Self {
         Self {
             pid,
-            pidfd: Some(pidfd),
+            pidfd: Arc::new(pidfd),
             leads_group,
             end: None,
             parent: own::id(),
@@ -52,10 +53,11 @@ impl Process {
 
     /// Its pidfd, readable once it has ended; see pidfd_open(2).
     pub fn pidfd(&self) -> BorrowedFd<'_> {
-        self.pidfd
-            .as_ref()
-            .expect("the pidfd is only taken by drop")
-            .as_fd()
+        self.pidfd.as_fd()
+    }
+
+    pub(crate) fn shared_pidfd(&self) -> &Arc<OwnedFd> {
+        &self.pidfd
     }
 
     /// Whether it leads a process group of its own, so that [`signal_group`](Self::signal_group) works.
@@ -156,7 +158,8 @@ impl Process {
         self.signal(Signal::KILL)
     }
 
-    fn is_parent(&self) -> bool {
+    /// Whether this process has started it, and is not a forked copy of the one that has.
+    pub(crate) fn is_parent(&self) -> bool {
         self.parent == own::id()
     }
 }
@@ -174,9 +177,7 @@ impl Drop for Process {
             return;
         }
         let _ = self.kill();
-        if let Some(pidfd) = self.pidfd.take() {
-            destroy::reap(pidfd);
-        }
+        destroy::reap(Arc::clone(&self.pidfd));
     }
 }
 

@@ -5,7 +5,9 @@
 
 use std::any::Any;
 use std::io::{BufRead, BufReader, Write};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use legwork::glib::MainContext;
 use legwork::prelude::*;
@@ -16,8 +18,9 @@ use crate::context::run;
 use crate::jobs::Misbehave;
 use crate::{program, raw};
 
-/// A program that leads a family.
-const FAMILY: &str = "sleep 1000 & echo $!; wait";
+/// A program that leads a family. It ignores the signal that the system itself sends to a group of which a member is
+/// stopped when the app dies.
+const FAMILY: &str = "trap '' HUP; sleep 1000 & echo $!; wait";
 /// One that leaves its family and ends.
 const LAUNCHER: &str = "sleep 1000 & echo $!";
 /// One that dies as soon as nobody reads what it writes.
@@ -57,6 +60,8 @@ pub fn app() {
                 "plan of a thread that ends" => of_a_thread_that_ends(&mut held),
                 "threads" => of_threads(),
                 "copy" => vec![raw::leave_a_copy()],
+                "copy with programs of its own" => copy_with_programs(&mut held),
+                "copies while others are told of" => copies_meanwhile(&mut held),
                 "exit" => std::process::exit(3),
                 "abort" => std::process::abort(),
                 // Without the words, which would look like a failure of the test.
@@ -193,6 +198,62 @@ fn of_threads() -> Vec<u32> {
     }
     drop(tell);
     told.into_iter().take(4).flatten().collect()
+}
+
+/// A copy of the app that goes on as an app of its own, has programs, and ends. Returns who is to end with it.
+fn copy_with_programs(held: &mut Held) -> Vec<u32> {
+    let of_the_app = Plan::new(Program::name("sleep")).arg("1000");
+    let of_the_app = of_the_app.spawn().unwrap();
+    let (said, mut tell) = std::io::pipe().unwrap();
+    let copy = raw::ForkedCopy::new(|| {
+        // That is for the app to say.
+        assert!(guardian::watch_over(&of_the_app, Program::Current).is_err());
+        let planned = Plan::new(Program::name("sleep")).arg("1000");
+        let planned = planned.spawn().unwrap();
+        guardian::watch_over(&planned, Program::Current).unwrap();
+        let program = MainContext::new();
+        let program = program.with_thread_default(|| Command::new("sleep").arg("1000").spawn());
+        let program = program.expect("nobody else has this context");
+        writeln!(tell, "{} {}", planned.pid(), program.pid().unwrap()).unwrap();
+        // It ends without a word to them.
+        std::mem::forget((planned, program));
+        0
+    });
+    drop(tell);
+    assert_eq!(copy.end_within(Duration::from_secs(20)), Some(0));
+    held.push(Box::new(of_the_app));
+    let mut line = String::new();
+    BufReader::new(said).read_line(&mut line).unwrap();
+    line.split_whitespace().map(number).collect()
+}
+
+/// Copies of the app that are made while another thread tells its guardian of somebody, and tell theirs of somebody.
+fn copies_meanwhile(held: &mut Held) -> Vec<u32> {
+    let child = Plan::new(Program::name("sleep")).arg("1000").spawn();
+    let child = child.unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Relaxed) {
+                guardian::watch_over(&child, Program::Current).unwrap();
+                std::thread::sleep(Duration::from_micros(20));
+            }
+        });
+        let copies = (0..50).map(|_| {
+            let copy = raw::ForkedCopy::new(|| {
+                let own = Plan::new(Program::name("true")).spawn().unwrap();
+                guardian::watch_over(&own, Program::Current).unwrap();
+                0
+            });
+            copy.end_within(Duration::from_secs(20))
+        });
+        let well = copies.take_while(|end| *end == Some(0)).count();
+        over.store(true, Relaxed);
+        assert_eq!(well, 50);
+    });
+    let pids = vec![child.pid()];
+    held.push(Box::new(child));
+    pids
 }
 
 /// Dies before its main loop runs again, and before its guardian has had the time to start.
