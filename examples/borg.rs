@@ -5,7 +5,7 @@
 //! echo secret | cargo run --example borg -- REPOSITORY FOLDER...
 //! ```
 //!
-//! The passphrase is read from standard input. It needs borg; beside legwork it takes serde_json, glib-unix and libc.
+//! The passphrase is read from standard input. It needs borg; beside legwork it takes glib-unix and libc.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use legwork::gio::prelude::*;
 use legwork::process::Signal;
-use legwork::{Command, Error, ErrorKind, Secret, Stop, glib, progress};
+use legwork::{Command, Error, Secret, Stop, glib, progress};
 
 legwork::jobs! {
     static JOBS = []; // no jobs: the helper that ends borg when the app is killed
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     match glib::MainContext::default().block_on(app(repository, folders, passphrase)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{CLEAR}{}", words(&error));
+            eprintln!("{CLEAR}{error}");
             ExitCode::FAILURE
         }
     }
@@ -57,7 +57,6 @@ async fn app(repository: &OsString, folders: &[OsString], passphrase: &str) -> R
         .args(["--progress", "create"])
         .arg(archive)
         .args(folders)
-        .progress(progress::borg())
         .spawn();
     create.status().connect_done_notify(|status| {
         eprint!("{CLEAR}{} bytes: {}", status.done(), status.text());
@@ -88,22 +87,11 @@ fn borg(passphrase: &str) -> Command {
         .env_remove("BORG_PASSPHRASE") // this one would come first
         .env_remove("BORG_PASSCOMMAND")
         .success_codes([0, 1]) // 1: done, with warnings
+        .progress(progress::borg()) // and the words of its errors
         // At SIGINT it leaves the repository unlocked, and takes its time for it.
         .stop(
             Stop::signal(Signal::INT)
                 .grace(Duration::from_secs(30))
                 .then(Stop::default()),
         )
-}
-
-/// What borg said last, out of its JSON; or how it ended.
-fn words(error: &Error) -> String {
-    let said = error.output_tail().lines().rev().find_map(|line| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        (line["type"] == "log_message").then(|| line["message"].as_str().map(str::to_owned))?
-    });
-    match said {
-        Some(said) if error.kind() == ErrorKind::Exit => said,
-        _ => error.to_string(),
-    }
 }

@@ -1,7 +1,7 @@
 //! Programs that ask and are answered, what their last words are, and apps that stop waiting for them.
 
 use legwork::gio::prelude::*;
-use legwork::progress::{LineProgress, Step};
+use legwork::progress::{LineProgress, Step, borg};
 use legwork::{Command, ErrorKind, Stdio, Worker, gio};
 use legwork_tests::context::{run, state, until};
 use legwork_tests::program;
@@ -204,5 +204,21 @@ fn an_error_has_the_words_that_a_line_has_for_people() {
         let plain = shell(script).stdout(Stdio::piped()).spawn();
         let words = plain.await.unwrap_err().to_string();
         assert!(words.ends_with("exited with code 4: 0xDEAD"), "{words}");
+    });
+}
+
+#[test]
+fn an_error_never_quotes_a_line_that_lost_its_beginning() {
+    run(|| async {
+        // Longer than what is kept for the error, and not for people, as the parser would know of the whole line.
+        let script = "printf '{\"%9000s\"}\\n' message >&2; exit 2";
+        let told = shell(script).progress(borg()).spawn();
+        let words = told.await.unwrap_err().to_string();
+        assert!(words.ends_with("exited with code 2"), "{words}");
+        // The control: a line that is there as a whole.
+        let script = "printf '%9000s\\nno such repository\\n' x >&2; exit 2";
+        let told = shell(script).progress(borg()).spawn();
+        let words = told.await.unwrap_err().to_string();
+        assert!(words.ends_with("no such repository"), "{words}");
     });
 }

@@ -78,6 +78,8 @@ pub(super) struct Captured {
     pub(super) truncated: bool,
     /// The end of it, for an error.
     pub(super) tail: String,
+    /// The first line of the tail lacks its beginning.
+    pub(super) is_tail_cut: bool,
 }
 
 /// All that is known of a program's life.
@@ -113,11 +115,11 @@ impl Facts {
         }
     }
 
-    /// The end of what it wrote, to standard error if it wrote anything there.
-    pub(super) fn output_tail(&self) -> &str {
+    /// The output with the last words, which is standard error if it wrote anything there.
+    pub(super) fn last_output(&self) -> &Captured {
         match &*self.stderr.tail {
-            "" => &self.stdout.tail,
-            tail => tail,
+            "" => &self.stdout,
+            _ => &self.stderr,
         }
     }
 
@@ -140,7 +142,7 @@ impl Facts {
         let mut error = self.error(label);
         let inner = error.inner_mut();
         inner.ran = ran;
-        inner.output_tail = self.output_tail().to_owned();
+        inner.output_tail = self.last_output().tail.clone();
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.end {
             inner.status = Some(exit.status);
@@ -394,7 +396,7 @@ mod tests {
                 let captured = |text: &str, truncated| Captured {
                     bytes: text.into(),
                     truncated,
-                    tail: String::new(),
+                    ..Captured::default()
                 };
                 let facts = Facts {
                     stdout: captured("out", truncated[0]),

@@ -104,7 +104,7 @@ struct Borg;
 
 impl LineProgress for Borg {
     fn line(&mut self, line: &str) -> Option<Step> {
-        let line: BorgLine = serde_json::from_str(line).ok()?;
+        let line = BorgLine::parse(line)?;
         let (done, total, text) = match line.kind.as_str() {
             "archive_progress" => (line.original_size?, 0, line.path),
             "progress_percent" => (line.current?, line.total?, line.message),
@@ -116,10 +116,13 @@ impl LineProgress for Borg {
     }
 
     fn words(&self, line: &str) -> Option<String> {
-        match serde_json::from_str::<BorgLine>(line) {
-            Ok(line) if line.kind == "log_message" => line.message,
-            Ok(_) => None,
-            Err(_) => Some(line.to_owned()),
+        match BorgLine::parse(line) {
+            Some(line) if line.kind == "log_message" => {
+                line.message.filter(|text| !text.is_empty())
+            }
+            Some(_) => None,
+            // Its JSON is for nobody to read, whatever it is.
+            None => (!line.trim_start().starts_with('{')).then(|| line.to_owned()),
         }
     }
 }
@@ -133,6 +136,42 @@ struct BorgLine {
     total: Option<u64>,
     path: Option<String>,
     message: Option<String>,
+}
+
+impl BorgLine {
+    fn parse(line: &str) -> Option<BorgLine> {
+        serde_json::from_str(&replace_lone_surrogates(line)).ok()
+    }
+}
+
+/// JSON in which `\ufffd` is in place of every surrogate that has no other half. Python writes such a one for a byte
+/// that is not UTF-8, and no string can hold it.
+fn replace_lone_surrogates(json: &str) -> String {
+    let surrogate = |text: &str| {
+        let digits = text.strip_prefix("\\u")?.get(..4)?;
+        let unit = u16::from_str_radix(digits, 16).ok()?;
+        (0xD800..0xE000).contains(&unit).then_some(unit)
+    };
+    let mut replaced = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        replaced += before;
+        let next = |escape: &str| escape.get(6..).and_then(surrogate);
+        let length = match surrogate(escape) {
+            None => escape.len().min(2),
+            Some(..0xDC00) if next(escape).is_some_and(|low| low >= 0xDC00) => 12,
+            Some(_) => {
+                replaced += "\\ufffd";
+                rest = &escape[6..];
+                continue;
+            }
+        };
+        let (escape, after) = escape.split_at(escape.floor_char_boundary(length));
+        replaced += escape;
+        rest = after;
+    }
+    replaced + rest
 }
 
 #[cfg(test)]
@@ -170,5 +209,35 @@ mod tests {
             r#"{"type":"log_message","levelname":"ERROR","name":"borg","message":"It is locked."}"#;
         assert_eq!(progress.line(line), None);
         assert_eq!(progress.words(line).unwrap(), "It is locked.");
+    }
+
+    /// borg writes a byte of a name that is not UTF-8 as a lone surrogate.
+    #[test]
+    fn borgs_names_need_not_be_text() {
+        let mut progress = borg();
+        let line =
+            r#"{"type":"log_message","message":"/srv/caf\udce9 \ud83d\ude00 does not exist."}"#;
+        let said = "/srv/caf\u{FFFD} \u{1F600} does not exist.";
+        assert_eq!(progress.words(line).unwrap(), said);
+        let line = r#"{"type":"archive_progress","original_size":1,"path":"\ud800\udc\udce9"}"#;
+        assert_eq!(progress.line(line), None, "no JSON");
+        let line = r#"{"type":"archive_progress","original_size":1,"path":"\ud83d\udce9\udce9b"}"#;
+        let text = progress.line(line).unwrap().text.unwrap();
+        assert_eq!(text, "\u{1F4E9}\u{FFFD}b");
+    }
+
+    #[test]
+    fn borgs_json_is_shown_to_nobody() {
+        let progress = borg();
+        for line in [
+            r#"{"type":"log_message","message":"cut"#,
+            r#"{"type":"log_message","message":7}"#,
+            r#"{"type":"log_message","message":""}"#,
+            r#"{"type":"log_message"}"#,
+            r#"{"no":"type"}"#,
+            r#"{"type":"question_prompt","message":"Really?"}"#,
+        ] {
+            assert_eq!(progress.words(line), None, "{line}");
+        }
     }
 }

@@ -37,7 +37,7 @@ use self::stop_steps::StopSteps;
 use self::timers::{Timer, Timers};
 use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
-use super::outcome::{Ended, Facts, StopReason, Success};
+use super::outcome::{Captured, Ended, Facts, StopReason, Success};
 use super::stop::Stop;
 use crate::child::control::Supervised;
 use crate::child::seat::Seat;
@@ -524,15 +524,20 @@ impl Supervisor {
         if let Some(status) = facts.deciding_exit() {
             facts.success = (self.rules.success)(status);
             if !facts.success {
-                facts.last_words = self.last_words(facts.output_tail());
+                facts.last_words = self.last_words(facts.last_output());
             }
         }
         facts.outcome(&self.rules.label)
     }
 
     /// The last line that says something to people.
-    fn last_words(&self, tail: &str) -> Option<String> {
-        let lines = tail.lines().rev().map(str::trim);
+    fn last_words(&self, output: &Captured) -> Option<String> {
+        let mut lines = output.tail.lines();
+        if output.is_tail_cut && self.progress.is_some() {
+            // The parser knows whole lines.
+            lines.next();
+        }
+        let lines = lines.rev().map(str::trim);
         let words = |line: &str| match &self.progress {
             Some(progress) => progress.words(line),
             None => Some(line.to_owned()),

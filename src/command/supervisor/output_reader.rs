@@ -251,6 +251,7 @@ impl OutputReader {
             bytes: std::mem::take(&mut state.collected),
             truncated: state.is_truncated,
             tail: String::from_utf8_lossy(&tail).into_owned(),
+            is_tail_cut: tail.len() == TAIL,
         }
     }
 }
