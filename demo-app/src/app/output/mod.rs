@@ -13,10 +13,8 @@
 mod colour;
 mod escape;
 mod screen;
-mod size;
 mod style;
 mod tag;
 mod text;
-mod view;
 
-pub(super) use self::{screen::plain, text::Output, view::OutputView};
+pub(super) use self::{screen::plain, text::Output};

@@ -73,12 +73,12 @@ impl Default for Output {
 
 impl Output {
     /// The text, to be shown.
-    pub(super) fn buffer(&self) -> &gtk::TextBuffer {
+    pub(crate) fn buffer(&self) -> &gtk::TextBuffer {
         &self.imp().buffer
     }
 
     /// All of it, as it is copied.
-    pub(super) fn all(&self) -> String {
+    pub(crate) fn all(&self) -> String {
         let (start, end) = self.buffer().bounds();
         self.buffer().text(&start, &end, false).into()
     }
