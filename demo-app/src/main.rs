@@ -1,9 +1,10 @@
 //! The demo app: a window with jobs in it, or the same jobs without one.
 
 mod app;
+mod error_message;
 mod headless;
 mod programs;
-mod workplace;
+mod worker_program;
 
 use std::process::ExitCode;
 

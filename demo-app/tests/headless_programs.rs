@@ -140,7 +140,7 @@ fn a_file_is_converted_and_none_is_replaced() {
 
     let again = run(&args);
     assert_eq!(again.status.code(), Some(2));
-    assert!(text(&again.stderr).contains("there is a file of this name already"));
+    assert!(text(&again.stderr).contains("a file with this name already exists"));
     assert_eq!(names(folder.path()), ["tone.ogg", "tone.wav"]);
 }
 
@@ -179,7 +179,7 @@ fn without_ffmpeg_it_says_how_to_get_it() {
     assert_eq!(output.status.code(), Some(3));
     let said = text(&output.stderr);
     assert!(
-        said.starts_with("ffmpeg is not installed. Get it from"),
+        said.starts_with("ffmpeg is not installed. Install it from"),
         "{said}"
     );
 }

@@ -48,7 +48,9 @@ fn a_job_is_started_and_its_sums_are_read() {
     desktop.wait_for("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     let texts = desktop.texts();
     assert!(
-        texts.iter().any(|text| text == "The link leads nowhere"),
+        texts
+            .iter()
+            .any(|text| text == "The target of the link does not exist"),
         "{texts:?}"
     );
     desktop.click("Back");
@@ -81,14 +83,14 @@ fn a_running_job_shows_its_progress_and_is_stopped_by_its_button() {
 #[test]
 fn every_misdeed_is_told_in_words_and_the_window_lives() {
     let misdeeds = [
-        ("Panic", "Found a fault in itself and stopped"),
-        ("Abort", "Gave up and ended itself at once"),
+        ("Panic", "Detected an internal error and stopped"),
+        ("Abort", "Aborted itself at once"),
         (
             "Memory Fault",
-            "Touched memory that is not its own; the system ended it",
+            "Accessed memory that is not its own; the system ended it",
         ),
-        ("Exit Without Answer", "Left without giving a result"),
-        ("Memory Hunger", "Asked for more memory than it may have"),
+        ("Exit Without a Result", "Ended without giving a result"),
+        ("Out of Memory", "Asked for more memory than it is allowed"),
         ("Hang", "Did not finish; it was ended after 10 seconds"),
     ];
     let mut desktop = Desktop::with_app(&[]);
@@ -109,13 +111,13 @@ fn every_misdeed_is_told_in_words_and_the_window_lives() {
 
     // The technical part is there, folded, for whoever wants it.
     desktop
-        .click("Misbehave: Memory Fault, Touched memory that is not its own; the system ended it");
+        .click("Misbehave: Memory Fault, Accessed memory that is not its own; the system ended it");
     desktop.click("Details");
     desktop.wait("the signal's name", |desktop| {
         desktop
             .texts()
             .iter()
-            .any(|text| text.contains("SIGSEGV") && text.contains("write_to_nowhere"))
+            .any(|text| text.contains("SIGSEGV") && text.contains("write_to_unmapped_memory"))
     });
 }
 
@@ -150,7 +152,7 @@ fn a_jobs_page_shows_what_it_could_reach_and_what_it_logged() {
     desktop.click("Checksums of Old Disk, running");
     desktop.click("Isolation");
     for text in [
-        "Its line to the app",
+        "Control socket to the app",
         "Session bus",
         "X11 display",
         "Wakeup of a main loop",

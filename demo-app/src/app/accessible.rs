@@ -1,7 +1,7 @@
-//! What a screen reader calls a widget, where it changes while the app runs.
+//! The name of a widget for screen readers, where it is set while the app runs.
 //!
-//! The function is as old as GTK 4, but the bindings offer it from 4.10 on, when the interface could be
-//! implemented outside GTK. Calling it needs no more than 4.0.
+//! The function exists since GTK 4.0; the bindings have it from 4.10 on, when the interface could be implemented outside
+//! GTK.
 
 #![allow(unsafe_code)]
 
@@ -19,12 +19,12 @@ unsafe extern "C" {
     );
 }
 
-/// Names a widget for whoever cannot see it.
+/// Sets the name that a screen reader reads.
 pub(crate) fn set_name(widget: &impl IsA<gtk::Widget>, name: &str) {
     let value = name.to_value();
     let property = gtk::ffi::GTK_ACCESSIBLE_PROPERTY_LABEL;
-    // SAFETY: every widget implements GtkAccessible; one property and one string value are handed over,
-    // and GTK copies both before it returns. Widgets exist only on the thread of GTK.
+    // SAFETY: every widget implements GtkAccessible; one property and one string value are passed, and GTK copies both
+    // before it returns. Widgets exist only on the thread of GTK.
     unsafe {
         gtk_accessible_update_property_value(
             widget.as_ref().as_ptr(),

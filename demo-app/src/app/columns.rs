@@ -1,12 +1,12 @@
-//! Two things side by side where there is room, below each other where there is not.
+//! A layout of two columns where the width allows it, and of one column where it does not.
 //!
-//! A flow box decides by what its children would like; a paragraph would like one long line, so it never
-//! finds room. This decides by the width there is.
+//! A flow box decides by the natural width of its children. That of a paragraph is one long line, which never fits. This
+//! layout decides by the available width.
 
 use gtk::{glib, prelude::*, subclass::prelude::*};
 
-/// From this width on, in pixels, two columns of text can be read.
-const ENOUGH: i32 = 680;
+/// The least width for two columns of text, in pixels.
+const TWO_COLUMNS: i32 = 680;
 const SPACING: i32 = 24;
 
 mod imp {
@@ -35,7 +35,7 @@ mod imp {
             orientation: gtk::Orientation,
             for_size: i32,
         ) -> (i32, i32, i32, i32) {
-            let children = shown(widget);
+            let children = visible_children(widget);
             let sizes = |for_size| {
                 children
                     .iter()
@@ -44,10 +44,14 @@ mod imp {
             let (minimum, natural) = match orientation {
                 gtk::Orientation::Horizontal => (
                     sizes(-1).map(|size| size.0).max().unwrap_or(0),
-                    sizes(-1).map(|size| size.1).max().unwrap_or(0).max(ENOUGH),
+                    sizes(-1)
+                        .map(|size| size.1)
+                        .max()
+                        .unwrap_or(0)
+                        .max(TWO_COLUMNS),
                 ),
-                _ if children.len() > 1 && for_size >= ENOUGH => {
-                    let column = width_of_one(for_size, children.len());
+                _ if children.len() > 1 && for_size >= TWO_COLUMNS => {
+                    let column = column_width(for_size, children.len());
                     let tallest = sizes(column).map(|size| size.1).max().unwrap_or(0);
                     (tallest, tallest)
                 }
@@ -61,10 +65,10 @@ mod imp {
         }
 
         fn allocate(&self, widget: &gtk::Widget, width: i32, _height: i32, _baseline: i32) {
-            let children = shown(widget);
-            let beside = children.len() > 1 && width >= ENOUGH;
-            let column = if beside {
-                width_of_one(width, children.len())
+            let children = visible_children(widget);
+            let side_by_side = children.len() > 1 && width >= TWO_COLUMNS;
+            let column = if side_by_side {
+                column_width(width, children.len())
             } else {
                 width
             };
@@ -72,7 +76,7 @@ mod imp {
             for child in children {
                 let height = child.measure(gtk::Orientation::Vertical, column).1;
                 child.size_allocate(&gtk::Allocation::new(x, y, column, height), -1);
-                if beside {
+                if side_by_side {
                     x += column + SPACING;
                 } else {
                     y += height + SPACING;
@@ -87,12 +91,12 @@ glib::wrapper! {
     pub(crate) struct Columns(ObjectSubclass<imp::Columns>) @extends gtk::LayoutManager;
 }
 
-fn width_of_one(width: i32, columns: usize) -> i32 {
+fn column_width(width: i32, columns: usize) -> i32 {
     let columns = columns as i32;
     (width - SPACING * (columns - 1)) / columns
 }
 
-fn shown(widget: &gtk::Widget) -> Vec<gtk::Widget> {
+fn visible_children(widget: &gtk::Widget) -> Vec<gtk::Widget> {
     let next = |child: &gtk::Widget| child.next_sibling();
     std::iter::successors(widget.first_child(), next)
         .filter(|child| child.should_layout())

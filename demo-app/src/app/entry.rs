@@ -1,4 +1,4 @@
-//! One line of a job's result: a file's sum or a picture, or why there is none.
+//! One entry of a job's result: a file's sum, a picture, or the reason why there is none.
 
 use gtk::{gdk, glib, prelude::*, subclass::prelude::*};
 use legwork_demo::jobs::{FileSum, Picture};
@@ -14,18 +14,18 @@ mod imp {
         /// The path below the folder.
         #[property(get, construct_only)]
         name: OnceCell<String>,
-        /// In bytes; 0 where there is no result.
+        /// In bytes; 0 if there is no result.
         #[property(get, construct_only)]
         size: Cell<u64>,
-        /// 64 digits, or for a picture its width and height.
+        /// The sum's 64 digits, or a picture's width and height.
         #[property(get, construct_only)]
         value: OnceCell<String>,
         /// Why there is no result; empty if there is one.
         #[property(get, construct_only)]
-        trouble: OnceCell<String>,
+        error: OnceCell<String>,
         #[property(get, construct_only)]
         texture: OnceCell<Option<gdk::Texture>>,
-        /// The line of a list of sums.
+        /// Its line in a list of sums.
         pub(super) line: OnceCell<Vec<u8>>,
     }
 
@@ -47,15 +47,15 @@ glib::wrapper! {
 impl Entry {
     /// A file and its sum.
     pub(crate) fn sum(file: &FileSum) -> Self {
-        let (size, value, trouble) = match &file.sum {
+        let (size, value, error) = match &file.sum {
             Ok(sum) => (sum.size, sum.hex(), String::new()),
-            Err(trouble) => (0, String::new(), trouble.to_string()),
+            Err(error) => (0, String::new(), error.to_string()),
         };
         let entry: Self = glib::Object::builder()
             .property("name", file.path.to_string_lossy().into_owned())
             .property("size", size)
             .property("value", value)
-            .property("trouble", trouble)
+            .property("error", error)
             .build();
         if let Ok(sum) = &file.sum {
             let mut line = sum.line(&file.path);
@@ -65,12 +65,12 @@ impl Entry {
         entry
     }
 
-    /// Its line in a list of sums, for one that has a sum.
+    /// Its line in a list of sums; `None` if it has no sum.
     pub(crate) fn line(&self) -> Option<Vec<u8>> {
         self.imp().line.get().cloned()
     }
 
-    /// A picture. The texture shows the memory that the worker filled; nothing is copied here.
+    /// A picture. The texture uses the memory that the worker filled; nothing is copied.
     pub(crate) fn picture(picture: &Picture) -> Self {
         let builder =
             glib::Object::builder().property("name", picture.path.to_string_lossy().into_owned());
@@ -86,12 +86,12 @@ impl Entry {
                 let (width, height) = small.original;
                 builder
                     .property("value", format!("{width} × {height}"))
-                    .property("trouble", "")
+                    .property("error", "")
                     .property("texture", texture)
             }
-            Err(trouble) => builder
+            Err(error) => builder
                 .property("value", "")
-                .property("trouble", trouble.to_string()),
+                .property("error", error.to_string()),
         }
         .build()
     }

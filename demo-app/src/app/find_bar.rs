@@ -1,4 +1,4 @@
-//! Where the words are typed that a view is searched for: folded away until somebody searches.
+//! The search bar of a view, hidden until a search is started.
 
 use adw::{prelude::*, subclass::prelude::*};
 use gtk::glib;
@@ -13,7 +13,7 @@ mod imp {
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::FindBar)]
     pub(crate) struct FindBar {
-        /// What is searched: `Search Log`.
+        /// Its name, `Search Log`.
         #[property(get, construct_only)]
         label: OnceCell<String>,
         pub(super) bar: gtk::SearchBar,
@@ -40,7 +40,7 @@ mod imp {
                 .hexpand(true)
                 .child(&self.entry)
                 .build();
-            // It stands within a page, not below the header.
+            // It is within a page, not below the header bar.
             self.bar.add_css_class("inline");
             self.bar.set_child(Some(&clamp));
             self.bar.connect_entry(&self.entry);
@@ -59,12 +59,12 @@ glib::wrapper! {
 }
 
 impl FindBar {
-    /// One that calls what it searches `label`: `Search Log`.
+    /// A search bar with this name, `Search Log`.
     pub(crate) fn new(label: &str) -> Self {
         glib::Object::builder().property("label", label).build()
     }
 
-    /// Where the words are typed.
+    /// The entry for what is searched.
     pub(crate) fn entry(&self) -> &gtk::SearchEntry {
         &self.imp().entry
     }

@@ -1,45 +1,52 @@
-//! What the app has open, beside what a job's process has open, and what a careless fork would have done.
+//! The open descriptors of the app and of a job's process, and what a forked child could do with the app's.
 
 use legwork_inspect::{DescriptorInfo, Harm, Kind, Service};
 
-/// One open descriptor in words.
+/// An open descriptor, described for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Open {
+pub(crate) struct Descriptor {
     pub(crate) number: i32,
-    /// `Wakeup of the main loop`.
+    /// `Wakeup of a main loop`.
     pub(crate) name: String,
-    /// What the system calls it.
+    /// The system's name for it.
     pub(crate) technical: String,
-    /// What a forked child that holds it can do to the app; `None` for what is harmless.
+    /// What a forked child that holds it can do to the app; `None` if it is harmless.
     pub(crate) harm: Option<&'static str>,
-    /// Whether even a new program would have inherited it.
+    /// Whether it stays open in a new program that is executed.
     pub(crate) survives_exec: bool,
 }
 
-/// What is open in this process and in `pid`, or nothing if one of them cannot be looked at any more.
+/// The descriptors of this process and of `pid`; `None` if one of them cannot be read any more.
 ///
 /// Waits for the file system: not for the main thread.
-pub(crate) fn look(pid: u32) -> Option<(Vec<Open>, Vec<Open>)> {
+pub(crate) fn inspect(pid: u32) -> Option<(Vec<Descriptor>, Vec<Descriptor>)> {
     let list = |pid, side| {
         let list = legwork_inspect::list(pid).ok()?;
-        Some(list.into_iter().map(|info| open(info, side)).collect())
+        Some(
+            list.into_iter()
+                .map(|info| descriptor(info, side))
+                .collect(),
+        )
     };
-    Some((list(std::process::id(), Side::App)?, list(pid, Side::Job)?))
+    Some((
+        list(std::process::id(), Side::App)?,
+        list(pid, Side::Process)?,
+    ))
 }
 
-/// Whose descriptor it is: the same thing is something else to each.
+/// Whose descriptor it is: the same kind has another purpose in each.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     App,
-    Job,
+    Process,
 }
 
-fn open(info: DescriptorInfo, side: Side) -> Open {
+fn descriptor(info: DescriptorInfo, side: Side) -> Descriptor {
     let harm = match side {
         Side::App => info.harm().map(Harm::risk),
-        Side::Job => None,
+        Side::Process => None,
     };
-    Open {
+    Descriptor {
         number: info.number,
         name: name(info.number, info.kind, info.service, side),
         harm,
@@ -62,36 +69,37 @@ fn name(number: i32, kind: Kind, service: Option<Service>, side: Side) -> String
         let name = service.name();
         return name[..1].to_uppercase() + &name[1..];
     }
-    let own = match kind {
+    let purpose = match kind {
         _ if side == Side::App => None,
-        Kind::UnixSocket => Some("Its line to the app"),
-        Kind::Eventfd => Some("A wakeup of its own"),
-        Kind::Pidfd => Some("The app, to notice its end"),
-        Kind::File => Some("A file that it reads"),
-        Kind::Directory => Some("A folder that it reads"),
-        Kind::Memfd => Some("Memory that it hands over"),
+        Kind::UnixSocket => Some("Control socket to the app"),
+        Kind::Eventfd => Some("Wakeup of its own"),
+        Kind::Pidfd => Some("The app’s process, to notice its end"),
+        Kind::File => Some("File that it reads"),
+        Kind::Directory => Some("Folder that it reads"),
+        Kind::Memfd => Some("Memory that it shares with the app"),
         _ => None,
     };
-    own.unwrap_or(match kind {
-        Kind::Eventfd => "Wakeup of a main loop",
-        Kind::Epoll => "What the main loop waits for",
-        Kind::Inotify => "Watched files",
-        Kind::Timerfd => "Timer",
-        Kind::Signalfd => "Signals",
-        Kind::Pidfd => "A process to watch",
-        Kind::Memfd => "Shared memory",
-        Kind::Pipe => "Pipe",
-        Kind::Inhibitor => "What keeps the machine awake",
-        Kind::File => "File",
-        Kind::UnixSocket | Kind::Socket => "Private line to another process",
-        Kind::TcpSocket | Kind::UdpSocket => "Network connection",
-        Kind::Directory => "Folder",
-        Kind::Terminal => "Terminal",
-        Kind::Null => "Nothing",
-        Kind::Device => "Device",
-        _ => "Something else",
-    })
-    .into()
+    purpose
+        .unwrap_or(match kind {
+            Kind::Eventfd => "Wakeup of a main loop",
+            Kind::Epoll => "Event queue of the main loop",
+            Kind::Inotify => "Watched files",
+            Kind::Timerfd => "Timer",
+            Kind::Signalfd => "Signals",
+            Kind::Pidfd => "Process that it watches",
+            Kind::Memfd => "Shared memory",
+            Kind::Pipe => "Pipe",
+            Kind::Inhibitor => "Inhibitor that keeps the computer awake",
+            Kind::File => "File",
+            Kind::UnixSocket | Kind::Socket => "Connection to another process",
+            Kind::TcpSocket | Kind::UdpSocket => "Network connection",
+            Kind::Directory => "Folder",
+            Kind::Terminal => "Terminal",
+            Kind::Null => "Null device",
+            Kind::Device => "Device",
+            _ => "Other descriptor",
+        })
+        .into()
 }
 
 #[cfg(test)]
@@ -99,17 +107,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_told_apart_from_another() {
-        let (here, there) = look(std::process::id()).unwrap();
-        assert!(!here.is_empty());
-        let numbers = |open: &[Open]| {
-            open.iter()
+    fn two_processes_are_listed_or_none() {
+        let (app, process) = inspect(std::process::id()).unwrap();
+        assert!(!app.is_empty());
+        let numbers = |list: &[Descriptor]| {
+            list.iter()
                 .take(3)
-                .map(|open| open.number)
+                .map(|one| one.number)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(numbers(&here), numbers(&there));
-        assert!(look(0).is_none());
+        assert_eq!(numbers(&app), numbers(&process));
+        assert!(inspect(0).is_none());
     }
 
     #[test]
@@ -118,8 +126,8 @@ mod tests {
         assert_eq!(name(7, Kind::UnixSocket, bus, Side::App), "Session bus");
         assert_eq!(name(1, Kind::Pipe, None, Side::App), "Standard output");
         assert_eq!(
-            name(7, Kind::UnixSocket, None, Side::Job),
-            "Its line to the app"
+            name(7, Kind::UnixSocket, None, Side::Process),
+            "Control socket to the app"
         );
     }
 }

@@ -1,116 +1,81 @@
 //! The app's open descriptors beside those of a job's process, which are few.
 
-use adw::{prelude::*, subclass::prelude::*};
-use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone};
+use adw::prelude::*;
+use gtk::{gio, glib, glib::clone};
 
-use super::{columns::Columns, isolation::Open, job::Job};
+use super::{columns::Columns, isolation::Descriptor, job::Job};
 
-mod imp {
-    use super::*;
-
-    #[derive(Default, CompositeTemplate)]
-    #[template(resource = "/org/legwork/Demo/isolation-view.ui")]
-    pub(crate) struct IsolationView {
-        #[template_child]
-        pub(super) stack: TemplateChild<gtk::Stack>,
-        #[template_child]
-        pub(super) here: TemplateChild<adw::PreferencesGroup>,
-        #[template_child]
-        pub(super) here_list: TemplateChild<gtk::ListBox>,
-        #[template_child]
-        pub(super) there: TemplateChild<adw::PreferencesGroup>,
-        #[template_child]
-        pub(super) there_list: TemplateChild<gtk::ListBox>,
-    }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for IsolationView {
-        const NAME: &'static str = "LegworkDemoIsolationView";
-        type Type = super::IsolationView;
-        type ParentType = gtk::Box;
-
-        fn class_init(class: &mut Self::Class) {
-            Columns::ensure_type();
-            class.bind_template();
+/// The view of the descriptors of the app and of the process of `job`.
+pub(super) fn new(job: &Job) -> gtk::Widget {
+    Columns::ensure_type();
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/isolation-view.ui");
+    let list = |id| builder.object::<gtk::ListBox>(id).expect("in the template");
+    let group = |id| {
+        builder
+            .object::<adw::PreferencesGroup>(id)
+            .expect("in the template")
+    };
+    let stack: gtk::Stack = builder.object("stack").expect("in the template");
+    list("app_list").bind_model(Some(&job.app_descriptors()), |item| {
+        row(&descriptor(item), true)
+    });
+    list("process_list").bind_model(Some(&job.process_descriptors()), |item| {
+        row(&descriptor(item), false)
+    });
+    let (app, process) = (group("app"), group("process"));
+    let describe = clone!(
+        #[weak]
+        stack,
+        #[weak]
+        job,
+        move |list: &gio::ListStore| {
+            let known = if list.n_items() > 0 {
+                "known"
+            } else {
+                "unknown"
+            };
+            stack.set_visible_child_name(known);
+            process.set_description(Some(&format!(
+                "{} open. None of them is the app’s: the process opened them itself or received them by name.",
+                list.n_items()
+            )));
+            app.set_description(Some(&describe_app(&job.app_descriptors())));
         }
-
-        fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
-            object.init_template();
-        }
-    }
-
-    impl ObjectImpl for IsolationView {}
-    impl WidgetImpl for IsolationView {}
-    impl BoxImpl for IsolationView {}
+    );
+    describe(&job.process_descriptors());
+    // The process is read after the app.
+    job.process_descriptors()
+        .connect_items_changed(move |list, _, _, _| describe(list));
+    stack.upcast()
 }
 
-glib::wrapper! {
-    /// What a job could reach, and what it could not.
-    pub(crate) struct IsolationView(ObjectSubclass<imp::IsolationView>)
-        @extends gtk::Box, gtk::Widget,
-        @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
+fn describe_app(list: &gio::ListStore) -> String {
+    let items = list.iter::<glib::Object>().flatten();
+    let exec = items
+        .filter(|item| passed_by_exec(&descriptor(item)))
+        .count();
+    let exec = match exec {
+        0 => String::new(),
+        1 => " 1 of them would stay open even in a new program.".into(),
+        n => format!(" {n} of them would stay open even in a new program."),
+    };
+    format!(
+        "{} open. A careless fork would pass on all of them.{exec}",
+        list.n_items()
+    )
 }
 
-impl IsolationView {
-    /// Shows what was open when `job` was looked at.
-    pub(crate) fn show(&self, job: &Job) {
-        let imp = self.imp();
-        imp.here_list
-            .bind_model(Some(&job.open_here()), |open| row(open, true));
-        imp.there_list
-            .bind_model(Some(&job.open_there()), |open| row(open, false));
-        self.describe(job);
-        job.open_there().connect_items_changed(clone!(
-            #[weak(rename_to = view)]
-            self,
-            #[weak]
-            job,
-            move |_, _, _, _| view.describe(&job)
-        ));
-    }
-
-    fn describe(&self, job: &Job) {
-        let imp = self.imp();
-        let (here, there) = (all(&job.open_here()), all(&job.open_there()));
-        imp.stack
-            .set_visible_child_name(if there.is_empty() { "unknown" } else { "known" });
-        imp.there.set_description(Some(&format!(
-            "{} open. None is the app’s: a few were handed over by name, the others it opened itself.",
-            there.len()
-        )));
-        let after_exec = here
-            .iter()
-            .filter(|open| open.number > 2 && open.survives_exec)
-            .count();
-        let after_exec = match after_exec {
-            0 => String::new(),
-            n => format!(" {n} would even have stayed open in a new program."),
-        };
-        imp.here.set_description(Some(&format!(
-            "{} open. A careless fork would have passed on every one.{after_exec}",
-            here.len()
-        )));
-    }
+/// Whether a new program would inherit it; the standard streams are meant to be inherited.
+fn passed_by_exec(descriptor: &Descriptor) -> bool {
+    descriptor.number > 2 && descriptor.survives_exec
 }
 
-fn all(list: &gio::ListStore) -> Vec<Open> {
-    list.iter::<glib::BoxedAnyObject>()
-        .flatten()
-        .map(|open| open.borrow::<Open>().clone())
-        .collect()
+fn descriptor(item: &glib::Object) -> Descriptor {
+    let boxed = item.downcast_ref::<glib::BoxedAnyObject>().expect("boxed");
+    boxed.borrow::<Descriptor>().clone()
 }
 
-fn row(open: &glib::Object, ours: bool) -> gtk::Widget {
-    let open = open
-        .downcast_ref::<glib::BoxedAnyObject>()
-        .expect("boxed")
-        .borrow::<Open>()
-        .clone();
-    let number = gtk::Label::builder()
-        .label(open.number.to_string())
-        .valign(gtk::Align::Start)
-        .css_classes(["number", "caption", "numeric"])
-        .build();
+fn row(descriptor: &Descriptor, is_app: bool) -> gtk::Widget {
     let label = |text: &str, classes: &[&str]| {
         gtk::Label::builder()
             .label(text)
@@ -121,14 +86,21 @@ fn row(open: &glib::Object, ours: bool) -> gtk::Widget {
             .css_classes(classes.to_vec())
             .build()
     };
-    let words = gtk::Box::builder()
+    let tag = |text: &str, classes: &[&str]| {
+        gtk::Label::builder()
+            .label(text)
+            .valign(gtk::Align::Start)
+            .css_classes(classes.to_vec())
+            .build()
+    };
+    let text = gtk::Box::builder()
         .orientation(gtk::Orientation::Vertical)
         .hexpand(true)
         .spacing(2)
         .build();
-    words.append(&label(&open.name, &[]));
-    words.append(&label(&open.technical, &["caption", "dim-label"]));
-    if let Some(harm) = open.harm.filter(|_| ours) {
+    text.append(&label(&descriptor.name, &[]));
+    text.append(&label(&descriptor.technical, &["caption", "dim-label"]));
+    if let Some(harm) = descriptor.harm.filter(|_| is_app) {
         let line = gtk::Box::builder()
             .spacing(6)
             .css_classes(["warning"])
@@ -140,7 +112,7 @@ fn row(open: &glib::Object, ours: bool) -> gtk::Widget {
             .build();
         line.append(&icon);
         line.append(&label(harm, &["caption"]));
-        words.append(&line);
+        text.append(&line);
     }
     let content = gtk::Box::builder()
         .spacing(12)
@@ -149,15 +121,15 @@ fn row(open: &glib::Object, ours: bool) -> gtk::Widget {
         .margin_start(12)
         .margin_end(12)
         .build();
-    content.append(&number);
-    content.append(&words);
-    if ours && open.number > 2 && open.survives_exec {
-        let tag = gtk::Label::builder()
-            .label("survives exec")
-            .tooltip_text("It is not marked close-on-exec: even a new program would inherit it")
-            .valign(gtk::Align::Start)
-            .css_classes(["tag", "caption", "error"])
-            .build();
+    content.append(&tag(
+        &descriptor.number.to_string(),
+        &["number", "caption", "numeric"],
+    ));
+    content.append(&text);
+    if is_app && passed_by_exec(descriptor) {
+        let tag = tag("survives exec", &["tag", "caption", "error"]);
+        let reason = "It is not marked close-on-exec: even a new program would inherit it";
+        tag.set_tooltip_text(Some(reason));
         content.append(&tag);
     }
     gtk::ListBoxRow::builder()

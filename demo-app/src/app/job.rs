@@ -1,139 +1,107 @@
 //! A job as the window sees it: one GObject whose properties the widgets are bound to.
 //!
-//! It starts the work, listens to the handle, and keeps what came of it. Nothing in the window asks a
-//! job anything: rows and pages bind to the properties and list models here, and whatever changes them
-//! is in this file.
+//! It is the model alone. [`start`](super::start) runs the work and writes here what becomes of it; rows and pages
+//! bind to the properties and list models, and never ask the work itself.
 
 use std::time::{Duration, Instant};
 
 use gtk::{gio, glib, glib::clone, prelude::*, subclass::prelude::*};
-use legwork::prelude::*;
-use legwork_demo::jobs::Tally;
+use legwork::{LogRecord, Logs, Status};
 
 use super::{
     entry::Entry,
-    failure,
-    isolation::{self, Open},
+    format,
+    isolation::{self, Descriptor},
     log_line::{Level, LogLine},
-    meter::Meter,
+    outcome::{Outcome, State},
     output::Output,
-    program,
-    words::{self, Look, Told},
+    program_control::ProgramControl,
+    rate::Rate,
     work::Work,
 };
-use crate::workplace;
 
 mod imp {
-    use std::cell::{Cell, OnceCell, RefCell};
+    use std::{
+        cell::{Cell, OnceCell, RefCell},
+        sync::OnceLock,
+    };
+
+    use glib::subclass::Signal;
 
     use super::*;
 
-    #[derive(glib::Properties)]
+    #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::Job)]
     pub(crate) struct Job {
-        /// What it is called in the list.
+        /// Its name in the list.
         #[property(get, set)]
         title: RefCell<String>,
-        /// The line below: how far it is, or how it ended.
+        /// The line below the title: the progress, or the outcome.
         #[property(get, set)]
         line: RefCell<String>,
-        /// What to do next after a failure; else empty.
+        /// What to do next after a failure; empty if there is nothing to do.
         #[property(get, set)]
         advice: RefCell<String>,
-        /// The technical part of its end; else empty.
+        /// The technical details of a failure; else empty.
         #[property(get, set)]
         details: RefCell<String>,
         #[property(get, set)]
         icon_name: RefCell<String>,
-        #[property(get, set, builder(Look::default()))]
-        look: Cell<Look>,
+        #[property(get, set, builder(State::default()))]
+        state: Cell<State>,
         #[property(get, set)]
         running: Cell<bool>,
-        /// It was asked to stop and has not ended yet.
+        /// Whether it was asked to stop and has not ended yet.
         #[property(get, set)]
         stopping: Cell<bool>,
-        /// Whether it may be worth doing again.
         #[property(get, set)]
         can_retry: Cell<bool>,
         #[property(get, set)]
         fraction: Cell<f64>,
-        /// Whether `fraction` means something: what there is to do is counted.
+        /// Whether the total is known, and `fraction` means something.
         #[property(get, set)]
         counted: Cell<bool>,
         /// The process that it runs in; 0 before there is one.
         #[property(get, set)]
         pid: Cell<u32>,
-        /// Which edges of a list it stands at: `first`, `last`, `first last` or nothing.
+        /// The edges of a list that its row touches: `first`, `last`, both or none.
         #[property(get, set)]
         edges: RefCell<String>,
-        /// What it found, as [`Entry`]s.
-        #[property(get)]
-        entries: gio::ListStore,
-        /// What it logged, as [`LogLine`]s.
-        #[property(get)]
-        log: gio::ListStore,
-        /// What the app had open when the job started, as boxed [`Open`]s.
-        #[property(get)]
-        open_here: gio::ListStore,
-        /// What the job's process has open.
-        #[property(get)]
-        open_there: gio::ListStore,
-        /// What a program wrote.
+        /// Its results, as [`Entry`]s.
+        #[property(get, construct_only)]
+        entries: OnceCell<gio::ListStore>,
+        /// Its log, as [`LogLine`]s.
+        #[property(get, construct_only)]
+        log: OnceCell<gio::ListStore>,
+        /// What the app has open, as boxed [`Descriptor`]s.
+        #[property(get, construct_only)]
+        app_descriptors: OnceCell<gio::ListStore>,
+        /// What the job's process has open, as boxed [`Descriptor`]s.
+        #[property(get, construct_only)]
+        process_descriptors: OnceCell<gio::ListStore>,
+        /// What a program has written.
         #[property(get)]
         output: Output,
-        /// Whether it is a program that reads what somebody types.
+        /// Whether it is a program that reads input.
         #[property(get, set)]
-        listens: Cell<bool>,
+        accepts_input: Cell<bool>,
         /// Whether it is a program that can be paused now.
         #[property(get, set)]
         can_pause: Cell<bool>,
         #[property(get, set)]
         paused: Cell<bool>,
-        /// The file that it made, when it has.
+        /// The file that it has written.
         #[property(get, set, nullable)]
-        made: RefCell<Option<gio::File>>,
+        output_file: RefCell<Option<gio::File>>,
         pub(super) work: OnceCell<Work>,
-        pub(in crate::app) cancellable: gio::Cancellable,
-        pub(in crate::app) running_program: RefCell<program::Running>,
-        pub(super) meter: RefCell<Meter>,
-        pub(super) told: Cell<Option<Instant>>,
+        pub(super) started: OnceCell<Instant>,
+        pub(super) cancellable: gio::Cancellable,
+        pub(super) program: ProgramControl,
+        pub(super) rate: RefCell<Rate>,
+        /// When the line was, or will be, updated last.
+        pub(super) updated: Cell<Option<Instant>>,
         /// Entries that are not in the list yet.
-        pub(super) found: RefCell<Vec<Entry>>,
-    }
-
-    impl Default for Job {
-        fn default() -> Self {
-            Self {
-                title: RefCell::default(),
-                line: RefCell::default(),
-                advice: RefCell::default(),
-                details: RefCell::default(),
-                icon_name: RefCell::default(),
-                look: Cell::default(),
-                running: Cell::default(),
-                stopping: Cell::default(),
-                can_retry: Cell::default(),
-                fraction: Cell::default(),
-                counted: Cell::default(),
-                pid: Cell::default(),
-                edges: RefCell::default(),
-                entries: gio::ListStore::new::<Entry>(),
-                log: gio::ListStore::new::<LogLine>(),
-                open_here: gio::ListStore::new::<glib::BoxedAnyObject>(),
-                open_there: gio::ListStore::new::<glib::BoxedAnyObject>(),
-                output: Output::default(),
-                listens: Cell::default(),
-                can_pause: Cell::default(),
-                paused: Cell::default(),
-                made: RefCell::default(),
-                work: OnceCell::default(),
-                running_program: RefCell::default(),
-                cancellable: gio::Cancellable::new(),
-                meter: RefCell::default(),
-                told: Cell::default(),
-                found: RefCell::default(),
-            }
-        }
+        pub(super) pending: RefCell<Vec<Entry>>,
     }
 
     #[glib::object_subclass]
@@ -143,7 +111,12 @@ mod imp {
     }
 
     #[glib::derived_properties]
-    impl ObjectImpl for Job {}
+    impl ObjectImpl for Job {
+        fn signals() -> &'static [Signal] {
+            static SIGNALS: OnceLock<Vec<Signal>> = OnceLock::new();
+            SIGNALS.get_or_init(|| vec![Signal::builder("retry").build()])
+        }
+    }
 }
 
 glib::wrapper! {
@@ -151,44 +124,55 @@ glib::wrapper! {
     pub(crate) struct Job(ObjectSubclass<imp::Job>);
 }
 
-/// The line changes at most this often: faster than that nobody can read it.
-const LINE_EVERY: Duration = Duration::from_millis(200);
-/// Entries go into the list together: each change of a list costs its views the more, the longer it is.
-const LIST_EVERY: Duration = Duration::from_millis(100);
-/// Log lines that are kept for a look.
-const LOG_KEPT: u32 = 10_000;
+/// How often the line may change: faster than that nobody can read it.
+const LINE_INTERVAL: Duration = Duration::from_millis(200);
+/// How often entries are added to the list: each change of a list costs its views the more, the longer it is.
+const LIST_INTERVAL: Duration = Duration::from_millis(100);
+/// Log records that are kept.
+const LOG_MAX: u32 = 10_000;
 
 impl Job {
-    /// Starts `work` in a process of its own.
-    pub(crate) fn start(work: Work) -> Self {
+    /// The job for `work`, which does not run yet.
+    pub(crate) fn new(work: Work) -> Self {
         let job: Self = glib::Object::builder()
             .property("title", work.title())
-            .property("icon-name", work.icon())
+            .property("icon-name", work.kind().icon)
             .property("line", "Starting…")
             .property("running", true)
+            .property("entries", gio::ListStore::new::<Entry>())
+            .property("log", gio::ListStore::new::<LogLine>())
+            .property(
+                "app-descriptors",
+                gio::ListStore::new::<glib::BoxedAnyObject>(),
+            )
+            .property(
+                "process-descriptors",
+                gio::ListStore::new::<glib::BoxedAnyObject>(),
+            )
             .build();
-        job.imp().work.set(work.clone()).expect("a new job");
-        match work {
-            Work::Checksum(input) => {
-                job.run(input, |job, file| job.found(Entry::sum(&file)), Some);
-            }
-            Work::Thumbnails(input) => {
-                job.run(
-                    input,
-                    |job, picture| job.found(Entry::picture(&picture)),
-                    Some,
-                );
-            }
-            Work::Misbehave(input) => job.run(input, |_, ()| {}, |()| None),
-            Work::Program(program) => job.run_program(program),
-            Work::Convert(convert) => job.run_conversion(convert),
-        }
+        job.imp().work.set(work).expect("a new job");
+        job.imp().started.set(Instant::now()).expect("a new job");
         job
     }
 
-    /// What it does, to do it again.
+    /// What it does.
     pub(crate) fn work(&self) -> &Work {
-        self.imp().work.get().expect("set at the start")
+        self.imp().work.get().expect("set by new()")
+    }
+
+    /// The time since it was started.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.imp().started.get().expect("set by new()").elapsed()
+    }
+
+    /// What cancels it.
+    pub(crate) fn cancellable(&self) -> &gio::Cancellable {
+        &self.imp().cancellable
+    }
+
+    /// The program that it runs, if it runs one.
+    pub(crate) fn program(&self) -> &ProgramControl {
+        &self.imp().program
     }
 
     /// Asks it to stop.
@@ -197,65 +181,51 @@ impl Job {
             self.set_stopping(true);
             self.set_paused(false);
             self.set_line("Stopping…");
-            self.imp().cancellable.cancel();
+            self.cancellable().cancel();
         }
     }
 
-    fn run<J: legwork::Listed>(
-        &self,
-        input: J,
-        take: impl Fn(&Self, J::Message) + 'static,
-        tally: impl FnOnce(J::Output) -> Option<Tally> + 'static,
-    ) {
-        let mut builder = input
-            .builder()
-            .worker(&workplace::worker())
-            .label(self.title())
-            .cancellable(&self.imp().cancellable)
-            .log_level(legwork::Level::Info);
-        if let Some(deadline) = self.work().deadline() {
-            builder = builder.deadline(deadline);
+    /// Asks for another run of the same work.
+    pub(crate) fn retry(&self) {
+        self.emit_by_name::<()>("retry", &[]);
+    }
+
+    /// Calls `retry` when another run is asked for.
+    pub(crate) fn connect_retry(&self, retry: impl Fn(&Self) + 'static) {
+        self.connect_closure(
+            "retry",
+            false,
+            glib::closure_local!(move |job: Self| retry(&job)),
+        );
+    }
+
+    /// Moves a bar without a length: there is no total yet, but progress.
+    pub(crate) fn pulse(&self, bar: &gtk::ProgressBar) {
+        if self.running() && !self.counted() {
+            bar.pulse();
         }
-        let start = Instant::now();
-        let mut handle = builder.spawn();
-        self.follow(handle.status());
-        self.keep_log(handle.logs());
-        glib::spawn_future_local(clone!(
-            #[strong(rename_to = job)]
-            self,
-            async move {
-                while let Some(message) = handle.message().await {
-                    take(&job, message);
-                }
-                job.list_found();
-                match handle.await {
-                    Ok(output) => {
-                        let told = words::done(job.work(), tally(output), start.elapsed());
-                        job.end(told, "");
-                    }
-                    Err(error) => {
-                        let kept = job.kept();
-                        let told = failure::told(job.work(), kept, &error);
-                        let details = match told.look {
-                            Look::Stopped => String::new(),
-                            _ => failure::details(&error),
-                        };
-                        job.end(told, &details);
-                    }
-                }
+    }
+
+    /// Pauses the program, or resumes it.
+    pub(crate) fn pause(&self, pause: bool) {
+        if self.program().pause(pause) && !self.stopping() {
+            self.set_paused(pause);
+            if pause {
+                self.set_line("Paused");
+            } else {
+                self.update_program_line();
             }
-        ));
+        }
     }
 
-    pub(super) fn follow(&self, status: &legwork::Status) {
-        status
-            .bind_property("fraction", self, "fraction")
-            .sync_create()
-            .build();
-        status
-            .bind_property("pid", self, "pid")
-            .sync_create()
-            .build();
+    /// Follows the status of the handle.
+    pub(crate) fn follow(&self, status: &Status) {
+        for property in ["fraction", "pid"] {
+            status
+                .bind_property(property, self, property)
+                .sync_create()
+                .build();
+        }
         status.connect_notify_local(
             None,
             clone!(
@@ -264,144 +234,167 @@ impl Job {
                 move |status, _| job.progress(status)
             ),
         );
-        self.connect_pid_notify(|job| job.look_at_descriptors());
+        self.connect_pid_notify(Self::inspect_descriptors);
         if self.pid() != 0 {
-            self.look_at_descriptors();
+            self.inspect_descriptors();
         }
     }
 
-    /// Tells how far it is, now or soon.
-    pub(super) fn progress(&self, status: &legwork::Status) {
+    /// Shows the progress, now or soon.
+    pub(crate) fn progress(&self, status: &Status) {
         if !self.running() {
             return;
         }
         let (now, imp) = (Instant::now(), self.imp());
         let counted = status.total() > 0;
         if counted {
-            imp.meter.borrow_mut().note(now, status.done());
+            imp.rate.borrow_mut().add(now, status.done());
         }
         if counted != self.counted() {
             self.set_counted(counted);
-            // What was said while it counted is not said beside a bar that has a length.
-            self.tell_progress(status);
+            // The text from before there was a total does not fit a bar that has a length.
+            self.update_line(status);
         }
-        match imp.told.get() {
-            // One that waits already will tell this, too.
-            Some(told) if told > now => {}
-            Some(told) if now < told + LINE_EVERY => {
-                let wait = told + LINE_EVERY - now;
-                imp.told.set(Some(now + wait));
+        match imp.updated.get() {
+            // An update that is due already shows this progress as well.
+            Some(updated) if updated > now => {}
+            Some(updated) if now < updated + LINE_INTERVAL => {
+                let due = updated + LINE_INTERVAL;
+                imp.updated.set(Some(due));
                 glib::timeout_add_local_once(
-                    wait,
+                    due - now,
                     clone!(
                         #[weak(rename_to = job)]
                         self,
                         #[weak]
                         status,
-                        move || job.tell_progress(&status)
+                        move || job.update_line(&status)
                     ),
                 );
             }
             _ => {
-                imp.told.set(Some(now));
-                self.tell_progress(status);
+                imp.updated.set(Some(now));
+                self.update_line(status);
             }
         }
     }
 
-    fn tell_progress(&self, status: &legwork::Status) {
+    fn update_line(&self, status: &Status) {
         if self.work().is_program() && !self.counted() {
-            self.tell_output();
+            self.update_program_line();
         } else if self.running() && !self.stopping() && !self.paused() {
-            let meter = self.imp().meter.borrow();
-            let remaining = meter.remaining(status.total());
-            let text = self.progress_text(status);
-            let line = words::progress(self.work(), &text, meter.rate(), remaining);
-            self.set_line(line);
+            let mut text = status.text();
+            if matches!(self.work(), Work::Convert(_)) {
+                let position = format::position(status.done(), status.total());
+                text = if text.is_empty() {
+                    position
+                } else {
+                    format!("{position} · {text}")
+                };
+            }
+            let rate = self.imp().rate.borrow();
+            let remaining = rate.remaining(status.total());
+            self.set_line(format::progress(
+                self.work(),
+                &text,
+                rate.per_second(),
+                remaining,
+            ));
         }
     }
 
-    fn progress_text(&self, status: &legwork::Status) -> String {
-        let text = status.text();
-        if !matches!(self.work(), Work::Convert(_)) {
-            return text;
+    /// Shows the last line of the program's output, or how long it has been running.
+    fn update_program_line(&self) {
+        if !self.running() || self.stopping() || self.paused() {
+            return;
         }
-        let played = words::played(status.done(), status.total());
-        if text.is_empty() {
-            played
-        } else {
-            format!("{played} · {text}")
-        }
+        let last = self.output().last_line();
+        self.set_line(match self.elapsed().as_secs() {
+            _ if !last.is_empty() => last,
+            0 => "Running".into(),
+            seconds => format!(
+                "Running for {}",
+                format::duration(Duration::from_secs(seconds))
+            ),
+        });
     }
 
-    fn keep_log(&self, mut logs: legwork::Logs) {
+    /// Keeps the log records that arrive.
+    pub(crate) fn keep_log(&self, mut logs: Logs) {
         glib::spawn_future_local(clone!(
             #[weak(rename_to = job)]
             self,
             async move {
                 while let Some(record) = logs.recv().await {
-                    let log = job.log();
-                    log.append(&failure::log_line(&record));
-                    if log.n_items() > LOG_KEPT {
-                        log.remove(0);
-                    }
+                    job.add_record(&record);
                 }
             }
         ));
     }
 
-    fn found(&self, entry: Entry) {
-        let mut found = self.imp().found.borrow_mut();
-        found.push(entry);
-        if found.len() == 1 {
+    fn add_record(&self, record: &LogRecord) {
+        let log = self.log();
+        log.append(&LogLine::from(record));
+        if log.n_items() > LOG_MAX {
+            log.remove(0);
+        }
+    }
+
+    /// Adds a result, soon.
+    pub(crate) fn add_entry(&self, entry: Entry) {
+        let mut pending = self.imp().pending.borrow_mut();
+        pending.push(entry);
+        if pending.len() == 1 {
             glib::timeout_add_local_once(
-                LIST_EVERY,
+                LIST_INTERVAL,
                 clone!(
                     #[weak(rename_to = job)]
                     self,
-                    move || job.list_found()
+                    move || job.flush_entries()
                 ),
             );
         }
     }
 
-    fn list_found(&self) {
-        let found = self.imp().found.take();
-        self.entries().extend_from_slice(&found);
+    /// Adds the results that are not in the list yet.
+    pub(crate) fn flush_entries(&self) {
+        self.entries().extend_from_slice(&self.imp().pending.take());
     }
 
-    /// Results without trouble.
-    fn kept(&self) -> u64 {
+    /// The number of results without an error.
+    pub(crate) fn n_complete(&self) -> u64 {
         let entries = self.entries();
-        entries
+        let complete = entries
             .iter::<Entry>()
             .flatten()
-            .filter(|entry| entry.trouble().is_empty())
-            .count() as u64
+            .filter(|entry| entry.error().is_empty());
+        complete.count() as u64
     }
 
-    pub(super) fn end(&self, told: Told, details: &str) {
-        if told.look == Look::Failed {
+    /// Shows how it ended.
+    pub(crate) fn end(&self, outcome: Outcome, details: &str) {
+        let state = outcome.state;
+        if state == State::Failed {
             self.log()
-                .append(&LogLine::new(Level::Error, &told.sentence));
+                .append(&LogLine::new(Level::Error, &outcome.sentence));
+            self.set_details(details);
         }
-        self.set_line(told.sentence);
-        self.set_advice(told.advice);
-        self.set_details(details);
-        self.set_look(told.look);
-        if let Some(icon) = told.look.icon() {
+        self.set_line(outcome.sentence);
+        self.set_advice(outcome.advice);
+        self.set_state(state);
+        if let Some(icon) = state.icon() {
             self.set_icon_name(icon);
         }
-        self.set_can_retry(told.look != Look::Done);
-        self.set_listens(false);
+        self.set_can_retry(state != State::Done);
+        self.set_accepts_input(false);
         self.set_can_pause(false);
         self.set_paused(false);
         self.set_stopping(false);
         self.set_running(false);
     }
 
-    /// Notes what the app and the job's process have open, while both run.
-    pub(crate) fn look_at_descriptors(&self) {
+    /// Reads what the app and the job's process have open, while both run.
+    pub(crate) fn inspect_descriptors(&self) {
         let pid = self.pid();
         if pid == 0 || !self.running() {
             return;
@@ -410,17 +403,20 @@ impl Job {
             #[weak(rename_to = job)]
             self,
             async move {
-                let looked = gio::spawn_blocking(move || isolation::look(pid)).await;
-                if let Ok(Some((here, there))) = looked {
-                    show(&job.open_here(), here);
-                    show(&job.open_there(), there);
+                let inspected = gio::spawn_blocking(move || isolation::inspect(pid)).await;
+                if let Ok(Some((app, process))) = inspected {
+                    replace(&job.app_descriptors(), app);
+                    replace(&job.process_descriptors(), process);
                 }
             }
         ));
     }
 }
 
-fn show(list: &gio::ListStore, open: Vec<Open>) {
-    let open: Vec<_> = open.into_iter().map(glib::BoxedAnyObject::new).collect();
-    list.splice(0, list.n_items(), &open);
+fn replace(list: &gio::ListStore, descriptors: Vec<Descriptor>) {
+    let boxed: Vec<_> = descriptors
+        .into_iter()
+        .map(glib::BoxedAnyObject::new)
+        .collect();
+    list.splice(0, list.n_items(), &boxed);
 }

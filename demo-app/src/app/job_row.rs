@@ -1,13 +1,13 @@
-//! One job in the list: what it is, how it stands, and the one thing to do about it.
+//! The row of a job in the list: its title and state, and a button to stop it or to try it again.
+
+use std::cell::{OnceCell, RefCell};
 
 use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib, glib::clone, prelude::*};
 
-use super::{accessible, job::Job};
+use super::{accessible, expressions::Expressions, job::Job};
 
 mod imp {
-    use std::cell::{OnceCell, RefCell};
-
     use super::*;
 
     #[derive(Default, CompositeTemplate, glib::Properties)]
@@ -15,21 +15,14 @@ mod imp {
     #[properties(wrapper_type = super::JobRow)]
     pub(crate) struct JobRow {
         #[template_child]
-        icon: TemplateChild<gtk::Image>,
-        #[template_child]
-        title: TemplateChild<gtk::Label>,
-        #[template_child]
-        line: TemplateChild<gtk::Label>,
-        #[template_child]
         bar: TemplateChild<gtk::ProgressBar>,
         #[template_child]
         stop: TemplateChild<gtk::Button>,
         #[template_child]
         retry: TemplateChild<gtk::Button>,
-        /// The job that is shown; rows are used again for others.
+        /// The job that is shown; a row is reused for others.
         #[property(get, set = Self::set_job, nullable)]
         job: RefCell<Option<Job>>,
-        bindings: OnceCell<glib::BindingGroup>,
         signals: OnceCell<glib::SignalGroup>,
     }
 
@@ -40,7 +33,10 @@ mod imp {
         type ParentType = gtk::Box;
 
         fn class_init(class: &mut Self::Class) {
+            Job::ensure_type();
             class.bind_template();
+            class.bind_template_callbacks();
+            Expressions::bind_template_callbacks(class);
         }
 
         fn instance_init(object: &glib::subclass::InitializingObject<Self>) {
@@ -52,28 +48,12 @@ mod imp {
     impl ObjectImpl for JobRow {
         fn constructed(&self) {
             self.parent_constructed();
-            let bindings = glib::BindingGroup::new();
-            bindings.bind("title", &*self.title, "label").build();
-            bindings.bind("title", &*self.title, "tooltip-text").build();
-            bindings.bind("line", &*self.line, "label").build();
-            bindings.bind("icon-name", &*self.icon, "icon-name").build();
-            bindings.bind("fraction", &*self.bar, "fraction").build();
-            bindings.bind("running", &*self.bar, "visible").build();
-            bindings.bind("running", &*self.stop, "visible").build();
-            bindings
-                .bind("stopping", &*self.stop, "sensitive")
-                .invert_boolean()
-                .build();
-            bindings.bind("can-retry", &*self.retry, "visible").build();
-            self.bindings.set(bindings).expect("constructed once");
-
-            let row = self.obj();
             let signals = glib::SignalGroup::new::<Job>();
             signals.connect_notify_local(
                 None,
                 clone!(
-                    #[weak]
-                    row,
+                    #[weak(rename_to = row)]
+                    self.obj(),
                     move |job, property| {
                         let job = job.downcast_ref().expect("a job");
                         row.imp().job_changed(job, property.name());
@@ -81,65 +61,43 @@ mod imp {
                 ),
             );
             self.signals.set(signals).expect("constructed once");
-            self.stop.connect_clicked(clone!(
-                #[weak]
-                row,
-                move |_| {
-                    if let Some(job) = row.job() {
-                        job.stop();
-                    }
-                }
-            ));
-            self.retry.connect_clicked(clone!(
-                #[weak]
-                row,
-                move |_| row.emit_by_name::<()>("retry", &[])
-            ));
-        }
-
-        fn signals() -> &'static [glib::subclass::Signal] {
-            static SIGNALS: std::sync::OnceLock<Vec<glib::subclass::Signal>> =
-                std::sync::OnceLock::new();
-            SIGNALS.get_or_init(|| vec![glib::subclass::Signal::builder("retry").build()])
         }
     }
-
     impl WidgetImpl for JobRow {}
     impl BoxImpl for JobRow {}
 
+    #[gtk::template_callbacks]
+    impl JobRow {
+        #[template_callback]
+        fn stop(&self) {
+            self.job.borrow().iter().for_each(Job::stop);
+        }
+
+        #[template_callback]
+        fn retry(&self) {
+            let job = self.job.borrow().clone();
+            job.iter().for_each(Job::retry);
+        }
+    }
+
     impl JobRow {
         fn set_job(&self, job: Option<Job>) {
-            if let Some(bindings) = self.bindings.get() {
-                bindings.set_source(job.as_ref());
-            }
             if let Some(signals) = self.signals.get() {
                 signals.set_target(job.as_ref());
             }
+            self.job.replace(job.clone());
             if let Some(job) = &job {
-                for property in ["look", "edges", "title"] {
-                    self.job_changed(job, property);
-                }
+                self.job_changed(job, "title");
             }
-            self.job.replace(job);
         }
 
         fn job_changed(&self, job: &Job, property: &str) {
             match property {
-                "look" => self.icon.set_css_classes(&["state", job.look().class()]),
-                "edges" => {
-                    let edges = job.edges();
-                    let classes: Vec<_> = ["job"]
-                        .into_iter()
-                        .chain(edges.split_whitespace())
-                        .collect();
-                    self.obj().set_css_classes(&classes);
-                }
-                // There is no total yet: the bar moves when something was found, and only then.
-                "line" if job.running() && !job.counted() => self.bar.pulse(),
-                // Read out when a row is reached; every step of a running job would be too much.
-                "running" => self.name_row(job),
+                "line" => job.pulse(&self.bar),
+                // Read out when the row gets the focus; every change of a running job would be too much.
+                "running" => self.set_name(job),
                 "title" => {
-                    self.name_row(job);
+                    self.set_name(job);
                     let title = job.title();
                     accessible::set_name(&*self.stop, &format!("Stop {title}"));
                     accessible::set_name(&*self.retry, &format!("Try {title} Again"));
@@ -148,8 +106,8 @@ mod imp {
             }
         }
 
-        /// Names the list's own widget around this one, which is what a screen reader stops at.
-        fn name_row(&self, job: &Job) {
+        /// Names the list's own widget around this one, which is what a screen reader reads.
+        fn set_name(&self, job: &Job) {
             let state = if job.running() {
                 "running".into()
             } else {
@@ -163,26 +121,14 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// A job's row; emits `retry`.
+    /// The row of a job.
     pub(crate) struct JobRow(ObjectSubclass<imp::JobRow>)
         @extends gtk::Box, gtk::Widget,
         @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
 }
 
-impl JobRow {
-    /// An empty row.
-    pub(crate) fn new() -> Self {
+impl Default for JobRow {
+    fn default() -> Self {
         glib::Object::new()
-    }
-
-    /// Calls `retry` when the job is to be done again.
-    pub(crate) fn connect_retry(&self, retry: impl Fn(&Job) + 'static) {
-        self.connect_local("retry", false, move |values| {
-            let row: Self = values[0].get().expect("the row");
-            if let Some(job) = row.job() {
-                retry(&job);
-            }
-            None
-        });
     }
 }

@@ -1,8 +1,9 @@
 //! One record of a job's log, for lists.
 
 use gtk::{glib, prelude::*, subclass::prelude::*};
+use legwork::LogRecord;
 
-/// How much a record matters.
+/// The level of a record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, glib::Enum)]
 #[enum_type(name = "LegworkDemoLevel")]
 pub(crate) enum Level {
@@ -14,7 +15,7 @@ pub(crate) enum Level {
 }
 
 impl Level {
-    /// What stands before the text.
+    /// Its name, shown before the text.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Debug => "Debug",
@@ -24,7 +25,7 @@ impl Level {
         }
     }
 
-    /// The style class of the name; words say the same.
+    /// The style class of its name.
     pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Debug | Self::Info => "dim-label",
@@ -44,7 +45,7 @@ mod imp {
     pub(crate) struct LogLine {
         #[property(get, construct_only, builder(Level::default()))]
         level: Cell<Level>,
-        /// Of the day, `14:03:59`.
+        /// The time of day, `14:03:59`.
         #[property(get, construct_only)]
         time: OnceCell<String>,
         #[property(get, construct_only)]
@@ -80,5 +81,22 @@ impl LogLine {
     /// The line as it is copied.
     pub(crate) fn to_line(&self) -> String {
         format!("{} {:7} {}", self.time(), self.level().name(), self.text())
+    }
+}
+
+impl From<&LogRecord> for LogLine {
+    fn from(record: &LogRecord) -> Self {
+        let level = match record.level {
+            legwork::Level::Error => Level::Error,
+            legwork::Level::Warn => Level::Warning,
+            legwork::Level::Info => Level::Info,
+            _ => Level::Debug,
+        };
+        let dropped = match record.dropped {
+            0 => String::new(),
+            1 => "(1 record was dropped before this one) ".into(),
+            n => format!("({n} records were dropped before this one) "),
+        };
+        Self::new(level, &format!("{dropped}{}", record.text))
     }
 }

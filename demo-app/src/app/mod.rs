@@ -1,24 +1,30 @@
 //! The window and everything in it.
 //!
-//! - [`job`], [`job_list`]: the model; GObjects whose properties the widgets are bound to.
-//! - [`program`]: jobs that are programs; [`output`]: what those write.
-//! - [`work`], [`words`], [`program_words`], [`failure`], [`meter`]: what jobs are called and how their state is told.
-//! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is seen of them.
-//! - [`result_view`], [`log_view`], [`isolation_view`]: the three views of a job's page,
-//!   with [`sums`], [`pictures`] and [`made`] for the first and a [`find_bar`] for what is long.
-//! - [`columns`], [`accessible`], [`gradual`], [`follow`]: what GTK 4.8 does not have.
-//! - [`pulse`], [`stall`]: how the app itself feels meanwhile.
+//! - [`job`], [`job_list`]: the model, GObjects whose properties the widgets are bound to.
+//! - [`start`], [`program`], [`program_control`]: run the work of a job, and update the model.
+//! - [`work`], [`outcome`], [`program_outcome`], [`format`], [`error`]: titles, outcomes and progress in words.
+//! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is visible of them.
+//! - [`result_view`], [`log_view`], [`output_view`], [`isolation_view`]: the views of a job's page.
+//! - [`output`]: what programs write, as text with colours.
+//! - [`tail_view`], [`find_bar`], [`columns`], [`gradually`], [`accessible`]: widgets and what GTK 4.8 does not have.
+//! - [`toast`], [`choose`]: how a widget reaches the user without knowing the window.
+//! - [`pulse`], [`stall`]: how smoothly the app itself runs.
+//!
+//! They depend on each other in one direction: from the window to its parts, from the parts to the model.
 
 // What the property macro writes is `pub`, whatever the type is.
 #![allow(unreachable_pub)]
 
 mod accessible;
+mod choose;
 mod columns;
 mod entry;
-mod failure;
+mod error;
+mod expressions;
+mod file_page;
 mod find_bar;
-mod follow;
-mod gradual;
+mod format;
+mod gradually;
 mod isolation;
 mod isolation_view;
 mod job;
@@ -27,19 +33,24 @@ mod job_page;
 mod job_row;
 mod log_line;
 mod log_view;
-mod made;
-mod meter;
 mod new_job;
+mod outcome;
 mod output;
+mod output_view;
 mod pictures;
 mod program;
-mod program_words;
+mod program_control;
+mod program_outcome;
 mod pulse;
+mod rate;
 mod result_view;
 mod stall;
+mod start;
 mod sums;
+mod tail_view;
+mod terminal_size;
+mod toast;
 mod window;
-mod words;
 mod work;
 
 use std::{ops::ControlFlow, path::Path};
@@ -49,13 +60,13 @@ use gtk::{gio, glib};
 
 use self::{window::Window, work::Work};
 
-/// The name by which the desktop knows this app.
+/// The application ID.
 const APP_ID: &str = "org.legwork.Demo";
 
-/// What `--help` says before the options, which are GLib's and GTK's.
+/// The text of `--help` before the options, which are those of GLib and GTK.
 const SUMMARY: &str = "\
 Runs jobs and programs in processes of their own, in a window that stays smooth.
-A folder or a file that is named here is offered for a job at once.
+A folder or a file on the command line is offered for a job.
 
 Without a window, in a terminal or a script:
   legwork-demo --headless checksum DIR
@@ -77,7 +88,7 @@ pub(crate) fn run() -> glib::ExitCode {
     app.set_option_context_parameter_string(Some("[FOLDER|FILE]"));
     app.set_option_context_summary(Some(SUMMARY));
     app.connect_handle_local_options(|_, _| {
-        // GTK would end the program with words for its authors.
+        // GTK would end the program with a message for its authors.
         if gtk::init().is_ok() {
             return ControlFlow::Continue(());
         }
@@ -86,11 +97,11 @@ pub(crate) fn run() -> glib::ExitCode {
     });
     app.connect_startup(set_up);
     app.connect_activate(|app| window(app).present());
-    // A folder or a file on the command line is like one that was dropped on the window.
+    // A folder or a file on the command line is offered like one that is dropped on the window.
     app.connect_open(|app, files, _| {
         let window = window(app);
         window.present();
-        window.take(files);
+        window.offer(files);
     });
     app.run()
 }
@@ -103,13 +114,13 @@ fn set_up(app: &adw::Application) {
         gio::ActionEntry::builder("show")
             .activate(|app, _, _| window(app).present())
             .build(),
-        // As if every window were closed one by one, so that running jobs are asked about.
+        // Closes every window, which asks about running jobs.
         gio::ActionEntry::builder("quit")
             .activate(|app: &adw::Application, _, _| {
                 app.windows().iter().for_each(gtk::Window::close);
             })
             .build(),
-        // For other programs, over the session bus: start a job on the folder with this path or URI.
+        // For other programs, over the session bus: starts a job on the folder with this path or URI.
         gio::ActionEntry::builder("checksum")
             .parameter_type(Some(glib::VariantTy::STRING))
             .activate(|app, _, folder| start(app, folder, Work::checksum))
@@ -127,7 +138,7 @@ fn set_up(app: &adw::Application) {
     app.set_accels_for_action("win.show-help-overlay", &["F1", "<Control>question"]);
 }
 
-/// The one window, made if there is none.
+/// The only window, which is created if there is none.
 fn window(app: &adw::Application) -> Window {
     let window = app
         .windows()
@@ -153,7 +164,7 @@ fn about(app: &adw::Application) {
         .application_icon(APP_ID)
         .version(env!("CARGO_PKG_VERSION"))
         .developer_name("The Legwork contributors")
-        .comments("Shows what an app can leave to processes of its own: the window stays smooth while they run, and alive when they crash.")
+        .comments("Shows what an app can leave to processes of its own. The window stays smooth while they run, and survives when they crash.")
         .website(env!("CARGO_PKG_REPOSITORY"))
         .issue_url(concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"))
         .license_type(gtk::License::MitX11)

@@ -1,4 +1,4 @@
-//! The dialog that asks for a job: what, on which folder or file, which program, or which misdeed.
+//! The dialog for a new job: a kind of work on a folder or a file, a program, or a misdeed.
 
 use std::{
     num::NonZero,
@@ -10,12 +10,12 @@ use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone};
 use legwork_demo::jobs::{Checksum, Misdeed, Thumbnails};
 
 use super::{
-    window::{Window, choose_folder, choose_media},
+    choose,
     work::{self, Work, misdeed_story, misdeed_title},
 };
-use crate::programs::{self, Convert, FORMATS, Program};
+use crate::programs::{self, Conversion, FORMATS, Program};
 
-/// What is filled in when the dialog opens.
+/// What the dialog starts with.
 pub(crate) enum Offer {
     /// Nothing.
     Any,
@@ -23,7 +23,7 @@ pub(crate) enum Offer {
     Folder(PathBuf),
     /// A video or audio file to convert.
     File(PathBuf),
-    /// A command is to be typed.
+    /// An empty command line.
     Program,
 }
 
@@ -55,21 +55,15 @@ mod imp {
         #[template_child]
         pub(super) program_folder_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub(super) choose_program_folder: TemplateChild<gtk::Button>,
-        #[template_child]
         pub(super) convert_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub(super) file_row: TemplateChild<adw::ActionRow>,
-        #[template_child]
-        pub(super) choose_file: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) format: TemplateChild<adw::ComboRow>,
         #[template_child]
         pub(super) folder_group: TemplateChild<adw::PreferencesGroup>,
         #[template_child]
         pub(super) folder_row: TemplateChild<adw::ActionRow>,
-        #[template_child]
-        pub(super) choose: TemplateChild<gtk::Button>,
         #[template_child]
         pub(super) follow_links: TemplateChild<gtk::Switch>,
         #[template_child]
@@ -81,14 +75,14 @@ mod imp {
         /// The folder to work on.
         #[property(get, set, nullable)]
         folder: RefCell<Option<PathBuf>>,
-        /// The folder that a program starts in.
+        /// The working directory of a program.
         #[property(get, set, nullable)]
         program_folder: RefCell<Option<PathBuf>>,
         /// The file to convert.
         #[property(get, set, nullable)]
         file: RefCell<Option<PathBuf>>,
-        /// One button a misdeed, in their order.
-        pub(super) misdeeds: OnceCell<Vec<gtk::CheckButton>>,
+        /// A button for each misdeed, in their order.
+        pub(super) misdeeds: OnceCell<[gtk::CheckButton; Misdeed::ALL.len()]>,
     }
 
     #[glib::object_subclass]
@@ -99,6 +93,7 @@ mod imp {
 
         fn class_init(class: &mut Self::Class) {
             class.bind_template();
+            class.bind_template_callbacks();
             class.add_binding_action(
                 gtk::gdk::Key::Escape,
                 gtk::gdk::ModifierType::empty(),
@@ -121,10 +116,39 @@ mod imp {
     impl WidgetImpl for NewJob {}
     impl WindowImpl for NewJob {}
     impl AdwWindowImpl for NewJob {}
+
+    #[gtk::template_callbacks]
+    impl NewJob {
+        #[template_callback]
+        fn changed(&self) {
+            self.obj().changed();
+        }
+
+        #[template_callback]
+        async fn choose_folder(&self) {
+            if let Some(folder) = choose::folder(&*self.obj(), "Choose a Folder").await {
+                self.obj().set_folder(Some(folder));
+            }
+        }
+
+        #[template_callback]
+        async fn choose_program_folder(&self) {
+            if let Some(folder) = choose::folder(&*self.obj(), "Choose a Folder").await {
+                self.obj().set_program_folder(Some(folder));
+            }
+        }
+
+        #[template_callback]
+        async fn choose_file(&self) {
+            if let Some(file) = choose::media(&*self.obj()).await {
+                self.obj().set_file(Some(file));
+            }
+        }
+    }
 }
 
 glib::wrapper! {
-    /// Asks for a job.
+    /// The dialog for a new job.
     pub(crate) struct NewJob(ObjectSubclass<imp::NewJob>)
         @extends adw::Window, gtk::Window, gtk::Widget,
         @implements gio::ActionGroup, gio::ActionMap, gtk::Buildable,
@@ -132,14 +156,14 @@ glib::wrapper! {
 }
 
 impl NewJob {
-    /// The dialog over `window`.
-    pub(crate) fn new(window: &Window, offer: Offer) -> Self {
+    /// The dialog of `window`.
+    pub(crate) fn new(window: &gtk::Window, offer: Offer) -> Self {
         let dialog: Self = glib::Object::builder()
             .property("transient-for", window)
             .property("program-folder", glib::home_dir())
             .build();
         let imp = dialog.imp();
-        // Where the next key press belongs: on a choice, on what is missing, or on the start.
+        // The focus is where the next key press belongs: a choice, what is missing, or the start button.
         match offer {
             Offer::Any => imp.checksum.grab_focus(),
             Offer::Folder(folder) => {
@@ -157,7 +181,7 @@ impl NewJob {
                 imp.command.grab_focus()
             }
         };
-        // Small windows get small dialogs.
+        // A small window gets a small dialog.
         if window.width() > 0 {
             let (width, height) = (
                 window.width().clamp(340, 480),
@@ -168,101 +192,58 @@ impl NewJob {
         dialog
     }
 
-    /// Calls `start` with what was chosen.
+    /// Calls `start` with the work that was chosen.
     pub(crate) fn connect_start(&self, start: impl Fn(Work) + 'static) {
-        let go = clone!(
+        self.imp().start.connect_clicked(clone!(
             #[weak(rename_to = dialog)]
             self,
-            move || {
+            move |_| {
                 if let Some(work) = dialog.work() {
                     start(work);
                     dialog.close();
                 }
             }
-        );
-        let go = std::rc::Rc::new(go);
-        self.imp().start.connect_clicked({
-            let go = go.clone();
-            move |_| go()
-        });
-        self.imp().command.connect_entry_activated(move |_| go());
+        ));
+        // Enter in the command line is a click.
+        self.imp().command.connect_entry_activated(clone!(
+            #[weak(rename_to = start)]
+            self.imp().start,
+            move |_| start.emit_clicked()
+        ));
     }
 
     fn set_up(&self) {
         let imp = self.imp();
-        let misdeeds = Misdeed::ALL
-            .map(|misdeed| {
-                let check = gtk::CheckButton::builder()
-                    .group(&*imp.checksum)
-                    .valign(gtk::Align::Center)
-                    .build();
-                let row = adw::ActionRow::builder()
-                    .title(misdeed_title(misdeed))
-                    .subtitle(misdeed_story(misdeed))
-                    .activatable_widget(&check)
-                    .build();
-                row.add_prefix(&check);
-                imp.misbehave.add(&row);
-                check
-            })
-            .to_vec();
-        let kinds = [
-            &*imp.checksum,
-            &*imp.thumbnails,
-            &*imp.program,
-            &*imp.convert,
-        ];
-        for check in misdeeds.iter().chain(kinds) {
+        let misdeeds = Misdeed::ALL.map(|misdeed| {
+            let check = gtk::CheckButton::builder()
+                .group(&*imp.checksum)
+                .valign(gtk::Align::Center)
+                .build();
+            let row = adw::ActionRow::builder()
+                .title(misdeed_title(misdeed))
+                .subtitle(misdeed_story(misdeed))
+                .activatable_widget(&check)
+                .build();
+            row.add_prefix(&check);
+            imp.misbehave.add(&row);
             check.connect_active_notify(clone!(
                 #[weak(rename_to = dialog)]
                 self,
                 move |_| dialog.changed()
             ));
-        }
+            check
+        });
         imp.misdeeds.set(misdeeds).expect("set up once");
         self.connect_folder_notify(Self::changed);
         self.connect_program_folder_notify(Self::changed);
         self.connect_file_notify(Self::changed);
-        imp.command.connect_changed(clone!(
-            #[weak(rename_to = dialog)]
-            self,
-            move |_| dialog.changed()
-        ));
         let names: Vec<_> = FORMATS.iter().map(|format| format.name).collect();
         imp.format.set_model(Some(&gtk::StringList::new(&names)));
-        self.set_up_choosers();
         self.look_for_ffmpeg();
         self.changed();
     }
 
-    fn set_up_choosers(&self) {
-        let imp = self.imp();
-        let folder = async |dialog: &Self| choose_folder(dialog, "Choose a Folder").await;
-        self.choose_with(&imp.choose, async move |dialog| {
-            let chosen = folder(&dialog).await;
-            dialog.set_folder(chosen.or(dialog.folder()));
-        });
-        self.choose_with(&imp.choose_program_folder, async move |dialog| {
-            let chosen = folder(&dialog).await;
-            dialog.set_program_folder(chosen.or(dialog.program_folder()));
-        });
-        self.choose_with(&imp.choose_file, async |dialog| {
-            let chosen = choose_media(&dialog).await;
-            dialog.set_file(chosen.or(dialog.file()));
-        });
-    }
-
-    fn choose_with(&self, button: &gtk::Button, choose: impl AsyncFn(Self) + Copy + 'static) {
-        button.connect_clicked(clone!(
-            #[weak(rename_to = dialog)]
-            self,
-            move |_| {
-                glib::spawn_future_local(async move { choose(dialog).await });
-            }
-        ));
-    }
-
-    /// Without ffmpeg the row says how to get it.
+    /// Without ffmpeg, the row says how to install it.
     fn look_for_ffmpeg(&self) {
         glib::spawn_future_local(clone!(
             #[weak(rename_to = dialog)]
@@ -270,14 +251,14 @@ impl NewJob {
             async move {
                 let missing = gio::spawn_blocking(|| {
                     let missing = programs::find("ffmpeg").is_none();
-                    missing.then(|| programs::how_to_get("ffmpeg"))
+                    missing.then(|| programs::install_hint("ffmpeg"))
                 });
-                if let Ok(Some(how)) = missing.await {
+                if let Ok(Some(hint)) = missing.await {
                     let imp = dialog.imp();
-                    let sentence = format!("Needs ffmpeg, which is not installed. {how}");
+                    let sentence = format!("Needs ffmpeg, which is not installed. {hint}");
                     imp.convert_row
                         .set_subtitle(&glib::markup_escape_text(&sentence));
-                    // The choice alone: how to get it is to be read.
+                    // Only the button: the hint must stay readable.
                     imp.convert.set_sensitive(false);
                     if imp.convert.is_active() {
                         imp.checksum.set_active(true);
@@ -288,13 +269,9 @@ impl NewJob {
     }
 
     fn misdeed(&self) -> Option<Misdeed> {
-        let chosen = self
-            .imp()
-            .misdeeds
-            .get()?
-            .iter()
-            .position(|check| check.is_active())?;
-        Some(Misdeed::ALL[chosen])
+        let checks = self.imp().misdeeds.get()?;
+        let position = checks.iter().position(|check| check.is_active())?;
+        Some(Misdeed::ALL[position])
     }
 
     fn changed(&self) {
@@ -309,9 +286,9 @@ impl NewJob {
         show_path(&imp.file_row, self.file().as_deref());
 
         let line = imp.command.text();
-        let wrong = Program::split(&line).err().filter(|_| !line.is_empty());
-        imp.command.set_title(wrong.as_deref().unwrap_or("Command"));
-        if wrong.is_some() {
+        let error = Program::split(&line).err().filter(|_| !line.is_empty());
+        imp.command.set_title(error.as_deref().unwrap_or("Command"));
+        if error.is_some() {
             imp.command.add_css_class("error");
         } else {
             imp.command.remove_css_class("error");
@@ -324,12 +301,12 @@ impl NewJob {
             return Some(Work::misbehave(misdeed));
         }
         if imp.program.is_active() {
-            let program = Program::typed(&imp.command.text(), self.program_folder());
+            let program = Program::parse(&imp.command.text(), self.program_folder());
             return program.ok().map(Work::Program);
         }
         if imp.convert.is_active() {
             let format = FORMATS.get(imp.format.selected() as usize)?;
-            return Some(Work::Convert(Convert::beside(&self.file()?, format)));
+            return Some(Work::Convert(Conversion::next_to(&self.file()?, format)));
         }
         let folder = self.folder()?;
         let follow_links = imp.follow_links.is_active();

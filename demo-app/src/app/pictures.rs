@@ -1,8 +1,8 @@
-//! Pictures as a grid: their own pixels, their names and sizes, and why there is none.
+//! Pictures as a grid, with their names and sizes, or the reason why there is no picture.
 
 use gtk::prelude::*;
 
-use super::{accessible, entry::Entry, gradual::gradually};
+use super::{accessible, entry::Entry, gradually::gradually};
 
 /// The longer side of a picture in the grid, in pixels.
 const SIDE: i32 = 128;
@@ -46,7 +46,7 @@ fn tile() -> gtk::Box {
         .height_request(SIDE)
         .build();
     stack.add_named(&picture.build(), Some("picture"));
-    stack.add_named(&icon, Some("trouble"));
+    stack.add_named(&icon, Some("error"));
     let label = |classes: &[&str]| {
         gtk::Label::builder()
             .ellipsize(gtk::pango::EllipsizeMode::Middle)
@@ -60,7 +60,7 @@ fn tile() -> gtk::Box {
         .build();
     tile.append(&stack);
     tile.append(&label(&["caption"]));
-    // Why there is no picture takes more than one line.
+    // An error takes more than one line.
     let size = label(&["caption", "dim-label", "numeric"]);
     size.set_ellipsize(gtk::pango::EllipsizeMode::End);
     size.set_wrap(true);
@@ -76,12 +76,11 @@ fn fill(tile: &gtk::Widget, entry: &Entry) {
     };
     let name = stack.next_sibling().and_downcast::<gtk::Label>();
     let size = tile.last_child().and_downcast::<gtk::Label>();
-    let trouble = entry.trouble();
-    stack.set_visible_child_name(if trouble.is_empty() {
-        "picture"
-    } else {
-        "trouble"
-    });
+    let (child, text, tooltip) = match entry.error() {
+        error if error.is_empty() => ("picture", entry.value(), entry.name()),
+        error => ("error", error.clone(), format!("{}\n{error}", entry.name())),
+    };
+    stack.set_visible_child_name(child);
     if let Some(picture) = stack
         .child_by_name("picture")
         .and_downcast::<gtk::Picture>()
@@ -91,19 +90,7 @@ fn fill(tile: &gtk::Widget, entry: &Entry) {
     }
     if let (Some(name), Some(size)) = (name, size) {
         name.set_label(&entry.name());
-        size.set_label(
-            if trouble.is_empty() {
-                entry.value()
-            } else {
-                trouble.clone()
-            }
-            .as_str(),
-        );
+        size.set_label(&text);
     }
-    let whole = if trouble.is_empty() {
-        entry.name()
-    } else {
-        format!("{}\n{trouble}", entry.name())
-    };
-    tile.set_tooltip_text(Some(&whole));
+    tile.set_tooltip_text(Some(&tooltip));
 }

@@ -1,270 +1,161 @@
-//! Jobs that are programs: started, read, answered, paused, and told of at their end.
+//! Runs programs: a command line on a terminal of its own, and the conversion of a file.
 
-use std::{
-    cell::Cell,
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{io, time::Duration};
 
-use gtk::{gio, glib, glib::clone, subclass::prelude::*};
-use legwork::{Command, CommandHandle, Ended, Input, OutputStream};
+use gtk::{gio, glib, glib::clone};
+use legwork::{Command, CommandHandle, Ended, Error, Input, OutputStream};
 
 use super::{
-    failure,
+    error,
     job::Job,
-    program_words::{self as words, End},
-    words::{Look, Told, duration},
+    outcome::{Failure, Outcome},
+    program_control::terminal_size,
+    program_outcome as outcome,
 };
 use crate::{
-    programs::{self, Convert, Program, Unfinished},
-    workplace,
+    programs::{self, Conversion, PartialFile, Program},
+    worker_program,
 };
 
-thread_local! {
-    /// Columns and rows of the terminal that the next program gets: as much as was last seen of one, for it starts
-    /// before anybody looks; at first what all programs expect.
-    static TERMINAL: Cell<(u16, u16)> = const { Cell::new((80, 24)) };
+/// Runs a program on a terminal of its own, so that it behaves as it does in front of a person.
+pub(super) fn run(job: &Job, program: Program) {
+    let job = job.clone();
+    glib::spawn_future_local(async move {
+        let (columns, rows) = terminal_size();
+        let mut handle = set_up(&job, program.command().await)
+            .terminal(columns, rows)
+            .env("TERM", "xterm-256color")
+            // A pager would wait for keys that cannot be pressed here.
+            .env("PAGER", "cat")
+            .env("GIT_PAGER", "cat")
+            .spawn();
+        let (input, output) = (handle.stdin(), handle.stdout());
+        job.set_accepts_input(input.is_some());
+        match follow(&job, handle, input, output).await {
+            Ok(_) => job.end(outcome::finished(job.elapsed()), ""),
+            Err(error) => end_failed(&job, &error, |failure| {
+                outcome::failed(&program.name(), failure)
+            }),
+        }
+    });
 }
 
-/// What a job keeps of a program while it runs.
-#[derive(Default)]
-pub(super) struct Running {
-    handle: Option<CommandHandle>,
-    since: Option<Instant>,
-    /// Away while something is written to it.
+/// Converts a file.
+pub(super) fn convert(job: &Job, conversion: Conversion) {
+    let job = job.clone();
+    glib::spawn_future_local(async move {
+        if let Err(error) = run_conversion(&job, conversion).await {
+            job.end(outcome::not_written(&error), "");
+        }
+    });
+}
+
+/// The error is that of the file system; every other end is shown by the job already.
+async fn run_conversion(job: &Job, mut conversion: Conversion) -> io::Result<()> {
+    let length = programs::length(&conversion.input).await;
+    let (conversion, file) = off_main_thread(move || {
+        // No file is replaced.
+        conversion.output = programs::free_name(&conversion.output);
+        let file = conversion.create()?;
+        Ok((conversion, file))
+    })
+    .await?;
+    let mut handle = set_up(job, conversion.command(&file, length)).spawn();
+    let status = handle.status().clone();
+    let output = handle.stderr();
+    let ended = follow(job, handle, None, output).await;
+    let converted = Duration::from_millis(status.done());
+    match ended {
+        Ok(_) => {
+            let size = persist(job, file, &conversion).await?;
+            job.end(
+                outcome::converted(&conversion.output, size, job.elapsed()),
+                "",
+            );
+        }
+        // ffmpeg ended by itself when it was asked to stop, so the file can be played up to there.
+        Err(error) if error.is_cancelled() => {
+            let complete = error.exit_code() == Some(0) && !converted.is_zero();
+            let kept = complete && persist(job, file, &conversion).await.is_ok();
+            job.end(outcome::conversion_stopped(kept.then_some(converted)), "");
+        }
+        Err(error) => end_failed(job, &error, |failure| {
+            outcome::not_converted(&conversion.input, failure)
+        }),
+    }
+    Ok(())
+}
+
+async fn persist(job: &Job, file: PartialFile, conversion: &Conversion) -> io::Result<u64> {
+    let name = conversion.output.clone();
+    let size = off_main_thread(move || file.persist(&name)).await?;
+    job.set_output_file(Some(gio::File::for_path(&conversion.output)));
+    Ok(size)
+}
+
+fn set_up(job: &Job, command: Command) -> Command {
+    command
+        .label(job.title())
+        .helper(&worker_program::worker())
+        .cancellable(job.cancellable())
+}
+
+/// Follows the program to its end.
+async fn follow(
+    job: &Job,
+    handle: CommandHandle,
     input: Option<Input>,
-    answers: VecDeque<Vec<u8>>,
+    output: Option<OutputStream>,
+) -> Ended {
+    let status = handle.status().clone();
+    job.follow(&status);
+    job.program().set(handle, input);
+    job.set_can_pause(true);
+    // A program may write nothing for long; then the line shows the time.
+    glib::timeout_add_seconds_local(
+        1,
+        clone!(
+            #[weak]
+            job,
+            #[weak]
+            status,
+            #[upgrade_or]
+            glib::ControlFlow::Break,
+            move || {
+                job.progress(&status);
+                match job.running() {
+                    true => glib::ControlFlow::Continue,
+                    false => glib::ControlFlow::Break,
+                }
+            }
+        ),
+    );
+    if let Some(mut output) = output {
+        while let Some(bytes) = output.chunk().await {
+            job.output().write(&bytes);
+            job.progress(&status);
+        }
+    }
+    job.output().finish();
+    job.set_can_pause(false);
+    let (handle, _input) = job.program().take();
+    handle.expect("set above, and taken only here").await
 }
 
-impl Job {
-    /// Runs a program on a terminal of its own, so that it talks as it does to a person.
-    pub(super) fn run_program(&self, program: Program) {
-        let start = Instant::now();
-        glib::spawn_future_local(clone!(
-            #[strong(rename_to = job)]
-            self,
-            async move {
-                let command = program.command().await;
-                let (columns, rows) = TERMINAL.get();
-                let mut handle = job
-                    .set_up(command)
-                    .terminal(columns, rows)
-                    .env("TERM", "xterm-256color")
-                    // A pager would wait for keys that nobody can press here.
-                    .env("PAGER", "cat")
-                    .env("GIT_PAGER", "cat")
-                    .spawn();
-                let input = handle.stdin();
-                job.set_listens(input.is_some());
-                job.imp().running_program.borrow_mut().input = input;
-                let output = handle.stdout();
-                let ended = job.follow_program(handle, output).await;
-                let last = job.output().last_line();
-                match ended {
-                    Ok(_) => job.end(words::finished(start.elapsed()), ""),
-                    Err(error) => {
-                        let told = words::failed(&program.name(), &End::new(&error, &last));
-                        job.end_failed(told, &error);
-                    }
-                }
-            }
-        ));
-    }
-
-    /// Makes a file of another kind.
-    pub(super) fn run_conversion(&self, convert: Convert) {
-        let start = Instant::now();
-        glib::spawn_future_local(clone!(
-            #[strong(rename_to = job)]
-            self,
-            async move { job.convert(convert, start).await }
-        ));
-    }
-
-    async fn convert(&self, mut convert: Convert, start: Instant) {
-        let length = programs::length(&convert.input).await;
-        let begun = aside(move || {
-            // What is there stays.
-            convert.output = programs::free_name(&convert.output);
-            convert.begin().map(|unfinished| (convert, unfinished))
-        });
-        let (convert, unfinished) = match begun.await {
-            Ok(begun) => begun,
-            Err(error) => return self.end(words::not_written(&error), ""),
-        };
-        let mut handle = self.set_up(convert.command(&unfinished, length)).spawn();
-        let status = handle.status().clone();
-        let output = handle.stderr();
-        let ended = self.follow_program(handle, output).await;
-        let done = Duration::from_millis(status.done());
-        match ended {
-            Ok(_) => match self.finish(unfinished, &convert).await {
-                Ok(size) => {
-                    self.end(words::converted(&convert.output, size, start.elapsed()), "");
-                }
-                Err(error) => self.end(words::not_written(&error), ""),
-            },
-            // It ended by itself when it was asked to, and its file is whole as far as it goes.
-            Err(error) if error.is_cancelled() => {
-                let whole = error.exit_code() == Some(0) && !done.is_zero();
-                let kept = whole && self.finish(unfinished, &convert).await.is_ok();
-                self.end(words::conversion_stopped(kept.then_some(done)), "");
-            }
-            Err(error) => {
-                let last = self.output().last_line();
-                let told = words::not_converted(&convert.input, &End::new(&error, &last));
-                self.end_failed(told, &error);
-            }
-        }
-    }
-
-    async fn finish(&self, unfinished: Unfinished, convert: &Convert) -> std::io::Result<u64> {
-        let name = convert.output.clone();
-        let size = aside(move || unfinished.finish(&name)).await?;
-        self.set_made(Some(gio::File::for_path(&convert.output)));
-        Ok(size)
-    }
-
-    fn set_up(&self, command: Command) -> Command {
-        command
-            .label(self.title())
-            .helper(&workplace::worker())
-            .cancellable(&self.imp().cancellable)
-    }
-
-    async fn follow_program(&self, handle: CommandHandle, output: Option<OutputStream>) -> Ended {
-        let status = handle.status().clone();
-        self.follow(&status);
-        {
-            let mut running = self.imp().running_program.borrow_mut();
-            running.since = Some(Instant::now());
-            running.handle = Some(handle);
-        }
-        self.set_can_pause(true);
-        // It may be silent for long; then the time is what moves.
-        glib::timeout_add_seconds_local(
-            1,
-            clone!(
-                #[weak(rename_to = job)]
-                self,
-                #[weak]
-                status,
-                #[upgrade_or]
-                glib::ControlFlow::Break,
-                move || {
-                    job.progress(&status);
-                    if job.running() {
-                        glib::ControlFlow::Continue
-                    } else {
-                        glib::ControlFlow::Break
-                    }
-                }
-            ),
-        );
-        if let Some(mut output) = output {
-            while let Some(bytes) = output.chunk().await {
-                self.output().write(&bytes);
-                self.progress(&status);
-            }
-        }
-        self.output().finish();
-        self.set_can_pause(false);
-        let Running { handle, input, .. } = self.imp().running_program.take();
-        let ended = handle.expect("set above, and taken here alone").await;
-        drop(input);
-        ended
-    }
-
-    fn end_failed(&self, told: Told, error: &legwork::Error) {
-        let details = match told.look {
-            Look::Stopped => String::new(),
-            _ => failure::details(error),
-        };
-        self.end(told, &details);
-    }
-
-    /// Says what the program wrote last, or for how long it has been silent.
-    pub(super) fn tell_output(&self) {
-        if !self.running() || self.stopping() || self.paused() {
-            return;
-        }
-        let last = self.output().last_line();
-        self.set_line(if last.is_empty() {
-            let since = self.imp().running_program.borrow().since;
-            match since.map(|since| since.elapsed().as_secs()) {
-                None | Some(0) => "Running".into(),
-                Some(seconds) => format!("Running for {}", duration(Duration::from_secs(seconds))),
-            }
-        } else {
-            last
-        });
-    }
-
-    /// Makes its terminal as large as what is seen of it: so many columns and rows.
-    pub(super) fn fit_terminal(&self, size: (u16, u16)) {
-        // What has none, or has ended, does not say what the next one will have: there is no line for answers.
-        if let Some(handle) = &self.imp().running_program.borrow().handle
-            && handle.resize_terminal(size.0, size.1).is_ok()
-        {
-            TERMINAL.set(size);
-        }
-    }
-
-    /// Lets the program read this, behind what was said before.
-    pub(super) fn answer(&self, bytes: &[u8]) {
-        let mut running = self.imp().running_program.borrow_mut();
-        running.answers.push_back(bytes.to_vec());
-        let Some(mut input) = running.input.take() else {
-            return;
-        };
-        drop(running);
-        glib::spawn_future_local(clone!(
-            #[weak(rename_to = job)]
-            self,
-            async move {
-                loop {
-                    let next = {
-                        let mut running = job.imp().running_program.borrow_mut();
-                        let next = running.answers.pop_front();
-                        if next.is_none() && running.handle.is_some() {
-                            running.input = Some(input);
-                            return;
-                        }
-                        next
-                    };
-                    // A program that has ended reads nothing more.
-                    let Some(next) = next else { return };
-                    if input.write(&next).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        ));
-    }
-
-    /// Stops the program in its tracks, or lets it go on.
-    pub(super) fn pause(&self, pause: bool) {
-        let signalled = match &self.imp().running_program.borrow().handle {
-            Some(handle) if pause => handle.pause(),
-            Some(handle) => handle.resume(),
-            None => return,
-        };
-        if signalled.is_ok() && !self.stopping() {
-            self.set_paused(pause);
-            if pause {
-                self.set_line("Paused");
-            } else {
-                self.tell_output();
-            }
-        }
-    }
+fn end_failed(job: &Job, error: &Error, outcome: impl FnOnce(&Failure<'_>) -> Outcome) {
+    let last = job.output().last_line();
+    let failure = Failure {
+        printed: &last,
+        ..error.into()
+    };
+    job.end(outcome(&failure), &error::details(error));
 }
 
-/// What waits for the file system does so beside the main loop.
-async fn aside<T: Send + 'static>(
-    act: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> std::io::Result<T> {
+/// Runs what waits for the file system on another thread.
+async fn off_main_thread<T: Send + 'static>(
+    act: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     gio::spawn_blocking(act)
         .await
-        .unwrap_or_else(|_| Err(std::io::Error::other("a thread failed")))
+        .unwrap_or_else(|_| Err(io::Error::other("the thread panicked")))
 }

@@ -1,6 +1,6 @@
-//! How the app itself feels while workers work: its longest stall, and what the workers cost it.
+//! How smoothly the app runs while workers run: its longest stall, and what the workers cost it.
 //!
-//! It looks once a second, and only while somebody looks at it.
+//! It is updated once a second, and only while it is visible.
 
 use std::cell::Cell;
 
@@ -31,8 +31,8 @@ mod imp {
         /// The running jobs.
         #[property(get, set, nullable)]
         jobs: RefCell<Option<gio::ListStore>>,
-        /// The library's count when it was last looked at.
-        pub(super) woken: Cell<u64>,
+        /// The library's count at the last update.
+        pub(super) wakeups_before: Cell<u64>,
     }
 
     #[glib::object_subclass]
@@ -58,7 +58,7 @@ mod imp {
             self.popover.connect_show(clone!(
                 #[weak]
                 pulse,
-                move |_| pulse.beat()
+                move |_| pulse.start()
             ));
         }
     }
@@ -67,17 +67,17 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// A header button with the pulse behind it.
+    /// A header button whose popover shows the pulse.
     pub(crate) struct Pulse(ObjectSubclass<imp::Pulse>)
         @extends adw::Bin, gtk::Widget,
         @implements gtk::Buildable, gtk::ConstraintTarget;
 }
 
 impl Pulse {
-    fn beat(&self) {
-        self.imp().woken.set(legwork::counters().wakeups);
+    fn start(&self) {
+        self.imp().wakeups_before.set(legwork::counters().wakeups);
         self.imp().wakeups.set_label("…");
-        self.look();
+        self.update();
         glib::timeout_add_seconds_local(
             1,
             clone!(
@@ -89,14 +89,14 @@ impl Pulse {
                     if !pulse.imp().popover.is_visible() {
                         return glib::ControlFlow::Break;
                     }
-                    stall::leave_out(|| {
+                    stall::exclude(|| {
                         let wakeups = legwork::counters().wakeups;
-                        let before = pulse.imp().woken.replace(wakeups);
+                        let before = pulse.imp().wakeups_before.replace(wakeups);
                         pulse
                             .imp()
                             .wakeups
                             .set_label(&format!("{} a second", wakeups - before));
-                        pulse.look();
+                        pulse.update();
                     });
                     glib::ControlFlow::Continue
                 }
@@ -104,7 +104,7 @@ impl Pulse {
         );
     }
 
-    fn look(&self) {
+    fn update(&self) {
         let imp = self.imp();
         let stall = stall::longest();
         imp.stall.set_label(&match stall.as_millis() {
@@ -113,17 +113,9 @@ impl Pulse {
         });
         imp.workers
             .set_label(&legwork::counters().workers.to_string());
-        let pids: Vec<u32> = self
-            .jobs()
-            .iter()
-            .flat_map(|jobs| {
-                jobs.iter::<Job>()
-                    .flatten()
-                    .map(|job| job.pid())
-                    .collect::<Vec<_>>()
-            })
-            .filter(|pid| *pid != 0)
-            .collect();
+        let jobs = self.jobs();
+        let jobs = jobs.iter().flat_map(|jobs| jobs.iter::<Job>().flatten());
+        let pids: Vec<u32> = jobs.map(|job| job.pid()).filter(|pid| *pid != 0).collect();
         glib::spawn_future_local(clone!(
             #[weak(rename_to = memory)]
             imp.memory,
@@ -138,7 +130,7 @@ impl Pulse {
     }
 }
 
-/// The memory that a process has in use, in bytes: proc(5), `VmRSS`.
+/// The resident memory of a process in bytes: proc(5), `VmRSS`.
 fn resident(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status
@@ -151,7 +143,7 @@ fn resident(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn the_memory_of_a_process_is_known() {
+    fn the_memory_of_a_process_is_read() {
         assert!(super::resident(std::process::id()).unwrap() > 100_000);
         assert_eq!(super::resident(0), None);
     }

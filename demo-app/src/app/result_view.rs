@@ -1,187 +1,156 @@
-//! What came of a job: a table of sums, or a grid of pictures that fills while the job runs.
+//! The result of a job: a table of sums, or a grid of pictures that fills while the job runs.
 
-use adw::subclass::prelude::*;
-use gtk::{gio, glib, glib::clone, prelude::*};
+use gtk::{glib, glib::clone, prelude::*};
 
 use super::{
     entry::Entry,
+    file_page,
     find_bar::FindBar,
     job::Job,
-    made, pictures, sums,
+    pictures, sums,
     work::{self, Work},
 };
 
-mod imp {
-    use std::cell::OnceCell;
-
-    use super::*;
-
-    #[derive(Default)]
-    pub(crate) struct ResultView {
-        pub(super) find_bar: OnceCell<FindBar>,
-    }
-
-    #[glib::object_subclass]
-    impl ObjectSubclass for ResultView {
-        const NAME: &'static str = "LegworkDemoResultView";
-        type Type = super::ResultView;
-        type ParentType = gtk::Box;
-    }
-
-    impl ObjectImpl for ResultView {
-        fn constructed(&self) {
-            self.parent_constructed();
-            self.obj().set_orientation(gtk::Orientation::Vertical);
-        }
-    }
-    impl WidgetImpl for ResultView {}
-    impl BoxImpl for ResultView {}
-}
-
-glib::wrapper! {
-    /// A job's result.
-    pub(crate) struct ResultView(ObjectSubclass<imp::ResultView>)
-        @extends gtk::Box, gtk::Widget,
-        @implements gtk::Buildable, gtk::ConstraintTarget, gtk::Orientable;
-}
-
-impl ResultView {
-    /// Shows what `job` found and still finds.
-    pub(crate) fn show(&self, job: &Job) {
-        let (icon, waiting, nothing) = match job.work() {
-            Work::Checksum(_) => (
-                "checksum-symbolic",
-                "Sums appear here as files are read.",
+/// The view of the result of `job`. If it can be searched, its first child is the find bar.
+pub(super) fn new(job: &Job) -> gtk::Box {
+    let view = gtk::Box::new(gtk::Orientation::Vertical, 0);
+    let icon = job.work().kind().icon;
+    match job.work() {
+        Work::Checksum(_) => {
+            let found = found(job);
+            let list = sums::table(found.clone());
+            view.append(&find_bar(&found, list.upcast_ref()));
+            view.append(&sums::tools(job));
+            view.append(&results(
+                job,
+                &list,
+                icon,
+                "Sums appear",
                 "There are no sums.",
-            ),
-            Work::Thumbnails(_) => (
-                "thumbnails-symbolic",
-                "Pictures appear here as they are opened.",
-                "There are no pictures.",
-            ),
-            Work::Misbehave(job) => {
-                let story = work::misdeed_story(job.misdeed);
-                let status = adw::StatusPage::builder()
-                    .icon_name("misbehave-symbolic")
-                    .title(work::misdeed_title(job.misdeed))
-                    .description(format!("{story}. This window does not mind."))
-                    .vexpand(true)
-                    .css_classes(["compact"])
-                    .build();
-                self.append(&status);
-                return;
-            }
-            Work::Program(_) | Work::Convert(_) => {
-                self.append(&made::page(job));
-                return;
-            }
-        };
-        let filter = gtk::StringFilter::builder()
-            .expression(Entry::this_expression("name"))
-            .match_mode(gtk::StringFilterMatchMode::Substring)
-            .build();
-        let found = gtk::FilterListModel::new(Some(job.entries()), Some(filter.clone()));
-        let view: gtk::Widget = match job.work() {
-            Work::Checksum(_) => sums::table(found).upcast(),
-            _ => pictures::grid(found).upcast(),
-        };
-        // As wide as what stands above it.
-        let clamp = adw::ClampScrollable::builder()
-            .maximum_size(1100)
-            .child(&view)
-            .build();
-        let scrolled = gtk::ScrolledWindow::builder()
-            .child(&clamp)
-            .vexpand(true)
-            .build();
-        let empty = adw::StatusPage::builder()
-            .icon_name(icon)
-            .description(waiting)
-            .vexpand(true)
-            .css_classes(["compact"])
-            .build();
-        job.bind_property("running", &empty, "description")
-            .transform_to(move |_, running: bool| Some(if running { waiting } else { nothing }))
-            .sync_create()
-            .build();
-
-        let stack = gtk::Stack::builder()
-            .hhomogeneous(false)
-            .vhomogeneous(false)
-            .build();
-        stack.add_named(&empty, Some("empty"));
-        stack.add_named(&scrolled, Some("found"));
-        let choose = clone!(
-            #[weak]
-            stack,
-            move |entries: &gio::ListStore| {
-                let shown = if entries.n_items() > 0 {
-                    "found"
-                } else {
-                    "empty"
-                };
-                stack.set_visible_child_name(shown);
-            }
-        );
-        choose(&job.entries());
-        job.entries()
-            .connect_items_changed(move |entries, _, _, _| choose(entries));
-
-        self.append(self.make_find_bar(&filter, &view));
-        if matches!(job.work(), Work::Checksum(_)) {
-            self.append(&sums::tools(job));
+            ));
         }
-        self.append(&stack);
+        Work::Thumbnails(_) => {
+            let found = found(job);
+            let grid = pictures::grid(found.clone());
+            view.append(&find_bar(&found, grid.upcast_ref()));
+            view.append(&results(
+                job,
+                &grid,
+                icon,
+                "Pictures appear",
+                "There are no pictures.",
+            ));
+        }
+        Work::Misbehave(job) => {
+            let story = work::misdeed_story(job.misdeed);
+            let page = empty_page(icon);
+            page.set_title(work::misdeed_title(job.misdeed));
+            page.set_description(Some(&format!("{story}. This window is not affected.")));
+            view.append(&page);
+        }
+        Work::Program(_) | Work::Convert(_) => view.append(&file_page::new(job)),
     }
+    view
+}
 
-    /// Where names are searched; a page that tells a story has none.
-    pub(crate) fn find_bar(&self) -> Option<&FindBar> {
-        self.imp().find_bar.get()
-    }
+fn empty_page(icon: &str) -> adw::StatusPage {
+    adw::StatusPage::builder()
+        .icon_name(icon)
+        .vexpand(true)
+        .css_classes(["compact"])
+        .build()
+}
 
-    fn make_find_bar(&self, filter: &gtk::StringFilter, view: &gtk::Widget) -> &FindBar {
-        let bar = self
-            .imp()
-            .find_bar
-            .get_or_init(|| FindBar::new("Search Names"));
-        let entry = bar.entry();
-        // Before the binding: what was found last is still there.
-        entry.connect_text_notify(clone!(
-            #[weak]
-            view,
-            move |entry| {
-                if let Some(found) = model(&view).and_then(|model| model.item(0))
-                    && entry.text().is_empty()
-                {
-                    glib::idle_add_local_once(move || bring_into_sight(&view, &found));
-                }
+/// The results of `job` whose names match a search.
+fn found(job: &Job) -> gtk::FilterListModel {
+    let filter = gtk::StringFilter::builder()
+        .expression(Entry::this_expression("name"))
+        .match_mode(gtk::StringFilterMatchMode::Substring)
+        .build();
+    gtk::FilterListModel::new(Some(job.entries()), Some(filter))
+}
+
+/// The bar that searches `found`, which `list` shows.
+fn find_bar(found: &gtk::FilterListModel, list: &gtk::Widget) -> FindBar {
+    let bar = FindBar::new("Search Names");
+    // Connected before the filter, so that the list still contains only what was found.
+    bar.entry().connect_text_notify(clone!(
+        #[weak]
+        list,
+        move |entry| {
+            if let Some(item) = selection(&list).and_then(|found| found.item(0))
+                && entry.text().is_empty()
+            {
+                glib::idle_add_local_once(move || scroll_to(&list, &item));
             }
-        ));
-        entry.bind_property("text", filter, "search").build();
-        bar
-    }
+        }
+    ));
+    let filter = found.filter().expect("set by found()");
+    bar.entry().bind_property("text", &filter, "search").build();
+    bar
 }
 
-/// What a view shows.
-fn model(view: &gtk::Widget) -> Option<gtk::SelectionModel> {
-    match view.downcast_ref::<gtk::ColumnView>() {
+/// The list of results, or a page while there are none.
+fn results(
+    job: &Job,
+    list: &impl IsA<gtk::Widget>,
+    icon: &str,
+    appear: &str,
+    none: &'static str,
+) -> gtk::Stack {
+    let clamp = adw::ClampScrollable::builder()
+        .maximum_size(1100)
+        .child(list)
+        .build();
+    let scrolled = gtk::ScrolledWindow::builder()
+        .child(&clamp)
+        .vexpand(true)
+        .build();
+    let empty = empty_page(icon);
+    let waiting = format!("{appear} here as the job proceeds.");
+    job.bind_property("running", &empty, "description")
+        .transform_to(move |_, running: bool| {
+            Some(if running {
+                waiting.clone()
+            } else {
+                none.into()
+            })
+        })
+        .sync_create()
+        .build();
+    let stack = gtk::Stack::builder()
+        .hhomogeneous(false)
+        .vhomogeneous(false)
+        .build();
+    stack.add_named(&empty, Some("empty"));
+    stack.add_named(&scrolled, Some("found"));
+    job.entries()
+        .bind_property("n-items", &stack, "visible-child-name")
+        .transform_to(|_, n: u32| Some(if n > 0 { "found" } else { "empty" }))
+        .sync_create()
+        .build();
+    stack
+}
+
+fn selection(list: &gtk::Widget) -> Option<gtk::SelectionModel> {
+    match list.downcast_ref::<gtk::ColumnView>() {
         Some(table) => table.model(),
-        None => view.downcast_ref::<gtk::GridView>()?.model(),
+        None => list.downcast_ref::<gtk::GridView>()?.model(),
     }
 }
 
-/// Scrolls to `item`, which a search had found, once all the others are back.
-fn bring_into_sight(view: &gtk::Widget, item: &glib::Object) {
-    let at = model(view)
+/// Scrolls to the item that a search has found, once the list contains all items again.
+fn scroll_to(list: &gtk::Widget, item: &glib::Object) {
+    let position = selection(list)
         .into_iter()
         .flat_map(|model| model.iter::<glib::Object>().collect::<Vec<_>>())
         .position(|other| other.is_ok_and(|other| other == *item));
-    if let Some(at) = at {
+    if let Some(position) = position {
         // The list of a table is one of its children.
-        let children = std::iter::successors(view.first_child(), gtk::Widget::next_sibling);
-        let at = (at as u32).to_variant();
-        let _ = std::iter::once(view.clone()).chain(children).any(|list| {
-            list.activate_action("list.scroll-to-item", Some(&at))
+        let children = std::iter::successors(list.first_child(), gtk::Widget::next_sibling);
+        let position = (position as u32).to_variant();
+        let _ = std::iter::once(list.clone()).chain(children).any(|list| {
+            list.activate_action("list.scroll-to-item", Some(&position))
                 .is_ok()
         });
     }

@@ -1,9 +1,8 @@
-//! How long the main loop did not listen.
+//! How long the main loop was blocked.
 //!
-//! A loop can only tell by itself: the time between two of its polls is the time in which no click, no
-//! frame and no message got through. So the default context polls through a function of ours that reads
-//! the clock before and after. That costs two readings an iteration, no timer and no wakeup; a meter
-//! with a heartbeat would itself keep the app awake.
+//! Between two polls of the loop no click, no frame and no message gets through. So the default context polls through a
+//! function of this module, which reads the clock before and after. That costs two readings an iteration, no timer and
+//! no wakeup; a timer would keep the app awake itself.
 
 #![allow(unsafe_code)]
 
@@ -15,7 +14,7 @@ use std::{
 
 use gtk::glib;
 
-/// Seconds that are remembered.
+/// The number of seconds that are kept.
 const SECONDS: usize = 10;
 
 thread_local! {
@@ -24,10 +23,10 @@ thread_local! {
 
 struct Watch {
     polled: Cell<Option<Instant>>,
-    /// Time that belongs to the meter itself.
+    /// The time that the meter itself has taken.
     own: Cell<Duration>,
     start: Cell<Option<Instant>>,
-    /// The longest stall of each of the last seconds, with the second it is of.
+    /// The longest stall of each of the last seconds, with the number of that second.
     longest: [Cell<(u64, Duration)>; SECONDS],
 }
 
@@ -43,8 +42,8 @@ pub(crate) fn longest() -> Duration {
     WATCH.with(|watch| watch.longest(Instant::now()))
 }
 
-/// Runs something of the meter's own, whose time is not a stall.
-pub(crate) fn leave_out(act: impl FnOnce()) {
+/// Runs a part of the meter itself, whose time is not a stall.
+pub(crate) fn exclude(act: impl FnOnce()) {
     let start = Instant::now();
     act();
     WATCH.with(|watch| watch.own.set(watch.own.get() + start.elapsed()));
@@ -52,7 +51,7 @@ pub(crate) fn leave_out(act: impl FnOnce()) {
 
 unsafe extern "C" fn poll(fds: *mut glib::ffi::GPollFD, n: c_uint, timeout: c_int) -> c_int {
     WATCH.with(|watch| watch.before_poll(Instant::now()));
-    // SAFETY: GLib hands over what its own function takes; this is its own function.
+    // SAFETY: GLib passes the arguments of its own poll function, and this calls that function.
     let ready = unsafe { glib::ffi::g_poll(fds, n, timeout) };
     WATCH.with(|watch| watch.after_poll(Instant::now()));
     ready
@@ -138,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_meters_own_time_is_left_out() {
+    fn the_time_of_the_meter_itself_is_excluded() {
         let (watch, start) = (Watch::new(), Instant::now());
         watch.after_poll(start);
         watch.own.set(ms(40));
@@ -147,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_context_that_is_blocked_tells() {
+    fn a_blocked_context_is_a_stall() {
         let context = glib::MainContext::default();
         let _mine = context.acquire().unwrap();
         watch();

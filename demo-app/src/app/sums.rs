@@ -1,14 +1,14 @@
-//! Sums as a table that can be sorted, copied and saved.
+//! The sums as a table that can be sorted, copied and saved.
 //!
-//! Its cells are inscriptions and not labels: a view keeps some two hundred rows ready, and a label measures its text
-//! for each of them before the first frame.
+//! Its cells are inscriptions and not labels: a view creates some two hundred rows before the first frame, and a label
+//! measures its text in each.
 
 use gtk::{gio, glib, glib::clone, prelude::*};
 use legwork_demo::jobs::grouped;
 
-use super::{accessible, entry::Entry, gradual::gradually, job::Job, job_page::toast, work};
+use super::{accessible, choose, entry::Entry, gradually::gradually, job::Job, toast::toast, work};
 
-/// The line above the table: how many, copy, save.
+/// The line above the table: the number of entries, and buttons to copy and to save them.
 pub(super) fn tools(job: &Job) -> adw::Clamp {
     let count = gtk::Label::builder()
         .xalign(0.0)
@@ -16,44 +16,16 @@ pub(super) fn tools(job: &Job) -> adw::Clamp {
         .css_classes(["dim-label", "numeric"])
         .ellipsize(gtk::pango::EllipsizeMode::End)
         .build();
-    let say = clone!(
-        #[weak]
-        count,
-        move |entries: &gio::ListStore| count.set_label(&match entries.n_items() {
-            1 => "1 entry".into(),
-            n => format!("{} entries", grouped(n.into())),
-        })
-    );
-    say(&job.entries());
     job.entries()
-        .connect_items_changed(move |entries, _, _, _| say(entries));
-
-    let copy = gtk::Button::builder()
-        .label("Copy")
-        .tooltip_text("Copy All Sums")
+        .bind_property("n-items", &count, "label")
+        .transform_to(|_, n: u32| {
+            Some(match n {
+                1 => "1 entry".into(),
+                n => format!("{} entries", grouped(n.into())),
+            })
+        })
+        .sync_create()
         .build();
-    copy.connect_clicked(clone!(
-        #[weak]
-        job,
-        move |button| {
-            button
-                .clipboard()
-                .set_text(&String::from_utf8_lossy(&list(&job)));
-            toast(button, "Sums copied");
-        }
-    ));
-    let save = gtk::Button::builder()
-        .label("Save…")
-        .tooltip_text("Save All Sums to a File")
-        .build();
-    save.connect_clicked(clone!(
-        #[weak]
-        job,
-        move |button| {
-            let button = button.clone();
-            glib::spawn_future_local(async move { save_list(&button, &job).await });
-        }
-    ));
     let tools = gtk::Box::builder()
         .spacing(6)
         .margin_start(12)
@@ -61,47 +33,56 @@ pub(super) fn tools(job: &Job) -> adw::Clamp {
         .margin_bottom(6)
         .build();
     tools.append(&count);
-    tools.append(&copy);
-    tools.append(&save);
-    for button in [&copy, &save] {
+    let add_button = |label, tooltip, clicked: fn(&gtk::Button, &Job)| {
+        let button = gtk::Button::builder()
+            .label(label)
+            .tooltip_text(tooltip)
+            .build();
+        button.connect_clicked(clone!(
+            #[weak]
+            job,
+            move |button| clicked(button, &job)
+        ));
         job.entries()
-            .bind_property("n-items", button, "sensitive")
+            .bind_property("n-items", &button, "sensitive")
             .transform_to(|_, n: u32| Some(n > 0))
             .sync_create()
             .build();
-    }
+        tools.append(&button);
+    };
+    add_button("Copy", "Copy All Sums", |button, job| {
+        button
+            .clipboard()
+            .set_text(&String::from_utf8_lossy(&list(job)));
+        toast(button, "Sums copied");
+    });
+    add_button("Save…", "Save All Sums to a File", |button, job| {
+        glib::spawn_future_local(save(button.clone(), job.clone()));
+    });
     adw::Clamp::builder()
         .maximum_size(1100)
         .child(&tools)
         .build()
 }
 
-async fn save_list(button: &gtk::Button, job: &Job) {
-    let window = button.root().and_downcast::<gtk::Window>();
-    let chooser = gtk::FileChooserNative::new(
-        Some("Save Sums"),
-        window.as_ref(),
-        gtk::FileChooserAction::Save,
-        Some("_Save"),
-        Some("_Cancel"),
-    );
-    chooser.set_modal(true);
+async fn save(button: gtk::Button, job: Job) {
+    let window = button
+        .root()
+        .and_downcast::<gtk::Window>()
+        .expect("it was clicked");
     let folder = job.work().folder().map(work::name).unwrap_or_default();
-    chooser.set_current_name(&format!("{folder}.sha256"));
-    if chooser.run_future().await != gtk::ResponseType::Accept {
-        return;
-    }
-    let Some(file) = chooser.file() else { return };
+    let chosen = choose::save(&window, "Save Sums", &format!("{folder}.sha256")).await;
+    let Some(file) = chosen else { return };
     let saved = file
-        .replace_contents_future(list(job), None, false, gio::FileCreateFlags::NONE)
+        .replace_contents_future(list(&job), None, false, gio::FileCreateFlags::NONE)
         .await;
     match saved {
-        Ok(_) => toast(button, "Sums saved"),
-        Err((_, error)) => toast(button, &format!("The sums could not be saved: {error}")),
+        Ok(_) => toast(&button, "Sums saved"),
+        Err((_, error)) => toast(&button, &format!("The sums could not be saved: {error}")),
     }
 }
 
-/// All sums as sha256sum(1) reads them; names to the byte.
+/// All sums in the format of sha256sum(1); names are copied byte by byte.
 fn list(job: &Job) -> Vec<u8> {
     job.entries()
         .iter::<Entry>()
@@ -127,12 +108,12 @@ pub(super) fn table(found: gtk::FilterListModel) -> gtk::ColumnView {
             cell: size,
             sorter: gtk::NumericSorter::new(Some(by("size"))).upcast(),
         },
-        // Sorting by what cannot be read is how one finds it.
+        // Sorted by the error, which brings what could not be read together.
         Column {
             title: "SHA-256",
             chars: (8, 64),
             cell: sum,
-            sorter: gtk::StringSorter::new(Some(by("trouble"))).upcast(),
+            sorter: gtk::StringSorter::new(Some(by("error"))).upcast(),
         },
     ];
     let view = gtk::ColumnView::builder()
@@ -145,7 +126,7 @@ pub(super) fn table(found: gtk::FilterListModel) -> gtk::ColumnView {
     for column in &columns {
         view.append_column(column);
     }
-    // They come as they are done with, which is another order each time.
+    // They arrive in the order in which they are finished, which differs each time.
     view.sort_by_column(columns.first(), gtk::SortType::Ascending);
     let sorted = gtk::SortListModel::new(Some(found), view.sorter());
     sorted.set_incremental(true);
@@ -157,10 +138,10 @@ pub(super) fn table(found: gtk::FilterListModel) -> gtk::ColumnView {
     view
 }
 
-/// What is different from column to column.
+/// What differs from column to column.
 struct Column {
     title: &'static str,
-    /// Characters that a cell has at least, and those that it would like.
+    /// The minimum and the natural width in characters.
     chars: (u32, u32),
     cell: fn(&gtk::Inscription, &Entry),
     sorter: gtk::Sorter,
@@ -213,15 +194,15 @@ fn name(cell: &gtk::Inscription, entry: &Entry) {
 
 fn size(cell: &gtk::Inscription, entry: &Entry) {
     let size = glib::format_size(entry.size());
-    cell.set_text(entry.trouble().is_empty().then_some(&size));
+    cell.set_text(entry.error().is_empty().then_some(&size));
     cell.set_xalign(1.0);
     cell.set_css_classes(&["numeric", "dim-label"]);
 }
 
 fn sum(cell: &gtk::Inscription, entry: &Entry) {
-    let (text, class) = match entry.trouble() {
-        trouble if trouble.is_empty() => (entry.value(), "monospace"),
-        trouble => (trouble, "warning"),
+    let (text, class) = match entry.error() {
+        error if error.is_empty() => (entry.value(), "monospace"),
+        error => (error, "warning"),
     };
     cell.set_text(Some(&text));
     cell.set_tooltip_text(Some(&text));

@@ -1,23 +1,32 @@
-//! What a job is about, kept so that it can be named in the list and done again.
+//! What a job does and with what input: enough to name it in the list and to run it again.
 
 use std::{path::Path, time::Duration};
 
 use legwork_demo::jobs::{Checksum, Misbehave, Misdeed, Thumbnails};
 
-use crate::programs::{Convert, Program};
+use crate::programs::{Conversion, Program};
 
-/// One of this app's jobs, or a program, with its input.
+/// One of this app's jobs or a program, with its input.
 #[derive(Clone, Debug)]
 pub(crate) enum Work {
     Checksum(Checksum),
     Thumbnails(Thumbnails),
     Misbehave(Misbehave),
     Program(Program),
-    Convert(Convert),
+    Convert(Conversion),
 }
 
-/// How long a job that hangs may take in all.
+/// The deadline of a job that hangs.
 pub(crate) const HANG_DEADLINE: Duration = Duration::from_secs(10);
+
+/// What is the same for all work of a kind.
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    /// One of this app's own icons.
+    pub(crate) icon: &'static str,
+    /// What one and several of its results are called.
+    pub(crate) results: (&'static str, &'static str),
+}
 
 impl Work {
     /// Checksums of `folder` with the options that most people want.
@@ -39,7 +48,7 @@ impl Work {
         })
     }
 
-    /// `misdeed` after a moment in which there is something to see.
+    /// `misdeed`, after enough time to see the job run.
     pub(crate) fn misbehave(misdeed: Misdeed) -> Self {
         Self::Misbehave(Misbehave {
             misdeed,
@@ -47,40 +56,35 @@ impl Work {
         })
     }
 
-    /// What the list calls it: `Checksums of Pictures`.
+    /// Its title in the list: `Checksums of Pictures`.
     pub(crate) fn title(&self) -> String {
+        let kind = self.kind().name;
         match self {
-            Self::Checksum(job) => format!("Checksums of {}", name(&job.folder)),
-            Self::Thumbnails(job) => format!("Thumbnails of {}", name(&job.folder)),
-            Self::Misbehave(job) => format!("Misbehave: {}", misdeed_title(job.misdeed)),
-            Self::Program(program) => program.line.clone(),
-            Self::Convert(job) => format!("Conversion of {}", name(&job.input)),
+            Self::Checksum(job) => format!("{kind} of {}", name(&job.folder)),
+            Self::Thumbnails(job) => format!("{kind} of {}", name(&job.folder)),
+            Self::Misbehave(job) => format!("{kind}: {}", misdeed_title(job.misdeed)),
+            Self::Program(program) => program.command_line.clone(),
+            Self::Convert(job) => format!("{kind} of {}", name(&job.input)),
         }
     }
 
-    /// What kind of work it is, in a word.
-    pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Checksum(_) => "Checksums",
-            Self::Thumbnails(_) => "Thumbnails",
-            Self::Misbehave(_) => "Misbehave",
-            Self::Program(_) => "Program",
-            Self::Convert(_) => "Conversion",
+    /// What is the same for all work of this kind.
+    pub(crate) fn kind(&self) -> Kind {
+        let (name, icon, results) = match self {
+            Self::Checksum(_) => ("Checksums", "checksum-symbolic", ("sum", "sums")),
+            Self::Thumbnails(_) => ("Thumbnails", "thumbnails-symbolic", ("picture", "pictures")),
+            Self::Misbehave(_) => ("Misbehave", "misbehave-symbolic", ("result", "results")),
+            Self::Program(_) => ("Program", "program-symbolic", ("result", "results")),
+            Self::Convert(_) => ("Conversion", "convert-symbolic", ("result", "results")),
+        };
+        Kind {
+            name,
+            icon,
+            results,
         }
     }
 
-    /// The icon of its kind, from this app's own.
-    pub(crate) fn icon(&self) -> &'static str {
-        match self {
-            Self::Checksum(_) => "checksum-symbolic",
-            Self::Thumbnails(_) => "thumbnails-symbolic",
-            Self::Misbehave(_) => "misbehave-symbolic",
-            Self::Program(_) => "program-symbolic",
-            Self::Convert(_) => "convert-symbolic",
-        }
-    }
-
-    /// The folder that it reads, or works in.
+    /// The folder that it reads or works in.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
             Self::Checksum(job) => Some(&job.folder),
@@ -91,21 +95,12 @@ impl Work {
         }
     }
 
-    /// Whether it is a program of somebody else's: no job with results and a log, but output.
+    /// Whether it runs a program, which has output instead of a log.
     pub(crate) fn is_program(&self) -> bool {
         matches!(self, Self::Program(_) | Self::Convert(_))
     }
 
-    /// What one and several of its results are called.
-    pub(crate) fn results(&self) -> (&'static str, &'static str) {
-        match self {
-            Self::Checksum(_) => ("sum", "sums"),
-            Self::Thumbnails(_) => ("picture", "pictures"),
-            Self::Misbehave(_) | Self::Program(_) | Self::Convert(_) => ("result", "results"),
-        }
-    }
-
-    /// How long it may take in all; no bound for honest work.
+    /// Its deadline, where it needs one.
     pub(crate) fn deadline(&self) -> Option<Duration> {
         match self {
             Self::Misbehave(Misbehave {
@@ -117,36 +112,35 @@ impl Work {
     }
 }
 
-/// A file's or folder's own name, or its whole path where it has none.
-pub(crate) fn name(folder: &Path) -> String {
-    folder
-        .file_name()
-        .unwrap_or(folder.as_os_str())
+/// The last part of a path, or the whole path where it has none.
+pub(crate) fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or(path.as_os_str())
         .to_string_lossy()
         .into_owned()
 }
 
-/// A misdeed's name in lists.
+/// The title of a misdeed in lists.
 pub(crate) fn misdeed_title(misdeed: Misdeed) -> &'static str {
     match misdeed {
         Misdeed::Panic => "Panic",
         Misdeed::Abort => "Abort",
         Misdeed::MemoryFault => "Memory Fault",
-        Misdeed::Exit => "Exit Without Answer",
+        Misdeed::Exit => "Exit Without a Result",
         Misdeed::Hang => "Hang",
-        Misdeed::MemoryHunger => "Memory Hunger",
+        Misdeed::OutOfMemory => "Out of Memory",
     }
 }
 
-/// What will happen; afterwards the list says the same in the past tense.
+/// What will happen; the outcome says the same in the past tense.
 pub(crate) fn misdeed_story(misdeed: Misdeed) -> &'static str {
     match misdeed {
-        Misdeed::Panic => "Finds a fault in itself and stops",
-        Misdeed::Abort => "Gives up and ends itself at once",
-        Misdeed::MemoryFault => "Touches memory that is not its own; the system ends it",
-        Misdeed::Exit => "Leaves without giving a result",
+        Misdeed::Panic => "Detects an internal error and stops",
+        Misdeed::Abort => "Aborts itself at once",
+        Misdeed::MemoryFault => "Accesses memory that is not its own; the system ends it",
+        Misdeed::Exit => "Ends without giving a result",
         Misdeed::Hang => "Never finishes; it is ended after 10 seconds",
-        Misdeed::MemoryHunger => "Asks for more memory than it may have",
+        Misdeed::OutOfMemory => "Asks for more memory than it is allowed",
     }
 }
 
@@ -155,16 +149,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_is_called_by_what_it_does_to_what() {
+    fn the_title_names_the_kind_and_the_input() {
         assert_eq!(
             Work::checksum(Path::new("/home/ada/Pictures")).title(),
             "Checksums of Pictures"
         );
         assert_eq!(Work::thumbnails(Path::new("/")).title(), "Thumbnails of /");
         assert_eq!(Work::misbehave(Misdeed::Hang).title(), "Misbehave: Hang");
-        let program = Program::typed("echo 'two words'", None).unwrap();
+        let program = Program::parse("echo 'two words'", None).unwrap();
         assert_eq!(Work::Program(program).title(), "echo 'two words'");
-        let convert = Convert {
+        let convert = Conversion {
             input: "/home/ada/tone.wav".into(),
             output: "/home/ada/tone.ogg".into(),
         };
@@ -172,8 +166,8 @@ mod tests {
     }
 
     #[test]
-    fn only_what_never_ends_has_a_deadline() {
-        let bounded = Misdeed::ALL.map(|misdeed| Work::misbehave(misdeed).deadline().is_some());
-        assert_eq!(bounded, [false, false, false, false, true, false]);
+    fn only_the_misdeed_that_never_ends_has_a_deadline() {
+        let deadlines = Misdeed::ALL.map(|misdeed| Work::misbehave(misdeed).deadline().is_some());
+        assert_eq!(deadlines, [false, false, false, false, true, false]);
     }
 }

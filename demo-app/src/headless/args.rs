@@ -2,153 +2,115 @@
 
 use std::{ffi::OsString, num::NonZero, path::PathBuf};
 
+use clap::{Args, Parser, Subcommand, value_parser};
 use legwork_demo::jobs::{Checksum, Thumbnails};
 
-use crate::programs::{Convert, Program};
+/// The command as it is typed, for usage and error messages.
+const COMMAND: &str = "legwork-demo --headless";
 
-/// What `--help` prints.
-pub(super) const HELP: &str = "\
-Usage: legwork-demo --headless [OPTION]... checksum DIR
-       legwork-demo --headless [OPTION]... thumbnails DIR OUT
-       legwork-demo --headless [OPTION]... run -- PROGRAM [ARGUMENT]...
-       legwork-demo --headless [OPTION]... convert IN OUT
-
-Without a window: print the SHA-256 sum of every file below DIR; write a small
-PNG of every picture below DIR into OUT; run a program; or convert a video or
-audio file with ffmpeg, to the format that the ending of OUT names. The work is
-done in a child process.
-
-  --json           events as lines of JSON; the last one is the outcome
-  --no-links       leave links out instead of following them
-  --side PIXELS    longer side of a small picture, 1 to 1024 (default 256)
-  --threads N      files read at the same time (default: one a processor)
-  -h, --help       this help
-
-On a terminal there is a progress bar; into a pipe go plain lines. Sums can be
-checked with `sha256sum --check`. What could not be read is told on standard
-error, and is an event with --json. What a program writes goes to where it would
-have gone, and is an event with --json; of ffmpeg and borg that report their
-progress there is a bar as well. OUT is never replaced. At Ctrl+C what can be
-kept is kept; a second Ctrl+C does not wait for that.
+const DETAILS: &str = "\
+On a terminal there is a progress bar, in a pipe there are plain lines. Sums can be checked with
+`sha256sum --check`. Entries that cannot be read are reported on standard error. The output of a program goes to
+standard output and standard error as usual; for ffmpeg and borg commands that report their progress there is a
+progress bar as well. With --json, all of these are events. No file is replaced by a conversion. Ctrl+C keeps what
+is complete; a second Ctrl+C does not wait for that.
 
 Exit status:
     0  everything was read; the program or the conversion succeeded
     1  some entries could not be read or written, all others were
     2  the command line was wrong
-    3  the job, the program or the conversion failed; what was finished is kept
+    3  the job, the program or the conversion failed; what was complete before is kept
   130  stopped by SIGINT (Ctrl+C)
-  141  nobody reads the output any more
-  143  stopped by SIGTERM
-";
+  141  the reader of the output is gone
+  143  stopped by SIGTERM";
 
-/// What to do.
-#[derive(Debug)]
-pub(super) struct Request {
-    pub(super) task: Task,
+/// Runs a job, a program or a conversion in a child process, without a window.
+#[derive(Debug, Parser)]
+#[command(name = COMMAND, bin_name = COMMAND, after_help = DETAILS, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    /// Print events as lines of JSON; the last one is the outcome
+    #[arg(long, global = true)]
     pub(super) json: bool,
+    #[command(subcommand)]
+    pub(super) task: Task,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Subcommand)]
 pub(super) enum Task {
-    Help,
-    Checksum(Checksum),
-    Thumbnails(Thumbnails, PathBuf),
-    Run(Program),
-    Convert(Convert),
+    /// Print the SHA-256 sum of every file in a folder
+    Checksum(Folder),
+    /// Write a small PNG of every picture in a folder
+    Thumbnails {
+        #[command(flatten)]
+        folder: Folder,
+        /// The folder to write to
+        out: PathBuf,
+        /// Longer side of a thumbnail, 1 to 1024
+        #[arg(long, value_name = "PIXELS", default_value_t = 256)]
+        #[arg(value_parser = value_parser!(u32).range(1..=1024))]
+        side: u32,
+    },
+    /// Run a program
+    #[command(override_usage = "legwork-demo --headless run [OPTIONS] -- <PROGRAM> [ARGUMENT]...")]
+    Run {
+        /// The program, by its name or its path
+        program: PathBuf,
+        /// Its arguments
+        #[arg(value_name = "ARGUMENT")]
+        arguments: Vec<OsString>,
+    },
+    /// Convert a video or audio file with ffmpeg
+    Convert {
+        /// The file to convert
+        #[arg(value_name = "IN")]
+        input: PathBuf,
+        /// The file to write; its extension decides the format
+        #[arg(value_name = "OUT")]
+        output: PathBuf,
+    },
 }
 
-/// Reads what follows `--headless`. The error is a sentence for the person who typed it.
-pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
-    let mut args = args.into_iter();
-    let mut words: Vec<OsString> = Vec::new();
-    let (mut json, mut follow_links, mut side, mut threads) = (false, true, 256, None);
-    let mut only_words = false;
-    while let Some(arg) = args.next() {
-        if only_words || !arg.as_encoded_bytes().starts_with(b"-") {
-            words.push(arg);
-            continue;
-        }
-        let text = arg.to_string_lossy();
-        let (name, inline) = match text.split_once('=') {
-            Some((name, value)) => (name, Some(value.to_owned())),
-            None => (&*text, None),
-        };
-        let mut value = || {
-            inline
-                .clone()
-                .or_else(|| {
-                    args.next()
-                        .map(|value| value.to_string_lossy().into_owned())
-                })
-                .ok_or(format!("{name} needs a value"))
-        };
-        match name {
-            "--" => only_words = true,
-            "-h" | "--help" => {
-                return Ok(Request {
-                    task: Task::Help,
-                    json: false,
-                });
-            }
-            "--json" => json = true,
-            "--no-links" => follow_links = false,
-            "--side" => {
-                let value = value()?;
-                side = (value.parse().ok().filter(|side| (1..=1024).contains(side)))
-                    .ok_or(format!("--side takes 1 to 1024 pixels, not “{value}”"))?;
-            }
-            "--threads" => {
-                let value = value()?;
-                let number = value.parse::<NonZero<usize>>();
-                let wrong = |_| format!("--threads takes a number above 0, not “{value}”");
-                threads = Some(number.map_err(wrong)?);
-            }
-            _ => return Err(format!("there is no option {text}")),
+/// A folder to read, and how.
+#[derive(Args, Debug)]
+pub(super) struct Folder {
+    /// The folder to read
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Skip links instead of following them
+    #[arg(long)]
+    no_links: bool,
+    /// Files to read at the same time [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u16).range(1..))]
+    threads: Option<u16>,
+}
+
+impl Folder {
+    fn threads(&self) -> Option<NonZero<usize>> {
+        self.threads
+            .and_then(|threads| NonZero::new(threads.into()))
+    }
+
+    pub(super) fn checksum(self) -> Checksum {
+        Checksum {
+            threads: self.threads(),
+            folder: self.folder,
+            follow_links: !self.no_links,
         }
     }
 
-    let mut words = words.into_iter();
-    let task = words
-        .next()
-        .ok_or("say what to do: checksum, thumbnails, run or convert")?;
-    if task == "run" {
-        let words: Vec<_> = words.collect();
-        if words.first().is_none_or(|program| program.is_empty()) {
-            return Err("run needs a program".into());
+    pub(super) fn thumbnails(self, side: u32) -> Thumbnails {
+        Thumbnails {
+            threads: self.threads(),
+            folder: self.folder,
+            follow_links: !self.no_links,
+            side,
         }
-        let task = Task::Run(Program::of_words(words));
-        return Ok(Request { task, json });
     }
-    let mut folder = |what: &str| -> Result<PathBuf, String> {
-        let word = words.next().filter(|word| !word.is_empty());
-        word.map(PathBuf::from)
-            .ok_or_else(|| format!("{} needs {what}", task.display()))
-    };
-    let task = match task.to_str() {
-        Some("checksum") => Task::Checksum(Checksum {
-            folder: folder("a folder")?,
-            follow_links,
-            threads,
-        }),
-        Some("thumbnails") => Task::Thumbnails(
-            Thumbnails {
-                folder: folder("a folder")?,
-                follow_links,
-                side,
-                threads,
-            },
-            folder("a folder to write to")?,
-        ),
-        Some("convert") => Task::Convert(Convert {
-            input: folder("a file")?,
-            output: folder("a file to write")?,
-        }),
-        _ => return Err(format!("there is no task “{}”", task.display())),
-    };
-    match words.next() {
-        Some(word) => Err(format!("“{}” is one word too many", word.display())),
-        None => Ok(Request { task, json }),
-    }
+}
+
+/// Parses the arguments without `--headless`. The error may be the help that was asked for.
+pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Arguments, clap::Error> {
+    Arguments::try_parse_from(std::iter::once(COMMAND.into()).chain(args))
 }
 
 #[cfg(test)]
@@ -157,8 +119,9 @@ mod tests {
 
     use super::*;
 
-    fn said(args: &[&str]) -> String {
-        parse(args.iter().map(OsString::from)).unwrap_err()
+    fn error(args: &[&str]) -> String {
+        let parsed = parse(args.iter().map(OsString::from));
+        parsed.unwrap_err().to_string()
     }
 
     #[test]
@@ -172,73 +135,79 @@ mod tests {
             "3",
             "out",
         ];
-        let request = parse(args.map(OsString::from)).unwrap();
-        assert!(request.json);
-        let Task::Thumbnails(job, out) = request.task else {
-            panic!("{request:?}")
+        let arguments = parse(args.map(OsString::from)).unwrap();
+        assert!(arguments.json);
+        let Task::Thumbnails { folder, out, side } = arguments.task else {
+            panic!("{arguments:?}")
         };
-        assert_eq!((job.folder, out), ("in".into(), "out".into()));
-        assert_eq!(
-            (job.side, job.threads, job.follow_links),
-            (64, NonZero::new(3), true)
-        );
+        assert_eq!(out, PathBuf::from("out"));
+        let job = folder.thumbnails(side);
+        assert_eq!((job.folder, job.side), (PathBuf::from("in"), 64));
+        assert_eq!((job.threads, job.follow_links), (NonZero::new(3), true));
     }
 
     #[test]
     fn a_folder_may_have_any_name() {
         let name = OsString::from_vec(b"-\xff".to_vec());
-        let request = parse(["checksum".into(), "--".into(), name.clone()]).unwrap();
-        let Task::Checksum(job) = request.task else {
-            panic!("{request:?}")
+        let arguments = parse(["checksum".into(), "--".into(), name.clone()]).unwrap();
+        let Task::Checksum(folder) = arguments.task else {
+            panic!("{arguments:?}")
         };
-        assert_eq!(job.folder, PathBuf::from(name));
+        assert_eq!(folder.checksum().folder, PathBuf::from(name));
     }
 
     #[test]
-    fn whatever_is_wrong_is_said() {
-        assert_eq!(
-            said(&[]),
-            "say what to do: checksum, thumbnails, run or convert"
-        );
-        assert_eq!(said(&["run"]), "run needs a program");
-        assert_eq!(said(&["run", "ls", "-l"]), "there is no option -l");
-        assert_eq!(said(&["convert", "a"]), "convert needs a file to write");
-        assert_eq!(said(&["dance"]), "there is no task “dance”");
-        assert_eq!(said(&["checksum"]), "checksum needs a folder");
-        assert_eq!(said(&["checksum", ""]), "checksum needs a folder");
-        assert_eq!(
-            said(&["thumbnails", "a"]),
-            "thumbnails needs a folder to write to"
-        );
-        assert_eq!(said(&["checksum", "a", "b"]), "“b” is one word too many");
-        assert_eq!(
-            said(&["checksum", "a", "--quick"]),
-            "there is no option --quick"
-        );
-        assert_eq!(said(&["--threads"]), "--threads needs a value");
-        assert_eq!(
-            said(&["--threads", "0"]),
-            "--threads takes a number above 0, not “0”"
-        );
-        assert_eq!(
-            said(&["--side=2000"]),
-            "--side takes 1 to 1024 pixels, not “2000”"
-        );
+    fn every_error_names_what_is_wrong_and_shows_the_usage() {
+        let errors: [(&[&str], &str); 13] = [
+            (&["run"], "<PROGRAM>"),
+            (&["run", ""], "for '<PROGRAM>'"),
+            (&["run", "ls", "-l"], "unexpected argument '-l'"),
+            (&["convert", "a"], "<OUT>"),
+            (&["dance"], "unrecognized subcommand 'dance'"),
+            (&["checksum"], "<DIR>"),
+            (&["checksum", ""], "for '<DIR>'"),
+            (&["thumbnails", "a"], "<OUT>"),
+            (&["checksum", "a", "b"], "unexpected argument 'b'"),
+            (
+                &["checksum", "a", "--quick"],
+                "unexpected argument '--quick'",
+            ),
+            (&["checksum", "a", "--threads"], "'--threads <N>'"),
+            (
+                &["checksum", "a", "--threads", "0"],
+                "0 is not in 1..=65535",
+            ),
+            (
+                &["thumbnails", "a", "b", "--side=2000"],
+                "2000 is not in 1..=1024",
+            ),
+        ];
+        for (args, expected) in errors {
+            let error = error(args);
+            assert!(error.contains(expected), "{args:?}: {error}");
+            assert!(error.contains("try '--help'"), "{args:?}: {error}");
+        }
+        // Without a task, the help says which there are.
+        assert!(error(&[]).contains("checksum"));
     }
 
     #[test]
-    fn what_a_program_is_given_stays_its_own() {
+    fn what_follows_the_dashes_belongs_to_the_program() {
         let args = ["--json", "run", "--", "ls", "-l", "--json"];
-        let request = parse(args.map(OsString::from)).unwrap();
-        let Task::Run(program) = request.task else {
-            panic!("{request:?}")
+        let arguments = parse(args.map(OsString::from)).unwrap();
+        assert!(arguments.json);
+        let Task::Run { program, arguments } = arguments.task else {
+            panic!("{arguments:?}")
         };
-        assert!(request.json);
-        assert_eq!(program.words, ["ls", "-l", "--json"]);
+        assert_eq!(program, PathBuf::from("ls"));
+        assert_eq!(arguments, ["-l", "--json"]);
     }
 
     #[test]
-    fn help_is_there() {
-        assert!(matches!(parse(["-h".into()]).unwrap().task, Task::Help));
+    fn the_help_lists_the_tasks_and_the_exit_codes() {
+        let help = error(&["--help"]);
+        for word in ["checksum", "thumbnails", "run", "convert", "--json", "143"] {
+            assert!(help.contains(word), "{word} in {help}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Programs without a window: what they write goes on to where it would have gone.
+//! Programs without a window: their output is printed to the streams of the same names.
 
 use std::{
     future::poll_fn,
@@ -14,22 +14,21 @@ use legwork::{
 use serde_json::json;
 
 use super::{
-    FAILED, USAGE, exit_at_once,
-    report::{self, Lane, Report},
-    stop_on_signals, tell_failure, tell_progress,
+    exit,
+    report::{self, Report, Stream},
 };
 use crate::{
-    programs::{self, Convert, Program},
-    workplace,
+    programs::{self, Conversion, Program},
+    worker_program,
 };
 
 /// Runs a program to its end; returns the exit code.
 pub(super) async fn run(program: Program, report: Report) -> io::Result<u8> {
     let stop = gio::Cancellable::new();
-    let signal = stop_on_signals(&stop, exit_at_once);
-    let words: Vec<_> = program.words.iter().map(report::path).collect();
-    report.start("run", "command", json!(words))?;
-    // A group in the background that reads from a terminal is stopped by the kernel.
+    let signal = exit::stop_on_signals(&stop, exit::now);
+    let argv: Vec<_> = program.argv.iter().map(report::path).collect();
+    report.start("run", "command", json!(argv))?;
+    // The kernel stops a process group in the background that reads from a terminal.
     let stdin = if io::stdin().is_terminal() {
         Stdio::null()
     } else {
@@ -40,98 +39,101 @@ pub(super) async fn run(program: Program, report: Report) -> io::Result<u8> {
         command = command.stdin(stdin);
     }
     let mut handle = command
-        .helper(&workplace::worker())
+        .helper(&worker_program::worker())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .cancellable(&stop)
         .spawn();
-    // No bar beside a program of which nobody knows how far it is.
+    // Without known progress there is no bar.
     let report = if program.reports_progress() {
         report
     } else {
         report.without_bar()
     };
-    let told = tell_progress(handle.status(), &report, &stop);
+    let printed = report.follow(handle.status(), &stop);
     pass_on(&mut handle, &report).await?;
     let ended = handle.await;
-    told.replace(Ok(()))?;
+    printed.replace(Ok(()))?;
     match ended {
-        Ok(_) => report.program_done().map(|()| 0),
-        Err(error) => tell_failure(&report, &error, signal.get()),
+        Ok(_) => report.program_completed().map(|()| 0),
+        Err(error) => report.failed(&error, signal.get()),
     }
 }
 
-/// Makes a file of another kind; returns the exit code.
-pub(super) async fn convert(convert: Convert, report: Report) -> io::Result<u8> {
+/// Converts a file; returns the exit code.
+pub(super) async fn convert(conversion: Conversion, report: Report) -> io::Result<u8> {
     if programs::find("ffmpeg").is_none() {
-        let how = programs::how_to_get("ffmpeg");
-        let sentence = format!("ffmpeg is not installed. {how}");
+        let hint = programs::install_hint("ffmpeg");
+        let sentence = format!("ffmpeg is not installed. {hint}");
         report.ended("failed", &sentence, json!({"kind": "start"}))?;
-        return Ok(FAILED);
+        return Ok(exit::FAILED);
     }
-    let unfinished = match convert.begin() {
-        Ok(unfinished) => unfinished,
+    let file = match conversion.create() {
+        Ok(file) => file,
         Err(error) => {
-            eprintln!("legwork-demo: “{}”: {error}", convert.output.display());
-            return Ok(USAGE);
+            eprintln!("legwork-demo: “{}”: {error}", conversion.output.display());
+            return Ok(exit::USAGE);
         }
     };
     let (stop, kill) = (gio::Cancellable::new(), gio::Cancellable::new());
-    // The unfinished file goes with whoever gives up, so the second one is no exit yet.
-    let signal = stop_on_signals(&stop, {
+    // The temporary file must be removed, so the second signal does not exit yet.
+    let signal = exit::stop_on_signals(&stop, {
         let kill = kill.clone();
         move |signal| {
             if kill.is_cancelled() {
-                exit_at_once(signal);
+                exit::now(signal);
             }
             kill.cancel();
         }
     });
-    report.start("convert", "file", report::path(&convert.input))?;
-    // Nobody waits for a length that is not needed any more.
-    let length = or_when(&stop, programs::length(&convert.input))
+    report.start("convert", "file", report::path(&conversion.input))?;
+    // A run that is stopped does not need the duration.
+    let length = unless_cancelled(&stop, programs::length(&conversion.input))
         .await
         .flatten();
-    let mut handle = convert
-        .command(&unfinished, length)
-        .helper(&workplace::worker())
+    let mut handle = conversion
+        .command(&file, length)
+        .helper(&worker_program::worker())
         .cancellable(&stop)
         .spawn();
-    let told = tell_progress(handle.status(), &report, &stop);
-    // Its standard output is progress, which the bar shows.
+    let printed = report.follow(handle.status(), &stop);
+    // Its standard output is the progress, which the bar shows.
     let errors = handle.stderr();
-    let mut passed = pin!(pass_on_lane(errors, Lane::Errors, &report));
-    let passed = match or_when(&kill, passed.as_mut()).await {
+    let mut passed = pin!(pass_on_stream(errors, Stream::Stderr, &report));
+    let passed = match unless_cancelled(&kill, passed.as_mut()).await {
         Some(passed) => passed,
         None => {
-            // Unless it has ended already.
+            // An error means that it has ended already.
             let _ = handle.kill();
             passed.await
         }
     };
     passed?;
     let ended = handle.await;
-    told.replace(Ok(()))?;
+    printed.replace(Ok(()))?;
     match ended {
-        Ok(_) => match unfinished.finish(&convert.output) {
-            Ok(size) => report.made(&convert.output, size).map(|()| 0),
+        Ok(_) => match file.persist(&conversion.output) {
+            Ok(size) => report.converted(&conversion.output, size).map(|()| 0),
             Err(error) => {
                 report.ended("failed", &error.to_string(), json!({"kind": "failed"}))?;
-                Ok(FAILED)
+                Ok(exit::FAILED)
             }
         },
-        // What was done can be played, and is kept.
+        // What ffmpeg has completed can be played, and is kept.
         Err(error) => {
             if error.is_cancelled() && error.exit_code() == Some(0) && error.progress().0 > 0 {
-                let _ = unfinished.finish(&convert.output);
+                let _ = file.persist(&conversion.output);
             }
-            tell_failure(&report, &error, signal.get())
+            report.failed(&error, signal.get())
         }
     }
 }
 
-/// What comes of `work`, or nothing when it is cancelled before.
-async fn or_when<T>(cancelled: &gio::Cancellable, work: impl Future<Output = T>) -> Option<T> {
+/// The result of `work`, or `None` if it is cancelled first.
+async fn unless_cancelled<T>(
+    cancelled: &gio::Cancellable,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     let (mut cancelled, mut work) = (cancelled.future(), pin!(work));
     poll_fn(|cx| match work.as_mut().poll(cx) {
         Poll::Ready(done) => Poll::Ready(Some(done)),
@@ -140,10 +142,10 @@ async fn or_when<T>(cancelled: &gio::Cancellable, work: impl Future<Output = T>)
     .await
 }
 
-/// Passes on what a program writes to both of its outputs, until both have ended.
+/// Prints both streams of a program until both have ended.
 async fn pass_on(handle: &mut CommandHandle, report: &Report) -> io::Result<()> {
-    let mut output = pin!(pass_on_lane(handle.stdout(), Lane::Output, report));
-    let mut errors = pin!(pass_on_lane(handle.stderr(), Lane::Errors, report));
+    let mut output = pin!(pass_on_stream(handle.stdout(), Stream::Stdout, report));
+    let mut errors = pin!(pass_on_stream(handle.stderr(), Stream::Stderr, report));
     let mut ends = [None, None];
     poll_fn(|cx| {
         if ends[0].is_none()
@@ -156,7 +158,7 @@ async fn pass_on(handle: &mut CommandHandle, report: &Report) -> io::Result<()> 
         {
             ends[1] = Some(end);
         }
-        // Who cannot be written to any more is not written to.
+        // The first error ends both.
         match &mut ends {
             [Some(Err(_)), _] => Poll::Ready(ends[0].take().expect("it is there")),
             [_, Some(Err(_))] => Poll::Ready(ends[1].take().expect("it is there")),
@@ -167,20 +169,24 @@ async fn pass_on(handle: &mut CommandHandle, report: &Report) -> io::Result<()> 
     .await
 }
 
-async fn pass_on_lane(stream: Option<OutputStream>, lane: Lane, report: &Report) -> io::Result<()> {
+async fn pass_on_stream(
+    stream: Option<OutputStream>,
+    name: Stream,
+    report: &Report,
+) -> io::Result<()> {
     let Some(mut stream) = stream else {
         return Ok(());
     };
-    if !report.wants_lines() {
+    if !report.prints_lines() {
         while let Some(bytes) = stream.chunk().await {
-            report.output(lane, &bytes)?;
+            report.output(name, &bytes)?;
         }
         return Ok(());
     }
     let mut lines = stream.lines();
     while let Some(mut line) = lines.recv().await {
         line.text.push('\n');
-        report.output(lane, line.text.as_bytes())?;
+        report.output(name, line.text.as_bytes())?;
     }
     Ok(())
 }

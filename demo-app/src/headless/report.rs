@@ -1,18 +1,28 @@
-//! What a run without a window prints: for a person at a terminal, for a pipe, or for a machine.
+//! What a run without a window prints: a progress bar on a terminal, lines in a pipe, or JSON.
 //!
-//! Results go to standard output and everything else to standard error, so that a list of sums in a
-//! file is a list of sums. With JSON everything is an event on standard output.
+//! Results are printed to standard output and everything else to standard error, so that a list of sums in a file
+//! contains nothing else. With JSON, everything is an event on standard output.
 
 use std::{
+    cell::Cell,
     io::{self, IsTerminal, Write},
     path::Path,
+    rc::Rc,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use legwork_demo::jobs::{FileSum, Tally, Trouble, grouped};
+use legwork::{
+    Error, Status,
+    gio::{self, prelude::*},
+};
+use legwork_demo::jobs::{EntryError, FileSum, Summary, grouped};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
-/// One run's printer.
+use super::exit;
+use crate::error_message::message;
+
+/// Prints the events of a run.
 #[derive(Clone)]
 pub(super) enum Report {
     Bar(ProgressBar),
@@ -33,7 +43,7 @@ impl Report {
         Self::Bar(bar)
     }
 
-    /// The same without a bar.
+    /// The same without a progress bar.
     pub(super) fn without_bar(self) -> Self {
         match self {
             Self::Bar(_) => Self::Lines,
@@ -41,7 +51,7 @@ impl Report {
         }
     }
 
-    /// What begins, and on what.
+    /// The start of a task, and its input.
     pub(super) fn start(&self, job: &str, what: &str, on: Value) -> io::Result<()> {
         match self {
             Self::Json => event(json!({"event": "start", "job": job, what: on})),
@@ -49,8 +59,33 @@ impl Report {
         }
     }
 
-    /// Progress, as often as the job's status changes.
-    pub(super) fn progress(&self, done: u64, total: u64, text: &str) -> io::Result<()> {
+    /// Prints every change of `status`. An error of the output is left in the cell, and cancels `stop`.
+    pub(super) fn follow(
+        &self,
+        status: &Status,
+        stop: &gio::Cancellable,
+    ) -> Rc<Cell<io::Result<()>>> {
+        let printed = Rc::new(Cell::new(Ok(())));
+        let last = Cell::new(None);
+        status.connect_notify_local(None, {
+            let (printed, report, stop) = (printed.clone(), self.clone(), stop.clone());
+            move |status, _| {
+                let (done, total, text) = (status.done(), status.total(), status.text());
+                // Several properties change at once: that is one event.
+                let progress = Some((done, total, text.clone()));
+                if last.replace(progress.clone()) == progress {
+                    return;
+                }
+                if let Err(error) = report.progress(done, total, &text) {
+                    printed.set(Err(error));
+                    stop.cancel();
+                }
+            }
+        });
+        printed
+    }
+
+    fn progress(&self, done: u64, total: u64, text: &str) -> io::Result<()> {
         match self {
             Self::Bar(bar) => {
                 if total > 0 && bar.length() != Some(total) {
@@ -72,7 +107,7 @@ impl Report {
 
     pub(super) fn sum(&self, file: &FileSum) -> io::Result<()> {
         match (&file.sum, self) {
-            (Err(trouble), _) => self.unread(&file.path, trouble),
+            (Err(error), _) => self.unread(&file.path, error),
             (Ok(sum), Self::Json) => event(json!({
                 "event": "sum", "path": path(&file.path), "sha256": sum.hex(), "size": sum.size,
             })),
@@ -90,51 +125,47 @@ impl Report {
         }
     }
 
-    pub(super) fn unread(&self, at: &Path, trouble: &Trouble) -> io::Result<()> {
-        self.trouble(at, trouble.code(), &trouble.to_string())
+    pub(super) fn unread(&self, file: &Path, error: &EntryError) -> io::Result<()> {
+        self.entry_error(file, error.code(), &error.to_string())
     }
 
-    pub(super) fn unwritten(&self, at: &Path, error: &io::Error) -> io::Result<()> {
-        self.trouble(
-            at,
-            "unwritten",
-            &format!("It could not be written: {error}"),
-        )
+    pub(super) fn unwritten(&self, file: &Path, error: &io::Error) -> io::Result<()> {
+        let message = format!("It could not be written: {error}");
+        self.entry_error(file, "unwritten", &message)
     }
 
-    fn trouble(&self, at: &Path, code: &str, message: &str) -> io::Result<()> {
+    fn entry_error(&self, file: &Path, code: &str, message: &str) -> io::Result<()> {
         match self {
             Self::Json => event(json!({
-                "event": "trouble", "path": path(at), "code": code, "message": message,
+                "event": "trouble", "path": path(file), "code": code, "message": message,
             })),
-            _ => self.note(&format!("{}: {message}", at.display())),
+            _ => self.note(&format!("{}: {message}", file.display())),
         }
     }
 
-    /// Something that a program wrote, to the same place; the bar makes way.
-    pub(super) fn output(&self, lane: Lane, bytes: &[u8]) -> io::Result<()> {
-        let print = || match lane {
-            Lane::Output => write_at_once(io::stdout().lock(), bytes),
-            Lane::Errors => write_at_once(io::stderr().lock(), bytes),
+    /// The output of a program, printed to the stream of the same name.
+    pub(super) fn output(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let print = || match stream {
+            Stream::Stdout => write_and_flush(io::stdout().lock(), bytes),
+            Stream::Stderr => write_and_flush(io::stderr().lock(), bytes),
         };
         match self {
             Self::Json => {
                 let text = String::from_utf8_lossy(bytes);
-                let stream = lane.name();
-                event(json!({"event": "output", "stream": stream, "text": text}))
+                event(json!({"event": "output", "stream": stream.name(), "text": text}))
             }
             Self::Bar(bar) => bar.suspend(print),
             Self::Lines => print(),
         }
     }
 
-    /// Whether whole lines are wanted of a program, and not what comes when it comes.
-    pub(super) fn wants_lines(&self) -> bool {
+    /// Whether the output of a program is printed line by line, and not as it arrives.
+    pub(super) fn prints_lines(&self) -> bool {
         !matches!(self, Self::Lines)
     }
 
-    /// A program's end.
-    pub(super) fn program_done(&self) -> io::Result<()> {
+    /// The end of a program that succeeded.
+    pub(super) fn program_completed(&self) -> io::Result<()> {
         self.clear();
         match self {
             Self::Json => event(json!({"event": "end", "outcome": "ok", "exit_code": 0})),
@@ -142,8 +173,8 @@ impl Report {
         }
     }
 
-    /// A file that was made, the last thing printed.
-    pub(super) fn made(&self, file: &Path, size: u64) -> io::Result<()> {
+    /// The end of a conversion that succeeded.
+    pub(super) fn converted(&self, file: &Path, size: u64) -> io::Result<()> {
         self.clear();
         match self {
             Self::Json => event(json!({
@@ -153,27 +184,42 @@ impl Report {
         }
     }
 
-    /// The job's end, the last thing printed.
-    pub(super) fn done(&self, unit: &str, tally: &Tally) -> io::Result<()> {
+    /// The end of a job that gave its result.
+    pub(super) fn completed(&self, unit: &str, summary: &Summary) -> io::Result<()> {
         self.clear();
         match self {
             Self::Json => event(json!({
-                "event": "end", "outcome": if tally.failed == 0 { "ok" } else { "partly" },
-                "entries": tally.entries, "failed": tally.failed, "skipped": tally.skipped,
-                "bytes": tally.bytes,
+                "event": "end", "outcome": if summary.failed == 0 { "ok" } else { "partly" },
+                "entries": summary.entries, "failed": summary.failed, "skipped": summary.skipped,
+                "bytes": summary.bytes,
             })),
             _ => {
-                let fine = grouped(tally.entries - tally.failed);
-                let trouble = match tally.failed {
+                let complete = grouped(summary.entries - summary.failed);
+                let failed = match summary.failed {
                     0 => String::new(),
-                    failed => format!(", {} had trouble", grouped(failed)),
+                    failed => format!(", {} failed", grouped(failed)),
                 };
-                self.note(&format!("{fine} {unit}{trouble}"))
+                self.note(&format!("{complete} {unit}{failed}"))
             }
         }
     }
 
-    /// The job's end when there is no tally. `details` is for machines.
+    /// The end by an error or, if it was cancelled, by a signal; returns the exit code.
+    pub(super) fn failed(&self, error: &Error, signal: Option<Signal>) -> io::Result<u8> {
+        if let Some(signal) = signal.filter(|_| error.is_cancelled()) {
+            self.ended("cancelled", "Stopped", json!(null))?;
+            return Ok(exit::by(signal));
+        }
+        let details = json!({
+            "kind": format!("{:?}", error.kind()).to_lowercase(),
+            "signal": error.signal().map(|signal| signal.name()),
+            "exit_code": error.exit_code(),
+        });
+        self.ended("failed", &message(error), details)?;
+        Ok(exit::FAILED)
+    }
+
+    /// The end of anything that did not succeed. `details` is for JSON.
     pub(super) fn ended(&self, outcome: &str, sentence: &str, details: Value) -> io::Result<()> {
         self.clear();
         match self {
@@ -191,7 +237,7 @@ impl Report {
             out.write_all(b"\n")
         };
         match self {
-            // The bar makes way where both are on one terminal.
+            // If both are on the same terminal, the bar is hidden for it.
             Self::Bar(bar) if io::stdout().is_terminal() => bar.suspend(print),
             _ => print(),
         }
@@ -212,23 +258,23 @@ impl Report {
     }
 }
 
-/// Which of a program's two outputs.
+/// A stream of a program's output.
 #[derive(Clone, Copy)]
-pub(super) enum Lane {
-    Output,
-    Errors,
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
 }
 
-impl Lane {
+impl Stream {
     fn name(self) -> &'static str {
         match self {
-            Self::Output => "stdout",
-            Self::Errors => "stderr",
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
         }
     }
 }
 
-fn write_at_once(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
+fn write_and_flush(mut to: impl Write, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes)?;
     to.flush()
 }
@@ -246,7 +292,7 @@ fn event(event: Value) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{event}")
 }
 
-/// A path for JSON, which has no bytes: what is not UTF-8 stands beside it in digits.
+/// A path in JSON: one that is not UTF-8 is an object with its text and its bytes in hexadecimal.
 pub(super) fn path(path: impl AsRef<Path>) -> Value {
     let path = path.as_ref();
     match path.to_str() {
@@ -268,7 +314,10 @@ mod tests {
     #[test]
     fn a_path_that_is_not_utf8_keeps_its_bytes_in_json() {
         assert_eq!(path("é"), json!("é"));
-        let odd = Path::new(OsStr::from_bytes(b"caf\xe9"));
-        assert_eq!(path(odd), json!({"text": "caf\u{fffd}", "hex": "636166e9"}));
+        let invalid = Path::new(OsStr::from_bytes(b"caf\xe9"));
+        assert_eq!(
+            path(invalid),
+            json!({"text": "caf\u{fffd}", "hex": "636166e9"})
+        );
     }
 }

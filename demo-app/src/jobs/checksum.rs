@@ -1,4 +1,4 @@
-//! SHA-256 sums of every file in a folder, several at a time.
+//! SHA-256 sums of all files in a folder, several files at a time.
 
 use std::{
     fs::File,
@@ -12,7 +12,12 @@ use legwork::{Ctx, Job};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Fault, Tally, parallel, progress::Counter, trouble::Trouble, walk};
+use super::{
+    error::{EntryError, JobError},
+    parallel,
+    summary::{Counter, Summary, grouped},
+    walk,
+};
 
 /// The job: reads every file below a folder and sends its sum.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,23 +25,23 @@ pub struct Checksum {
     /// The folder.
     #[serde(with = "legwork::path")]
     pub folder: PathBuf,
-    /// Whether links to files and folders count as what they lead to.
+    /// Whether links to files and folders are followed.
     pub follow_links: bool,
-    /// Files read at the same time; as many as there are processors if not said.
+    /// Files that are read at the same time; `None` for one per processor.
     pub threads: Option<NonZero<usize>>,
 }
 
-/// One file's sum, or why it has none.
+/// A file's sum, or why it has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSum {
     /// Relative to the folder.
     #[serde(with = "legwork::path")]
     pub path: PathBuf,
-    /// The sum, or the trouble.
-    pub sum: Result<Sum, Trouble>,
+    /// The sum, or the error.
+    pub sum: Result<Sum, EntryError>,
 }
 
-/// What was read of one file.
+/// The sum of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sum {
     /// SHA-256.
@@ -83,12 +88,12 @@ impl Sum {
 
 impl Job for Checksum {
     type Message = FileSum;
-    type Output = Tally;
-    type Error = Fault;
+    type Output = Summary;
+    type Error = JobError;
 
-    fn run(self, cx: &Ctx<Self>) -> Result<Tally, Fault> {
+    fn run(self, cx: &Ctx<Self>) -> Result<Summary, JobError> {
         let found = walk::walk(&self.folder, self.follow_links, |count| {
-            cx.set_text(format!("Counting files, {} found", super::grouped(count)));
+            cx.set_text(format!("Counting files, {} found", grouped(count)));
             Ok(cx.check()?)
         })?;
         let bytes: u64 = found
@@ -96,73 +101,68 @@ impl Job for Checksum {
             .filter_map(|found| found.size.as_ref().ok())
             .sum();
         log::info!("{} entries, {bytes} bytes to read", found.len());
-        // The words first: a bar that has a length does not stand beside “Counting”.
+        // Before the total: “Counting” does not fit a bar that has a length.
         let counter = Counter::new(found.len() as u64, "files");
         cx.set_text(counter.line());
-        // A folder of empty files has work, too: one unit each beside the bytes.
+        // One unit a file besides its bytes, so that a folder of empty files has progress as well.
         cx.set_total(bytes + found.len() as u64);
 
         let read = AtomicU64::new(0);
-        parallel::for_each(&found, self.threads, |found| -> Result<(), Fault> {
+        parallel::for_each(&found, self.threads, |found| -> Result<(), JobError> {
             let mut counted = 0;
-            let mut seen = |bytes: u64| -> Result<(), Fault> {
+            let mut count = |bytes: u64| -> Result<(), JobError> {
                 cx.check()?;
                 cx.advance(bytes);
                 counted += bytes;
                 Ok(())
             };
             let sum = match &found.size {
-                Ok(_) => sum_of(&self.folder.join(&found.path), &mut seen)?,
-                Err(trouble) => Err(trouble.clone()),
+                Ok(_) => sum_of(&self.folder.join(&found.path), &mut count)?,
+                Err(error) => Err(error.clone()),
             };
-            if let Err(trouble) = &sum {
-                log::warn!("{}: {trouble}", found.path.display());
+            if let Err(error) = &sum {
+                log::warn!("{}: {error}", found.path.display());
             }
             read.fetch_add(counted, Ordering::Relaxed);
-            // What was announced and not read counts as done, or the bar would never be full.
-            let announced = found.size.as_ref().map_or(0, |size| *size);
-            cx.advance(1 + announced.saturating_sub(counted));
-            cx.set_text(counter.one_more(sum.is_err()));
+            // Bytes that are in the total and were not read count as done, or the bar would never be full.
+            let expected = found.size.as_ref().map_or(0, |size| *size);
+            cx.advance(1 + expected.saturating_sub(counted));
+            cx.set_text(counter.add(sum.is_err()));
             cx.send(FileSum {
                 path: found.path.clone(),
                 sum,
             })?;
             Ok(())
         })?;
-        Ok(Tally {
-            entries: counter.all(),
-            failed: counter.failed(),
-            skipped: 0,
-            bytes: read.into_inner(),
-        })
+        Ok(counter.summary(0, read.into_inner()))
     }
 }
 
-/// One file's sum. `seen` hears of every piece that was read; its error is the job's end.
+/// A file's sum. `count` is called with the length of every chunk that was read; its error ends the job.
 fn sum_of(
     path: &Path,
-    seen: &mut impl FnMut(u64) -> Result<(), Fault>,
-) -> Result<Result<Sum, Trouble>, Fault> {
+    count: &mut impl FnMut(u64) -> Result<(), JobError>,
+) -> Result<Result<Sum, EntryError>, JobError> {
     let (file, size) = match walk::open(path) {
         Ok(opened) => opened,
-        Err(trouble) => return Ok(Err(trouble)),
+        Err(error) => return Ok(Err(error)),
     };
-    sum_of_open(file, size, seen)
+    sum_of_open(file, size, count)
 }
 
 fn sum_of_open(
     mut file: File,
     size: u64,
-    seen: &mut impl FnMut(u64) -> Result<(), Fault>,
-) -> Result<Result<Sum, Trouble>, Fault> {
+    count: &mut impl FnMut(u64) -> Result<(), JobError>,
+) -> Result<Result<Sum, EntryError>, JobError> {
     let mut hasher = Sha256::new();
-    let mut piece = vec![0; PIECE];
+    let mut chunk = vec![0; CHUNK];
     let mut read = 0;
     loop {
-        seen(0)?;
-        // One byte more than there should be tells a file that grows without following it for ever.
-        let want = (size - read + 1).min(PIECE as u64) as usize;
-        let got = match file.read(&mut piece[..want]) {
+        count(0)?;
+        // One byte more than expected shows that the file grows, without reading it for ever.
+        let want = (size - read + 1).min(CHUNK as u64) as usize;
+        let got = match file.read(&mut chunk[..want]) {
             Ok(got) => got,
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
             Err(error) => return Ok(Err(error.into())),
@@ -171,11 +171,11 @@ fn sum_of_open(
             break;
         }
         if read + got as u64 > size {
-            return Ok(Err(Trouble::Changed));
+            return Ok(Err(EntryError::Changed));
         }
         read += got as u64;
-        hasher.update(&piece[..got]);
-        seen(got as u64)?;
+        hasher.update(&chunk[..got]);
+        count(got as u64)?;
     }
     Ok(if read == size {
         Ok(Sum {
@@ -183,12 +183,12 @@ fn sum_of_open(
             size,
         })
     } else {
-        Err(Trouble::Changed)
+        Err(EntryError::Changed)
     })
 }
 
-/// Large enough that the calls cost nothing beside the hashing, small enough for the cache.
-const PIECE: usize = 128 * 1024;
+/// Large enough that the cost of a call does not matter, small enough for the cache.
+const CHUNK: usize = 128 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    fn run(folder: &Path) -> (Result<Tally, String>, Vec<FileSum>) {
+    fn run(folder: &Path) -> (Result<Summary, String>, Vec<FileSum>) {
         let job = Checksum {
             folder: folder.to_owned(),
             follow_links: true,
@@ -218,10 +218,10 @@ mod tests {
         let (end, sums) = run(dir.path());
         assert_eq!(
             end,
-            Ok(Tally {
+            Ok(Summary {
                 entries: 2,
                 bytes: 3,
-                ..Tally::default()
+                ..Summary::default()
             })
         );
         let hex: Vec<_> = sums
@@ -253,38 +253,38 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_folder_is_a_result_of_nothing() {
+    fn an_empty_folder_has_an_empty_result() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(run(dir.path()), (Ok(Tally::default()), vec![]));
+        assert_eq!(run(dir.path()), (Ok(Summary::default()), vec![]));
     }
 
     #[test]
-    fn a_missing_folder_ends_the_job_with_a_sentence() {
+    fn a_missing_folder_ends_the_job_with_an_error() {
         let (end, sums) = run(Path::new("/no/such/folder"));
         assert_eq!(end, Err("There is no folder “/no/such/folder”".into()));
         assert_eq!(sums, []);
     }
 
     #[test]
-    fn one_bad_entry_leaves_the_others_alone() {
+    fn an_entry_that_fails_does_not_affect_the_others() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("good"), "x").unwrap();
         symlink("nothing", dir.path().join("bad")).unwrap();
         let (end, sums) = run(dir.path());
         assert_eq!(
             end,
-            Ok(Tally {
+            Ok(Summary {
                 entries: 2,
                 failed: 1,
                 bytes: 1,
-                ..Tally::default()
+                ..Summary::default()
             })
         );
         assert_eq!(
             sums[0],
             FileSum {
                 path: "bad".into(),
-                sum: Err(Trouble::Dangling)
+                sum: Err(EntryError::Dangling)
             }
         );
         assert!(sums[1].sum.is_ok());
@@ -294,16 +294,16 @@ mod tests {
     fn a_file_that_vanishes_is_an_entry() {
         let dir = tempfile::tempdir().unwrap();
         let sum = sum_of(&dir.path().join("gone"), &mut |_| Ok(())).unwrap();
-        assert_eq!(sum, Err(Trouble::Vanished));
+        assert_eq!(sum, Err(EntryError::Vanished));
     }
 
     #[test]
-    fn a_file_that_grows_while_it_is_read_is_an_entry_and_is_not_followed() {
+    fn a_file_that_grows_while_it_is_read_is_an_entry_and_not_read_for_ever() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
         fs::write(&path, "first").unwrap();
         let (file, size) = walk::open(&path).unwrap();
-        // As a writer that never stops would: there is always more.
+        // Like a writer that never stops: there is always more.
         let sum = sum_of_open(file, size, &mut |_| {
             use std::io::Write;
             File::options()
@@ -314,14 +314,14 @@ mod tests {
                 .unwrap();
             Ok(())
         });
-        assert_eq!(sum.unwrap(), Err(Trouble::Changed));
+        assert_eq!(sum.unwrap(), Err(EntryError::Changed));
     }
 
     #[test]
     fn a_file_that_shrinks_while_it_is_read_is_an_entry() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        fs::write(&path, vec![7; 3 * PIECE]).unwrap();
+        fs::write(&path, vec![7; 3 * CHUNK]).unwrap();
         let (file, size) = walk::open(&path).unwrap();
         let sum = sum_of_open(file, size, &mut |_| {
             File::options()
@@ -332,7 +332,7 @@ mod tests {
                 .unwrap();
             Ok(())
         });
-        assert_eq!(sum.unwrap(), Err(Trouble::Changed));
+        assert_eq!(sum.unwrap(), Err(EntryError::Changed));
     }
 
     #[test]

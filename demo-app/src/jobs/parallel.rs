@@ -1,7 +1,7 @@
-//! One list, several threads: each takes the next item when it is done with its last.
+//! A list that several threads work on: each takes the next item when it has finished one.
 //!
-//! The threads end when the list does, at the first error, or when one panics; the panic goes on in
-//! the caller, message and all.
+//! The threads end at the end of the list, at the first error, or when one panics; the panic continues in the caller
+//! with its message.
 
 use std::{
     num::NonZero,
@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-/// Calls `each` for every item, on as many threads as there are processors or as `threads` allows.
+/// Calls `each` for every item, on as many threads as there are processors, or as many as `threads` allows.
 pub(super) fn for_each<T, E>(
     items: &[T],
     threads: Option<NonZero<usize>>,
@@ -29,7 +29,7 @@ where
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
     let work = || {
-        // A thread that panics leaves through here, too.
+        // Dropped when this thread panics or fails.
         let end = EndOthers(&ended);
         while !ended.load(Ordering::Relaxed)
             && let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed))
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_item_is_taken_once() {
+    fn every_item_is_taken_exactly_once() {
         let items: Vec<u64> = (1..=10_000).collect();
         let sum = AtomicU64::new(0);
         let done: Result<(), ()> = for_each(&items, None, |n| {

@@ -1,11 +1,10 @@
-//! Small copies of every picture in a folder, several at a time.
+//! Thumbnails of all pictures in a folder, several pictures at a time.
 //!
-//! The pixels of each are written into sealed memory that the app maps and shows as it is: between
-//! this process and the screen's texture nothing copies them again.
+//! The pixels are written to sealed memory that the app maps and shows as it is: they are not copied again on their way
+//! to the texture on the screen.
 //!
-//! Pictures come from anywhere, so each is met with suspicion. What it claims is checked against
-//! [`Limits`] before memory is taken, what it *is* counts and not how it is called, and a decoder that
-//! panics costs that one picture.
+//! Pictures are not trusted. Their stated size is checked against [`Limits`] before memory is allocated, the format is
+//! that of the content and not of the name, and a decoder that panics affects one picture only.
 
 use std::{
     ffi::OsStr,
@@ -20,35 +19,40 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rg
 use legwork::{Buffer, Ctx, Job};
 use serde::{Deserialize, Serialize};
 
-use super::{Fault, Tally, grouped, parallel, progress::Counter, trouble::Trouble, walk};
+use super::{
+    error::{EntryError, JobError},
+    parallel,
+    summary::{Counter, Summary, grouped},
+    walk,
+};
 
-/// The job: opens every picture below a folder and sends a small copy.
+/// The job: opens every picture below a folder and sends its thumbnail.
 ///
-/// Files that neither are pictures nor are called so are left out.
+/// Files that are not pictures by content or by name are skipped.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Thumbnails {
     /// The folder.
     #[serde(with = "legwork::path")]
     pub folder: PathBuf,
-    /// Whether links to files and folders count as what they lead to.
+    /// Whether links to files and folders are followed.
     pub follow_links: bool,
-    /// The longer side of a small copy, in pixels; 1 to 1,024.
+    /// The longer side of a thumbnail, in pixels; 1 to 1,024.
     pub side: u32,
-    /// Pictures opened at the same time; as many as there are processors if not said.
+    /// Pictures that are opened at the same time; `None` for one per processor.
     pub threads: Option<NonZero<usize>>,
 }
 
-/// One picture's small copy, or why it has none.
+/// A picture's thumbnail, or why it has none.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Picture {
     /// Relative to the folder.
     #[serde(with = "legwork::path")]
     pub path: PathBuf,
-    /// The small copy, or the trouble.
-    pub thumbnail: Result<Thumbnail, Trouble>,
+    /// The thumbnail, or the error.
+    pub thumbnail: Result<Thumbnail, EntryError>,
 }
 
-/// Pixels that fit in the square that was asked for.
+/// Pixels that fit in the square of the requested size.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Thumbnail {
     /// In pixels, at least 1.
@@ -57,23 +61,23 @@ pub struct Thumbnail {
     pub height: u32,
     /// Rows from the top, four bytes a pixel: red, green, blue, alpha, not premultiplied.
     pub pixels: Buffer,
-    /// Width and height of the picture itself, the way up it is to be seen.
+    /// Width and height of the picture itself, after its orientation was applied.
     pub original: (u32, u32),
 }
 
-/// What a picture may ask for. Larger ones are an entry with [`Trouble::TooLarge`].
+/// The limits of a picture. Larger ones are an entry with [`EntryError::TooLarge`].
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Of the file, in bytes.
+    /// The size of the file, in bytes.
     pub file: u64,
-    /// Of either side, in pixels.
+    /// Either side, in pixels.
     pub side: u32,
-    /// Of everything one decoder takes, in bytes: a picture of 100 megapixels, and what it takes to read it.
+    /// All memory that a decoder allocates, in bytes: enough for a picture of 100 megapixels.
     pub memory: u64,
 }
 
 impl Limits {
-    /// What the job allows: 256 MiB of file, 30,000 pixels a side, 512 MiB of memory a picture.
+    /// The limits of the job: 256 MiB a file, 30,000 pixels a side, 512 MiB of memory a picture.
     pub const JOB: Self = Self {
         file: 256 << 20,
         side: 30_000,
@@ -83,10 +87,10 @@ impl Limits {
 
 impl Job for Thumbnails {
     type Message = Picture;
-    type Output = Tally;
-    type Error = Fault;
+    type Output = Summary;
+    type Error = JobError;
 
-    fn run(self, cx: &Ctx<Self>) -> Result<Tally, Fault> {
+    fn run(self, cx: &Ctx<Self>) -> Result<Summary, JobError> {
         let side = self.side.clamp(1, 1024);
         let found = walk::walk(&self.folder, self.follow_links, |count| {
             cx.set_text(format!(
@@ -96,18 +100,18 @@ impl Job for Thumbnails {
             Ok(cx.check()?)
         })?;
         log::info!("{} files to look at", found.len());
-        // The words first: a bar that has a length does not stand beside “Looking for”.
+        // Before the total: “Looking for” does not fit a bar that has a length.
         let counter = Counter::new(found.len() as u64, "files");
         cx.set_text(counter.line());
         cx.set_total(found.len() as u64);
 
         let (skipped, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        parallel::for_each(&found, self.threads, |found| -> Result<(), Fault> {
+        parallel::for_each(&found, self.threads, |found| -> Result<(), JobError> {
             cx.check()?;
             let path = &found.path;
             let opened = match &found.size {
                 Ok(_) => open(&self.folder.join(path), &Limits::JOB),
-                Err(trouble) => Err(trouble.clone()),
+                Err(error) => Err(error.clone()),
             };
             let small = match opened {
                 Ok(Some(opened)) => {
@@ -115,11 +119,11 @@ impl Job for Thumbnails {
                     Some(Ok(opened))
                 }
                 Ok(None) => None,
-                // A pipe or a locked folder is no picture that is missed.
-                Err(_) if !is_called_a_picture(path) => None,
-                Err(trouble) => Some(Err(trouble)),
+                // A pipe or a folder without permission is not a picture that is missing.
+                Err(_) if !has_picture_name(path) => None,
+                Err(error) => Some(Err(error)),
             };
-            cx.set_text(counter.one_more(matches!(small, Some(Err(_)))));
+            cx.set_text(counter.add(matches!(small, Some(Err(_)))));
             cx.advance(1);
             let Some(small) = small else {
                 skipped.fetch_add(1, Ordering::Relaxed);
@@ -127,9 +131,9 @@ impl Job for Thumbnails {
             };
             let thumbnail = match small {
                 Ok(opened) => Ok(shrink(&opened.image, side)?),
-                Err(trouble) => {
-                    log::warn!("{}: {trouble}", path.display());
-                    Err(trouble)
+                Err(error) => {
+                    log::warn!("{}: {error}", path.display());
+                    Err(error)
                 }
             };
             cx.send(Picture {
@@ -138,13 +142,7 @@ impl Job for Thumbnails {
             })?;
             Ok(())
         })?;
-        let skipped = skipped.into_inner();
-        Ok(Tally {
-            entries: counter.all() - skipped,
-            failed: counter.failed(),
-            skipped,
-            bytes: bytes.into_inner(),
-        })
+        Ok(counter.summary(skipped.into_inner(), bytes.into_inner()))
     }
 }
 
@@ -153,46 +151,50 @@ struct Opened {
     bytes: u64,
 }
 
-/// Opens one picture; `None` for a file that is none and is not called one either.
-fn open(path: &Path, limits: &Limits) -> Result<Option<Opened>, Trouble> {
+/// Opens a picture; `None` for a file that is not a picture by content or by name.
+fn open(path: &Path, limits: &Limits) -> Result<Option<Opened>, EntryError> {
     let (file, size) = walk::open(path)?;
     let mut reader = file.take(limits.file);
-    // Enough for every signature; the rest is read only of what is a picture.
+    // Enough for every signature; the rest is read only if it is a picture.
     let mut content = Vec::new();
     reader.by_ref().take(64).read_to_end(&mut content)?;
     let Ok(format) = image::guess_format(&content) else {
-        return if is_called_a_picture(path) {
-            Err(Trouble::NotAPicture)
+        return if has_picture_name(path) {
+            Err(EntryError::NotAPicture)
         } else {
             Ok(None)
         };
     };
     if size > limits.file {
-        return Err(Trouble::TooLarge);
+        return Err(EntryError::TooLarge);
     }
     reader.read_to_end(&mut content)?;
     let bytes = content.len() as u64;
-    // A bug in a decoder is trouble with this picture alone. It is told on stderr all the same.
+    // A bug in a decoder affects this picture only. The panic is printed to standard error nevertheless.
     let image = panic::catch_unwind(AssertUnwindSafe(|| decode(&content, format, limits)))
-        .unwrap_or_else(|_| Err(Trouble::Damaged("the decoder failed".into())))?;
+        .unwrap_or_else(|_| Err(EntryError::Damaged("the decoder failed".into())))?;
     Ok(Some(Opened { image, bytes }))
 }
 
-fn decode(content: &[u8], format: ImageFormat, limits: &Limits) -> Result<DynamicImage, Trouble> {
+fn decode(
+    content: &[u8],
+    format: ImageFormat,
+    limits: &Limits,
+) -> Result<DynamicImage, EntryError> {
     if format == ImageFormat::Jpeg && !ends_like_a_jpeg(content) {
-        return Err(Trouble::CutShort);
+        return Err(EntryError::CutShort);
     }
-    let trouble = |error| trouble_of(error, format);
+    let entry_error = |error| entry_error(error, format);
     let mut reader = ImageReader::with_format(Cursor::new(content), format);
     reader.limits(limits.for_decoder());
-    let mut decoder = reader.into_decoder().map_err(trouble)?;
-    // The decoder checks what it takes itself; this is the picture that it hands out.
+    let mut decoder = reader.into_decoder().map_err(entry_error)?;
+    // The decoder's own limits do not include the picture that it returns.
     let (width, height) = decoder.dimensions();
     if width.max(height) > limits.side || decoder.total_bytes() > limits.memory {
-        return Err(Trouble::TooLarge);
+        return Err(EntryError::TooLarge);
     }
-    let orientation = decoder.orientation().map_err(trouble)?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(trouble)?;
+    let orientation = decoder.orientation().map_err(entry_error)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(entry_error)?;
     image.apply_orientation(orientation);
     Ok(image)
 }
@@ -207,55 +209,61 @@ impl Limits {
     }
 }
 
-/// Whether the last scan of a JPEG is followed by the mark of its end.
+/// Whether the last scan of a JPEG is followed by the end-of-image marker.
 ///
-/// The decoder fills what is missing with grey and says nothing. Inside a scan both marks cannot occur
-/// by chance: there, every 0xFF is followed by a zero or a restart mark.
+/// The decoder fills missing parts with grey and reports no error. Neither marker can occur inside a scan, where every
+/// 0xFF is followed by a zero or a restart marker.
 fn ends_like_a_jpeg(content: &[u8]) -> bool {
     const START_OF_SCAN: [u8; 2] = [0xFF, 0xDA];
     const END_OF_IMAGE: [u8; 2] = [0xFF, 0xD9];
-    let scan = content.windows(2).rposition(|mark| mark == START_OF_SCAN);
-    scan.is_some_and(|scan| content[scan..].windows(2).any(|mark| mark == END_OF_IMAGE))
+    let scan = content
+        .windows(2)
+        .rposition(|marker| marker == START_OF_SCAN);
+    scan.is_some_and(|scan| {
+        content[scan..]
+            .windows(2)
+            .any(|marker| marker == END_OF_IMAGE)
+    })
 }
 
-fn trouble_of(error: ImageError, format: ImageFormat) -> Trouble {
+fn entry_error(error: ImageError, format: ImageFormat) -> EntryError {
     match error {
-        ImageError::Limits(_) => Trouble::TooLarge,
-        ImageError::Unsupported(_) => Trouble::NotAPicture,
-        // The content is in memory: its end is the end of the file.
+        ImageError::Limits(_) => EntryError::TooLarge,
+        ImageError::Unsupported(_) => EntryError::NotAPicture,
+        // The whole content is in memory, so its end is the end of the file.
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
-            Trouble::CutShort
+            EntryError::CutShort
         }
         error => {
-            let said = chain(&error);
-            // Not every decoder has a kind for it, but each says it.
+            let message = chain(&error);
+            // Not every decoder has an error kind for it, but each says it in its message.
             if ["end of file", "eof", "unexpected end", "fill whole buffer"]
                 .iter()
-                .any(|end| said.to_ascii_lowercase().contains(end))
+                .any(|end| message.to_ascii_lowercase().contains(end))
             {
-                return Trouble::CutShort;
+                return EntryError::CutShort;
             }
             let extension = format.extensions_str().first().unwrap_or(&"picture");
-            Trouble::Damaged(format!("{} ({said})", extension.to_uppercase()))
+            EntryError::Damaged(format!("{} ({message})", extension.to_uppercase()))
         }
     }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut said = error.to_string();
+    let mut message = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
         let more = error.to_string();
-        if !said.contains(&more) {
-            said = format!("{said}: {more}");
+        if !message.contains(&more) {
+            message = format!("{message}: {more}");
         }
         cause = error.source();
     }
-    said
+    message
 }
 
-/// Whether the name promises a picture, of a kind that can be opened here or not.
-fn is_called_a_picture(path: &Path) -> bool {
+/// Whether the name is that of a picture, of a format that can be opened here or not.
+fn has_picture_name(path: &Path) -> bool {
     const OTHERS: [&str; 7] = ["avif", "heic", "heif", "jp2", "jpe", "jxl", "svg"];
     let Some(extension) = path.extension().and_then(OsStr::to_str) else {
         return false;
@@ -264,9 +272,9 @@ fn is_called_a_picture(path: &Path) -> bool {
     ImageFormat::from_extension(&extension).is_some() || OTHERS.contains(&extension.as_str())
 }
 
-fn shrink(image: &DynamicImage, side: u32) -> Result<Thumbnail, Fault> {
+fn shrink(image: &DynamicImage, side: u32) -> Result<Thumbnail, JobError> {
     let original = (image.width(), image.height());
-    // A picture smaller than the square stays as it is.
+    // A picture that is smaller than the square is not scaled.
     let small: RgbaImage = if original.0.max(original.1) > side {
         image.thumbnail(side, side).into_rgba8()
     } else {
@@ -302,7 +310,7 @@ mod tests {
         content.into_inner()
     }
 
-    fn open_bytes(name: &str, content: &[u8]) -> Result<Option<(u32, u32)>, Trouble> {
+    fn open_bytes(name: &str, content: &[u8]) -> Result<Option<(u32, u32)>, EntryError> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(name);
         fs::write(&path, content).unwrap();
@@ -320,7 +328,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_format_opens_whatever_it_is_called() {
+    fn every_format_is_recognised_by_its_content() {
         for (format, _) in FORMATS {
             let content = picture(40, 20, format);
             assert_eq!(
@@ -332,14 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_is_cut_short_is_an_entry() {
+    fn an_incomplete_picture_is_an_entry() {
         for (format, name) in FORMATS {
             let content = picture(200, 200, format);
             for part in [content.len() / 2, content.len() - 40] {
-                let trouble = open_bytes(name, &content[..part]).unwrap_err();
+                let error = open_bytes(name, &content[..part]).unwrap_err();
                 assert!(
-                    matches!(trouble, Trouble::CutShort | Trouble::Damaged(_)),
-                    "{format:?} at {part} of {}: {trouble:?}",
+                    matches!(error, EntryError::CutShort | EntryError::Damaged(_)),
+                    "{format:?} at {part} of {}: {error:?}",
                     content.len()
                 );
             }
@@ -357,48 +365,48 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_an_entry_and_takes_no_memory() {
+    fn a_decompression_bomb_is_an_entry_and_takes_no_memory() {
         // 60,000 by 60,000 pixels in a file of some hundred bytes.
         let mut png = picture(1, 1, ImageFormat::Png);
         png[16..24].copy_from_slice(&[0, 0, 0xEA, 0x60, 0, 0, 0xEA, 0x60]);
         let crc = crc32(&png[12..29]);
         png[29..33].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(open_bytes("bomb.png", &png), Err(Trouble::TooLarge));
+        assert_eq!(open_bytes("bomb.png", &png), Err(EntryError::TooLarge));
     }
 
     #[test]
-    fn a_bomb_below_the_side_is_stopped_by_memory() {
+    fn a_decompression_bomb_of_allowed_sides_is_stopped_by_the_memory_limit() {
         // 29,000 by 29,000 pixels would be 3.4 GB.
         let mut png = picture(1, 1, ImageFormat::Png);
         png[16..24].copy_from_slice(&[0, 0, 0x71, 0x48, 0, 0, 0x71, 0x48]);
         let crc = crc32(&png[12..29]);
         png[29..33].copy_from_slice(&crc.to_be_bytes());
-        assert_eq!(open_bytes("bomb.png", &png), Err(Trouble::TooLarge));
+        assert_eq!(open_bytes("bomb.png", &png), Err(EntryError::TooLarge));
     }
 
     #[test]
-    fn a_jpeg_that_lies_about_its_size_is_an_entry() {
+    fn a_jpeg_that_states_a_wrong_size_is_an_entry() {
         let mut jpeg = picture(64, 64, ImageFormat::Jpeg);
         let frame = jpeg
             .windows(2)
-            .position(|mark| mark == [0xFF, 0xC0])
+            .position(|marker| marker == [0xFF, 0xC0])
             .unwrap();
         jpeg[frame + 5..frame + 9].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF]);
-        assert_eq!(open_bytes("lie.jpg", &jpeg), Err(Trouble::TooLarge));
+        assert_eq!(open_bytes("lie.jpg", &jpeg), Err(EntryError::TooLarge));
     }
 
     #[test]
-    fn a_text_that_is_called_a_picture_is_an_entry_and_any_other_is_left_out() {
+    fn a_text_with_the_name_of_a_picture_is_an_entry_and_any_other_is_skipped() {
         assert_eq!(
             open_bytes("letter.jpg", b"Dear all"),
-            Err(Trouble::NotAPicture)
+            Err(EntryError::NotAPicture)
         );
         assert_eq!(
             open_bytes("phone.heic", b"ftypheic"),
-            Err(Trouble::NotAPicture)
+            Err(EntryError::NotAPicture)
         );
         assert_eq!(open_bytes("letter.txt", b"Dear all"), Ok(None));
-        assert_eq!(open_bytes("nothing.png", b""), Err(Trouble::NotAPicture));
+        assert_eq!(open_bytes("nothing.png", b""), Err(EntryError::NotAPicture));
     }
 
     #[test]
@@ -410,11 +418,11 @@ mod tests {
             file: 32,
             ..Limits::JOB
         };
-        assert_eq!(open(&path, &limits).map(|_| ()), Err(Trouble::TooLarge));
+        assert_eq!(open(&path, &limits).map(|_| ()), Err(EntryError::TooLarge));
     }
 
     #[test]
-    fn the_job_sends_pixels_that_fit_and_goes_on_after_trouble() {
+    fn the_job_sends_pixels_that_fit_and_continues_after_an_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(
             dir.path().join("wide.png"),
@@ -445,7 +453,7 @@ mod tests {
         pictures.sort_by(|a, b| a.path.cmp(&b.path));
         assert_eq!(
             pictures[0].thumbnail.as_ref().unwrap_err(),
-            &Trouble::CutShort
+            &EntryError::CutShort
         );
         let sizes: Vec<_> = pictures[1..]
             .iter()
@@ -461,7 +469,7 @@ mod tests {
         assert_eq!(sizes, [(4, 3, (4, 3)), (20, 10, (100, 50))]);
     }
 
-    /// As PNG has it, bit by bit.
+    /// The checksum of a PNG chunk.
     fn crc32(bytes: &[u8]) -> u32 {
         !bytes.iter().fold(u32::MAX, |crc, byte| {
             (0..8).fold(crc ^ u32::from(*byte), |crc, _| {

@@ -1,8 +1,7 @@
-//! What there is in a folder: every file below it, in order, and what kept us from the rest.
+//! All files below a folder in order, and what could not be read.
 //!
-//! Only the folder itself can fail. Whatever is wrong further down (a folder that may not be read, a
-//! link that leads in a circle, a name that is not UTF-8) is an entry like any other, so that one bad
-//! corner of a disk never hides the rest of it.
+//! Only the folder itself can fail. Everything that is wrong below it (a folder without permission, a link that points
+//! back to itself) is an entry, so that it never hides the rest.
 
 use std::{
     collections::HashSet,
@@ -14,25 +13,25 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Fault, trouble::Trouble};
+use super::error::{EntryError, JobError};
 
 /// One entry below a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Found {
     /// Relative to the folder.
     pub(super) path: PathBuf,
-    /// Its size in bytes if it can be read, else why it cannot.
-    pub(super) size: Result<u64, Trouble>,
+    /// Its size in bytes, or why it cannot be read.
+    pub(super) size: Result<u64, EntryError>,
 }
 
 /// The folder itself could not be read.
 #[derive(Debug)]
-pub(super) struct NoFolder {
+pub(super) struct FolderError {
     folder: PathBuf,
     cause: io::Error,
 }
 
-impl fmt::Display for NoFolder {
+impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let folder = self.folder.display();
         match self.cause.kind() {
@@ -46,7 +45,7 @@ impl fmt::Display for NoFolder {
     }
 }
 
-impl Error for NoFolder {
+impl Error for FolderError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         Some(&self.cause)
     }
@@ -54,24 +53,23 @@ impl Error for NoFolder {
 
 /// Lists every file below `folder`, sorted by path.
 ///
-/// With `follow_links`, links to files and folders count as what they lead to; each folder is read
-/// once, however many ways lead to it. Without, links are left out. `progress` is called now and then
-/// with the number of entries so far; what it returns as an error ends the walk.
+/// With `follow_links`, links are followed, and each folder is read once however many links point to it; without it,
+/// links are skipped. `progress` is called regularly with the number of entries so far; its error ends the walk.
 pub(super) fn walk(
     folder: &Path,
     follow_links: bool,
-    mut progress: impl FnMut(u64) -> Result<(), Fault>,
-) -> Result<Vec<Found>, Fault> {
-    let no_folder = |cause| NoFolder {
+    mut progress: impl FnMut(u64) -> Result<(), JobError>,
+) -> Result<Vec<Found>, JobError> {
+    let folder_error = |cause| FolderError {
         folder: folder.to_owned(),
         cause,
     };
-    let first = fs::read_dir(folder).map_err(no_folder)?;
-    let mut read = HashSet::from([identity(&fs::metadata(folder).map_err(no_folder)?)]);
+    let first = fs::read_dir(folder).map_err(folder_error)?;
+    let mut read = HashSet::from([identity(&fs::metadata(folder).map_err(folder_error)?)]);
     let mut found = Vec::new();
-    let mut below = vec![(PathBuf::new(), Some(first))];
+    let mut queue = vec![(PathBuf::new(), Some(first))];
 
-    while let Some((path, listing)) = below.pop() {
+    while let Some((path, listing)) = queue.pop() {
         progress(found.len() as u64)?;
         let listing = match listing.map_or_else(|| fs::read_dir(folder.join(&path)), Ok) {
             Ok(listing) => listing,
@@ -94,26 +92,26 @@ pub(super) fn walk(
                         path: path.clone(),
                         size: Err(error.into()),
                     });
-                    // A directory that fails once may fail for ever.
+                    // A folder that fails once may fail for ever.
                     break;
                 }
             };
-            match look(&folder.join(&path), follow_links) {
+            match kind_of(&folder.join(&path), follow_links) {
                 Ok(Kind::File(size)) => found.push(Found {
                     path,
                     size: Ok(size),
                 }),
-                Ok(Kind::Folder(id)) if read.insert(id) => below.push((path, None)),
+                Ok(Kind::Folder(id)) if read.insert(id) => queue.push((path, None)),
                 Ok(Kind::Folder(_)) => {
                     found.push(Found {
                         path,
-                        size: Err(Trouble::ReadBefore),
+                        size: Err(EntryError::ReadBefore),
                     });
                 }
                 Ok(Kind::Link) => {}
-                Err(trouble) => found.push(Found {
+                Err(error) => found.push(Found {
                     path,
-                    size: Err(trouble),
+                    size: Err(error),
                 }),
             }
         }
@@ -133,14 +131,14 @@ fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
 
-fn look(path: &Path, follow_links: bool) -> Result<Kind, Trouble> {
+fn kind_of(path: &Path, follow_links: bool) -> Result<Kind, EntryError> {
     let mut metadata = fs::symlink_metadata(path)?;
     if metadata.file_type().is_symlink() {
         if !follow_links {
             return Ok(Kind::Link);
         }
-        metadata = fs::metadata(path).map_err(|error| match Trouble::from(error) {
-            Trouble::Vanished => Trouble::Dangling,
+        metadata = fs::metadata(path).map_err(|error| match EntryError::from(error) {
+            EntryError::Vanished => EntryError::Dangling,
             other => other,
         })?;
     }
@@ -153,15 +151,15 @@ fn look(path: &Path, follow_links: bool) -> Result<Kind, Trouble> {
         debug_assert!(
             kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
         );
-        Err(Trouble::Special)
+        Err(EntryError::Special)
     }
 }
 
-/// Opens a file to read it from begin to end; returns it with its size at this moment.
+/// Opens a file, and returns it with its current size.
 ///
-/// What was a file when the folder was listed may be a pipe by now: opening does not wait for a
-/// writer, and what is not a file is refused before a byte is read.
-pub(super) fn open(path: &Path) -> Result<(File, u64), Trouble> {
+/// A file may have been replaced by a pipe since the folder was listed: this does not wait for a writer, and refuses
+/// everything but files before a byte is read.
+pub(super) fn open(path: &Path) -> Result<(File, u64), EntryError> {
     use rustix::fs::OFlags;
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::options()
@@ -172,7 +170,7 @@ pub(super) fn open(path: &Path) -> Result<(File, u64), Trouble> {
     if metadata.is_file() {
         Ok((file, metadata.len()))
     } else {
-        Err(Trouble::Special)
+        Err(EntryError::Special)
     }
 }
 
@@ -190,7 +188,7 @@ mod tests {
 
     use super::*;
 
-    fn list(folder: &Path) -> Vec<(String, Result<u64, Trouble>)> {
+    fn list(folder: &Path) -> Vec<(String, Result<u64, EntryError>)> {
         walk(folder, true, |_| Ok(()))
             .unwrap()
             .into_iter()
@@ -244,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_circle_of_folders_is_read_once() {
+    fn a_folder_with_a_link_to_itself_is_read_once() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("a")).unwrap();
         fs::write(dir.path().join("a/file"), "x").unwrap();
@@ -253,13 +251,13 @@ mod tests {
             list(dir.path()),
             [
                 ("a/file".into(), Ok(1)),
-                ("a/up".into(), Err(Trouble::ReadBefore))
+                ("a/up".into(), Err(EntryError::ReadBefore))
             ]
         );
     }
 
     #[test]
-    fn links_to_each_other_and_to_nothing_are_entries() {
+    fn links_without_a_target_are_entries() {
         let dir = tempfile::tempdir().unwrap();
         symlink("b", dir.path().join("a")).unwrap();
         symlink("a", dir.path().join("b")).unwrap();
@@ -267,15 +265,15 @@ mod tests {
         assert_eq!(
             list(dir.path()),
             [
-                ("a".into(), Err(Trouble::Loop)),
-                ("b".into(), Err(Trouble::Loop)),
-                ("c".into(), Err(Trouble::Dangling)),
+                ("a".into(), Err(EntryError::Loop)),
+                ("b".into(), Err(EntryError::Loop)),
+                ("c".into(), Err(EntryError::Dangling)),
             ]
         );
     }
 
     #[test]
-    fn links_are_left_out_on_request() {
+    fn links_are_skipped_on_request() {
         let dir = tempfile::tempdir().unwrap();
         symlink("nothing", dir.path().join("c")).unwrap();
         assert_eq!(walk(dir.path(), false, |_| Ok(())).unwrap(), []);
@@ -286,8 +284,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("socket");
         let _listener = UnixListener::bind(&path).unwrap();
-        assert_eq!(list(dir.path()), [("socket".into(), Err(Trouble::Special))]);
-        assert_eq!(open(&path).unwrap_err(), Trouble::Special);
+        assert_eq!(
+            list(dir.path()),
+            [("socket".into(), Err(EntryError::Special))]
+        );
+        assert_eq!(open(&path).unwrap_err(), EntryError::Special);
     }
 
     #[test]
@@ -296,18 +297,18 @@ mod tests {
         let path = dir.path().join("pipe");
         let mode = rustix::fs::Mode::from_raw_mode(0o600);
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
-        assert_eq!(open(&path).unwrap_err(), Trouble::Special);
+        assert_eq!(open(&path).unwrap_err(), EntryError::Special);
     }
 
     #[test]
-    fn the_walk_ends_when_it_is_told_to() {
+    fn the_error_of_the_callback_ends_the_walk() {
         let dir = tempfile::tempdir().unwrap();
         let error = walk(dir.path(), true, |_| Err("stop".into())).unwrap_err();
         assert_eq!(error.to_string(), "stop");
     }
 
     #[test]
-    fn a_folder_that_may_not_be_read_is_an_entry() {
+    fn a_folder_without_permission_is_an_entry() {
         let dir = tempfile::tempdir().unwrap();
         let locked = dir.path().join("locked");
         fs::create_dir(&locked).unwrap();
@@ -318,24 +319,25 @@ mod tests {
         assert_eq!(
             listed,
             [
-                ("locked".into(), Err(Trouble::Forbidden)),
+                ("locked".into(), Err(EntryError::Forbidden)),
                 ("open".into(), Ok(1))
             ]
         );
     }
 
     #[test]
-    fn a_folder_that_is_locked_itself_is_a_clear_error() {
+    fn a_first_folder_without_permission_is_a_clear_error() {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o000)).unwrap();
-        let said = as_ordinary_user(|| walk(dir.path(), true, |_| Ok(())).unwrap_err().to_string());
+        let message =
+            as_ordinary_user(|| walk(dir.path(), true, |_| Ok(())).unwrap_err().to_string());
         assert!(
-            said.starts_with("You do not have permission to read"),
-            "{said}"
+            message.starts_with("You do not have permission to read"),
+            "{message}"
         );
     }
 
-    /// Root may read everything, so where the tests run as root, one thread stops being root.
+    /// Root may read everything: where the tests run as root, one thread gives that up.
     fn as_ordinary_user<T: Send>(act: impl FnOnce() -> T + Send) -> T {
         use rustix::{process::Uid, thread::set_thread_res_uid};
         thread::scope(|scope| {

@@ -1,10 +1,10 @@
-//! Whether a program is installed, and how a person gets it.
+//! Whether a program is installed, and how to install it.
 
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 
-/// Where `PATH` has a program of this name. Asks the file system: not for the main thread.
+/// Finds a program of this name in `PATH`. Blocks on the file system: not for the main thread.
 pub(crate) fn find(name: &str) -> Option<PathBuf> {
     let folders = std::env::var_os("PATH")?;
     std::env::split_paths(&folders)
@@ -16,9 +16,9 @@ fn is_program(path: &Path) -> bool {
     path.is_file() && access(path, Access::EXEC_OK).is_ok()
 }
 
-/// A sentence that says how to get a package, in the words of the package manager that is there. As [`find`].
-pub(crate) fn how_to_get(package: &str) -> String {
-    let line = [
+/// A sentence that says how to install a package with the package manager of this system. Blocks like [`find`].
+pub(crate) fn install_hint(package: &str) -> String {
+    let command = [
         ("apt", "sudo apt install"),
         ("dnf", "sudo dnf install"),
         ("pacman", "sudo pacman -S"),
@@ -26,11 +26,11 @@ pub(crate) fn how_to_get(package: &str) -> String {
     ]
     .into_iter()
     .find(|(manager, _)| find(manager).is_some());
-    match line {
+    match command {
         Some((_, install)) => {
-            format!("Get it from your software centre, or in a terminal: {install} {package}")
+            format!("Install it from your software centre, or in a terminal: {install} {package}")
         }
-        None => "Get it from your software centre.".into(),
+        None => "Install it from your software centre.".into(),
     }
 }
 
@@ -39,13 +39,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_found_and_a_name_that_nobody_has_is_not() {
+    fn only_a_program_that_is_installed_is_found() {
         assert!(find("sh").is_some_and(|path| path.is_absolute()));
         assert_eq!(find("no-such-program-as-this"), None);
     }
 
     #[test]
-    fn a_folder_or_a_plain_file_in_the_path_is_no_program() {
+    fn a_folder_or_a_plain_file_is_not_a_program() {
         let folder = tempfile::tempdir().unwrap();
         assert!(!is_program(folder.path()));
         let file = folder.path().join("notes");

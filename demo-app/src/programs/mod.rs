@@ -1,14 +1,14 @@
-//! Programs that are not this app's own: any command line, and ffmpeg to convert a file.
+//! Programs that are not part of this app: any command line, and ffmpeg to convert a file.
 //!
-//! What is run, how it is asked to stop and where its progress is read from is decided here once, for the window
-//! and for the run without one. Nothing here draws or prints, and nothing goes through a shell.
+//! The command, the steps that stop it and the source of its progress are decided here once, for the window and for
+//! runs without a window. Nothing here draws or prints, and no shell is involved.
 
-mod convert;
+mod conversion;
 mod find;
-mod run;
+mod program;
 
 pub(crate) use self::{
-    convert::{Convert, FORMATS, Unfinished, free_name, length},
-    find::{find, how_to_get},
-    run::Program,
+    conversion::{Conversion, FORMATS, PartialFile, free_name, length},
+    find::{find, install_hint},
+    program::Program,
 };

@@ -69,7 +69,7 @@ fn a_program_that_fails_or_is_not_there_says_why() {
     desktop.press("ctrl+r");
     desktop.wait_for("Command");
     desktop.types("echo 'open");
-    desktop.wait_for("A quotation mark or a backslash is left open");
+    desktop.wait_for("A quotation mark or a backslash is not closed");
     desktop.press("Return");
     desktop.press("Escape");
     desktop.wait("no dialog", |desktop| desktop.windows().len() == 1);
@@ -118,7 +118,7 @@ fn a_running_program_is_answered_paused_and_stopped() {
     desktop.wait("the program stopped in its tracks", |_| {
         state() == Some('T')
     });
-    desktop.click("Go On");
+    desktop.click("Resume");
     desktop.wait("the program going on", |_| state() != Some('T'));
 
     desktop.click("Stop");

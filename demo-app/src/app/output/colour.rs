@@ -1,15 +1,15 @@
-//! Colours that can be read on the ground that there is.
+//! Colours that can be read on the background.
 //!
-//! Programs choose colours for a terminal of whatever ground, often badly. Each is moved towards black or white until
-//! it stands out enough, so one rule serves light, dark and high contrast.
+//! Programs choose colours without knowing the background. Each colour is moved towards black or white until its contrast
+//! suffices: one rule for light, dark and high contrast.
 
 use gtk::gdk::RGBA;
 
-use super::style::{Colour, STEPS};
+use super::style::{CUBE, Colour};
 
-/// What text is drawn on, and how much it must stand out.
+/// The background of text, and the contrast that it requires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ground {
+pub(super) struct Background {
     pub(super) dark: bool,
     pub(super) high_contrast: bool,
 }
@@ -19,49 +19,49 @@ type Rgb = [f32; 3];
 const WHITE: Rgb = [1.0; 3];
 const BLACK: Rgb = [0.0; 3];
 
-/// The 16 with names, from GNOME's palette.
+/// The 16 colours with names, from GNOME's palette.
 const NAMED: [u32; 16] = [
     0x24_1f31, 0xc0_1c28, 0x26_a269, 0xe5_a50a, 0x1a_5fb4, 0x81_3d9c, 0x1f_8c9c, 0xc0_bfbc, //
     0x77_767b, 0xf6_6151, 0x57_e389, 0xf8_e45c, 0x62_a0ea, 0xdc_8add, 0x4f_d2fd, 0xff_ffff,
 ];
 
-impl Ground {
+impl Background {
     /// libadwaita's `view_bg_color`.
-    fn own(self) -> Rgb {
+    fn colour(self) -> Rgb {
         if self.dark { rgb(0x1e_1e1e) } else { WHITE }
     }
 
-    /// As WCAG 2 asks: 1.4.3 for all, 1.4.6 for who asks for more.
-    fn enough(self) -> f32 {
+    /// The contrast that WCAG 2 requires: criterion 1.4.3, or 1.4.6 for high contrast.
+    fn contrast(self) -> f32 {
         if self.high_contrast { 7.0 } else { 4.5 }
     }
 
-    /// Text in `colour` on this ground.
+    /// The colour of text on this background.
     pub(super) fn text(self, colour: Colour) -> RGBA {
-        rgba(readable(of(colour), self.own(), self.enough()))
+        rgba(readable(of(colour), self.colour(), self.contrast()))
     }
 
-    /// Text that matters less.
+    /// The colour of dim text.
     pub(super) fn dim(self) -> RGBA {
-        rgba(readable(of(8), self.own(), self.enough()))
+        rgba(readable(of(8), self.colour(), self.contrast()))
     }
 
-    /// A ground of `colour`, and the text that is best read on it.
+    /// A background of `colour`, and the text colour with the most contrast.
     pub(super) fn block(self, colour: Colour) -> (RGBA, RGBA) {
-        let ground = of(colour);
-        let text = if contrast(WHITE, ground) > contrast(BLACK, ground) {
+        let background = of(colour);
+        let text = if contrast(WHITE, background) > contrast(BLACK, background) {
             WHITE
         } else {
             BLACK
         };
-        (rgba(ground), rgba(text))
+        (rgba(background), rgba(text))
     }
 
-    /// The ground and the text of words that are shown the other way round.
+    /// The background and the text of inverse text.
     pub(super) fn inverse(self) -> (RGBA, RGBA) {
-        let ground = self.own();
+        let background = self.colour();
         let text = if self.dark { WHITE } else { BLACK };
-        (rgba(text), rgba(ground))
+        (rgba(text), rgba(background))
     }
 }
 
@@ -74,21 +74,21 @@ fn rgba([r, g, b]: Rgb) -> RGBA {
     RGBA::new(r, g, b, 1.0)
 }
 
-/// One of the 256.
+/// The value of one of the 256 colours.
 fn of(colour: Colour) -> Rgb {
     match colour {
         0..16 => rgb(NAMED[usize::from(colour)]),
         16..232 => {
-            let at = colour - 16;
-            [at / 36, at / 6 % 6, at % 6].map(|step| f32::from(STEPS[usize::from(step)]) / 255.0)
+            let index = colour - 16;
+            [index / 36, index / 6 % 6, index % 6].map(|n| f32::from(CUBE[usize::from(n)]) / 255.0)
         }
         232.. => [f32::from(8 + 10 * (colour - 232)) / 255.0; 3],
     }
 }
 
-/// `colour`, moved away from `ground` until it stands out enough.
-fn readable(colour: Rgb, ground: Rgb, enough: f32) -> Rgb {
-    let end = if luminance(ground) < 0.18 {
+/// `colour`, moved away from `background` until its contrast is `required`.
+fn readable(colour: Rgb, background: Rgb, required: f32) -> Rgb {
+    let end = if luminance(background) < 0.18 {
         WHITE
     } else {
         BLACK
@@ -98,7 +98,7 @@ fn readable(colour: Rgb, ground: Rgb, enough: f32) -> Rgb {
             let part = step as f32 / 20.0;
             [0, 1, 2].map(|n| colour[n] * (1.0 - part) + end[n] * part)
         })
-        .find(|colour| contrast(*colour, ground) >= enough)
+        .find(|colour| contrast(*colour, background) >= required)
         .unwrap_or(end)
 }
 
@@ -124,20 +124,20 @@ fn luminance(colour: Rgb) -> f32 {
 mod tests {
     use super::*;
 
-    const GROUNDS: [Ground; 4] = [
-        Ground {
+    const BACKGROUNDS: [Background; 4] = [
+        Background {
             dark: false,
             high_contrast: false,
         },
-        Ground {
+        Background {
             dark: false,
             high_contrast: true,
         },
-        Ground {
+        Background {
             dark: true,
             high_contrast: false,
         },
-        Ground {
+        Background {
             dark: true,
             high_contrast: true,
         },
@@ -148,26 +148,29 @@ mod tests {
     }
 
     #[test]
-    fn every_colour_can_be_read_on_every_ground() {
-        for ground in GROUNDS {
+    fn every_colour_can_be_read_on_every_background() {
+        for background in BACKGROUNDS {
             for colour in 0..=255 {
-                let seen = contrast(back(ground.text(colour)), ground.own());
-                assert!(seen >= ground.enough(), "{colour} on {ground:?}: {seen}");
-                let (block, text) = ground.block(colour);
+                let seen = contrast(back(background.text(colour)), background.colour());
+                assert!(
+                    seen >= background.contrast(),
+                    "{colour} on {background:?}: {seen}"
+                );
+                let (block, text) = background.block(colour);
                 assert!(contrast(back(text), back(block)) >= 4.5, "on {colour}");
             }
         }
     }
 
     #[test]
-    fn contrast_is_as_wcag_has_it() {
+    fn contrast_is_that_of_wcag() {
         assert!((contrast(BLACK, WHITE) - 21.0).abs() < 0.01);
         assert!((contrast(rgb(0x77_7777), WHITE) - 4.48).abs() < 0.01);
     }
 
     #[test]
-    fn what_can_be_read_already_stays_as_it_is() {
-        let light = GROUNDS[0];
+    fn a_colour_that_can_be_read_is_not_changed() {
+        let light = BACKGROUNDS[0];
         assert_eq!(back(light.text(1)), of(1), "dark red on white");
         assert_ne!(back(light.text(11)), of(11), "light yellow on white");
     }

@@ -1,16 +1,19 @@
-//! From bytes to characters and what to do with them: UTF-8, and the escape sequences of ECMA-48.
+//! From bytes to characters and actions: UTF-8 and escape sequences, which the `vte` crate parses.
 //!
-//! Reads may cut both anywhere. What is no UTF-8 becomes U+FFFD, what is no sequence for a line of text is left out,
-//! and a sequence that does not end is given up after [`LONGEST`] characters.
+//! Reads may cut both anywhere. Invalid UTF-8 becomes U+FFFD, and sequences without a meaning for a line of text are
+//! ignored. A terminal waits for the end of a sequence for ever and ignores the text in between; here a line end or a
+//! character that is not ASCII ends it, and so does its length ([`LENGTH_MAX`]).
+
+use vte::{Params, Perform};
 
 use super::style::Style;
 
-/// What is to be done next.
+/// What a program asks for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Act {
+pub(super) enum Action {
     Write(char, Style),
     NewLine,
-    /// To the beginning of the line, whose text stays until it is written over.
+    /// To the start of the line, whose text is kept until it is overwritten.
     Return,
     Back,
     Tab,
@@ -19,169 +22,145 @@ pub(super) enum Act {
     Erase(Erase),
 }
 
-/// Which part of the line is erased.
+/// The part of the line that is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Erase {
     ToEnd,
-    ToBegin,
+    ToStart,
     All,
 }
 
-/// No sequence for text is nearly as long; longest are the addresses of links.
-const LONGEST: usize = 4096;
-/// What of a control sequence is kept: more parameters than these nobody means.
-const PARAMETERS: usize = 64;
+/// The longest sequence in bytes. The longest ones in use are links, with an address.
+const LENGTH_MAX: usize = 4096;
 
-#[derive(Debug, Default)]
+const BELL: u8 = 0x07;
+const ESCAPE: u8 = 0x1b;
+/// Ends any sequence; ECMA-48 8.3.6.
+const CANCEL: u8 = 0x18;
+
+#[derive(Default)]
 pub(super) struct Parser {
-    /// The beginning of a character whose rest has not come yet.
-    cut: Vec<u8>,
-    state: State,
-    /// Characters of the sequence so far.
-    length: usize,
-    parameters: String,
+    // Without the feature `std` it holds a fixed amount of memory.
+    vte: vte::Parser,
     style: Style,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum State {
-    #[default]
-    Text,
-    /// ESC, and perhaps intermediate characters.
-    Escape,
-    /// ESC [
-    Control,
-    /// A string for the terminal, such as a title or a link: up to BEL or ESC \.
-    Words,
-    /// ESC within such a string.
-    WordsEscape,
+    /// The length of the sequence so far; 0 in text.
+    length: usize,
+    /// Whether the sequence is a string, such as a title or a link, which may contain any character.
+    string: bool,
 }
 
 impl Parser {
-    /// Reads on.
-    pub(super) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Act)) {
-        let mut begun = std::mem::take(&mut self.cut);
-        let mut rest = if begun.is_empty() {
-            bytes
-        } else {
-            begun.extend_from_slice(bytes);
-            &begun
-        };
-        loop {
-            let (good, bad) = match std::str::from_utf8(rest) {
-                Ok(text) => (text, None),
-                Err(error) => {
-                    let good = std::str::from_utf8(&rest[..error.valid_up_to()]);
-                    (good.unwrap_or_default(), Some(error.error_len()))
-                }
-            };
-            good.chars().for_each(|c| self.read(c, &mut each));
-            rest = &rest[good.len()..];
-            match bad {
-                None => return,
-                // Its rest may come with the next read.
-                Some(None) => {
-                    self.cut = rest.to_vec();
-                    return;
-                }
-                Some(Some(length)) => {
-                    self.read(char::REPLACEMENT_CHARACTER, &mut each);
-                    rest = &rest[length..];
-                }
+    /// Parses the next bytes.
+    pub(super) fn feed(&mut self, bytes: &[u8], mut each: impl FnMut(Action)) {
+        let mut rest = bytes;
+        while let Some(&byte) = rest.first() {
+            if byte == ESCAPE {
+                self.length = 0;
+            } else if self.length == 0 {
+                // Text up to the next sequence; but the rest of a character that was cut byte by byte, because `vte` 0.15
+                // loses characters after one that it completes from a longer text.
+                let end = if bytes.len() - rest.len() < 3 && (0x80..0xc0).contains(&byte) {
+                    Some(1)
+                } else {
+                    rest.iter().position(|byte| *byte == ESCAPE)
+                };
+                let (text, after) = rest.split_at(end.unwrap_or(rest.len()));
+                self.advance(text, &mut each);
+                rest = after;
+                continue;
+            } else if self.length == 1 {
+                self.string = b"]PX^_".contains(&byte);
             }
-        }
-    }
-
-    /// Nothing more will come.
-    pub(super) fn finish(&mut self, mut each: impl FnMut(Act)) {
-        if !std::mem::take(&mut self.cut).is_empty() {
-            self.read(char::REPLACEMENT_CHARACTER, &mut each);
-        }
-        self.state = State::Text;
-    }
-
-    fn read(&mut self, c: char, each: &mut impl FnMut(Act)) {
-        if self.state != State::Text {
+            if self.length == LENGTH_MAX || (!byte.is_ascii() && !self.string) {
+                self.cancel(&mut each);
+                continue;
+            }
             self.length += 1;
-            if self.length > LONGEST {
-                self.state = State::Text;
+            let complete = self.advance(&rest[..1], &mut each);
+            rest = &rest[1..];
+            // For `vte`, a control character does not end a sequence, and BELL only some strings.
+            if (complete && byte != ESCAPE) || (byte == BELL && self.string) {
+                self.cancel(&mut each);
             }
-        }
-        match (self.state, c) {
-            (State::Words, '\x1b') => self.state = State::WordsEscape,
-            (State::WordsEscape, '\\') | (State::Words, '\x07' | '\u{9c}') => {
-                self.state = State::Text;
-            }
-            // CAN and SUB end whatever was begun; ESC begins anew.
-            (_, '\x18' | '\x1a') => self.state = State::Text,
-            (_, '\x1b') => self.begin(State::Escape),
-            (State::Words, _) => {}
-            (State::Text, _) => self.text(c, each),
-            (State::Escape | State::WordsEscape, _) => self.escape(c, each),
-            (State::Control, _) => self.control(c, each),
         }
     }
 
-    fn begin(&mut self, state: State) {
-        self.state = state;
+    /// Ends what is incomplete: there is nothing more to parse.
+    pub(super) fn finish(&mut self, mut each: impl FnMut(Action)) {
+        self.cancel(&mut each);
+    }
+
+    fn cancel(&mut self, each: &mut impl FnMut(Action)) {
         self.length = 0;
-        self.parameters.clear();
+        self.advance(&[CANCEL], each);
     }
 
-    fn text(&mut self, c: char, each: &mut impl FnMut(Act)) {
-        each(match c {
-            '\n' | '\x0b' | '\x0c' | '\u{85}' => Act::NewLine,
-            '\r' => Act::Return,
-            '\x08' => Act::Back,
-            '\t' => Act::Tab,
-            // A text view would begin a line of its own there.
-            '\u{2028}' | '\u{2029}' => Act::Write(' ', self.style),
-            _ if c.is_control() => return,
-            _ => Act::Write(c, self.style),
+    /// Returns whether text, a control character or the end of a sequence was among the bytes.
+    fn advance(&mut self, bytes: &[u8], each: &mut impl FnMut(Action)) -> bool {
+        let mut performer = Performer {
+            style: &mut self.style,
+            each,
+            performed: false,
+        };
+        self.vte.advance(&mut performer, bytes);
+        performer.performed
+    }
+}
+
+struct Performer<'a, F> {
+    style: &'a mut Style,
+    each: &'a mut F,
+    performed: bool,
+}
+
+impl<F: FnMut(Action)> Perform for Performer<'_, F> {
+    fn print(&mut self, c: char) {
+        self.performed = true;
+        match c {
+            // A text view starts a new line there.
+            '\u{2028}' | '\u{2029}' => (self.each)(Action::Write(' ', *self.style)),
+            c if c.is_control() => self.execute(c as u8),
+            c => (self.each)(Action::Write(c, *self.style)),
+        }
+    }
+
+    fn execute(&mut self, byte: u8) {
+        self.performed = true;
+        (self.each)(match byte {
+            b'\n' | 0x0b | 0x0c | 0x85 => Action::NewLine,
+            b'\r' => Action::Return,
+            0x08 => Action::Back,
+            b'\t' => Action::Tab,
+            _ => return,
         });
     }
 
-    fn escape(&mut self, c: char, each: &mut impl FnMut(Act)) {
-        self.state = State::Text;
-        match c {
-            '[' => self.begin(State::Control),
-            // OSC, DCS, SOS, PM, APC.
-            ']' | 'P' | 'X' | '^' | '_' => self.begin(State::Words),
-            ' '..='/' => self.state = State::Escape,
-            '0'..='~' => {}
-            // No sequence at all.
-            _ => self.text(c, each),
+    fn csi_dispatch(&mut self, params: &Params, intermediates: &[u8], _: bool, action: char) {
+        self.performed = true;
+        if !intermediates.is_empty() {
+            return;
+        }
+        let first = params.iter().next().map_or(0, |param| param[0]);
+        match (action, first) {
+            ('m', _) => self.style.change(params),
+            ('K', 0) => (self.each)(Action::Erase(Erase::ToEnd)),
+            ('K', 1) => (self.each)(Action::Erase(Erase::ToStart)),
+            ('K', 2) => (self.each)(Action::Erase(Erase::All)),
+            ('G', column) => (self.each)(Action::Column(usize::from(column).saturating_sub(1))),
+            _ => {}
         }
     }
 
-    fn control(&mut self, c: char, each: &mut impl FnMut(Act)) {
-        match c {
-            ' '..='?' => {
-                if self.parameters.len() < PARAMETERS {
-                    self.parameters.push(c);
-                }
-            }
-            '@'..='~' => {
-                self.state = State::Text;
-                let number = self.parameters.parse::<usize>();
-                match c {
-                    'm' => self.style.change(&self.parameters),
-                    'K' => each(Act::Erase(match &*self.parameters {
-                        "" | "0" => Erase::ToEnd,
-                        "1" => Erase::ToBegin,
-                        "2" => Erase::All,
-                        _ => return,
-                    })),
-                    'G' => each(Act::Column(number.unwrap_or(1).saturating_sub(1))),
-                    _ => {}
-                }
-            }
-            // Broken off.
-            _ => {
-                self.state = State::Text;
-                self.text(c, each);
-            }
-        }
+    fn esc_dispatch(&mut self, _: &[u8], _: bool, _: u8) {
+        self.performed = true;
+    }
+
+    fn osc_dispatch(&mut self, _: &[&[u8]], _: bool) {
+        self.performed = true;
+    }
+
+    fn unhook(&mut self) {
+        self.performed = true;
     }
 }
 
@@ -189,20 +168,20 @@ impl Parser {
 mod tests {
     use super::*;
 
-    /// What is left as text, with what is done between: ⏎ ← ⌫ →.
+    /// The text, with a sign for each action: ⏎ ← ⌫ →.
     fn read(parts: &[&[u8]]) -> String {
         let mut parser = Parser::default();
         let mut all = String::new();
-        let mut each = |act| match act {
-            Act::Write(c, style) if style == Style::default() => all.push(c),
-            Act::Write(c, style) => {
-                let colour = style.colour.map(|colour| colour.to_string());
+        let mut each = |action| match action {
+            Action::Write(c, style) if style == Style::default() => all.push(c),
+            Action::Write(c, style) => {
+                let colour = style.foreground.map(|colour| colour.to_string());
                 all += &format!("{c}<{}>", colour.unwrap_or_default());
             }
-            Act::NewLine => all.push('⏎'),
-            Act::Return => all.push('←'),
-            Act::Back => all.push('⌫'),
-            Act::Tab => all.push('→'),
+            Action::NewLine => all.push('⏎'),
+            Action::Return => all.push('←'),
+            Action::Back => all.push('⌫'),
+            Action::Tab => all.push('→'),
             other => all += &format!("{other:?}"),
         };
         for part in parts {
@@ -226,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_is_replaced_wherever_it_is_cut() {
+    fn invalid_utf8_is_replaced_wherever_it_is_cut() {
         let text = b"caf\xe9 \xf0\x9f\x98 \xff";
         for at in 0..=text.len() {
             assert_eq!(
@@ -235,10 +214,12 @@ mod tests {
             );
         }
         assert_eq!(read(&[b"end\xe2\x82"]), "end\u{fffd}", "at the very end");
+        let cut: [&[u8]; 2] = [b"\xc3", b"\xa9 \xc3\xa9"];
+        assert_eq!(read(&cut), "é é", "after a character that was cut");
     }
 
     #[test]
-    fn what_is_not_for_a_line_of_text_is_left_out() {
+    fn what_has_no_meaning_for_a_line_of_text_is_ignored() {
         assert_eq!(
             read(&[b"\x1b[?25l\x1b[2J\x1b[10;5Ha\x1b[3A\x1b=\x1b7b\x07\0c"]),
             "abc"
@@ -247,12 +228,12 @@ mod tests {
         assert_eq!(read(&[b"\x1bPq#0;2;0\x1b\\shown"]), "shown");
         assert_eq!(
             read(&[b"1\r2\x08\t\x1b[5G\x1b[1K\x1b[2K\n"]),
-            "1←2⌫→Column(4)Erase(ToBegin)Erase(All)⏎"
+            "1←2⌫→Column(4)Erase(ToStart)Erase(All)⏎"
         );
     }
 
     #[test]
-    fn a_sequence_that_is_broken_off_takes_nothing_with_it() {
+    fn a_sequence_that_is_interrupted_hides_no_text() {
         assert_eq!(read(&[b"\x1b[12\nnext"]), "⏎next");
         assert_eq!(read(&[b"\x1b[12\x1b[31mred"]), "r<1>e<1>d<1>");
         assert_eq!(read(&[b"\x1b]title\x18shown"]), "shown");
@@ -260,15 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn a_sequence_without_an_end_is_given_up_and_holds_little() {
+    fn the_memory_of_a_parser_is_bounded() {
+        // The buffer of `vte` is inside it; with the feature `std` it would be a vector that grows.
+        assert!((1024..4096).contains(&size_of::<Parser>()));
+    }
+
+    #[test]
+    fn a_sequence_without_an_end_is_cancelled_and_takes_no_memory() {
         for begin in ["\x1b[", "\x1b]", "\x1bP", "\x1b"] {
             let filler = if begin == "\x1b" { " " } else { "1" };
             let mut parser = Parser::default();
-            parser.feed(begin.as_bytes(), |act| panic!("{act:?}"));
+            parser.feed(begin.as_bytes(), |action| panic!("{action:?}"));
             for _ in 0..100_000 {
                 parser.feed(filler.as_bytes(), |_| {});
             }
-            assert!(parser.parameters.capacity() <= 2 * PARAMETERS);
             let mut shown = 0;
             parser.feed(b"shown", |_| shown += 1);
             assert_eq!(shown, 5, "after {begin:?}");

@@ -1,112 +1,112 @@
-//! Lines of text, the last of which may be drawn over again; and which of them are new.
+//! Lines of text, the last of which may be overwritten, and which of them are new.
 
 use std::collections::VecDeque;
 
 use super::{
-    escape::{Act, Erase, Parser},
+    escape::{Action, Erase, Parser},
     style::Style,
 };
 
-/// Lines that are kept for a look.
-pub(super) const KEPT: usize = 5_000;
-/// Characters of a line before it is broken: a text view has trouble with longer ones.
-const WIDEST: usize = 1_000;
-/// Characters of a line that are told beside it.
-const READ: usize = 200;
-/// Columns from one tabulator to the next.
+/// The lines that are kept.
+pub(super) const LINES_MAX: usize = 5_000;
+/// The characters of a line, after which it is broken: a text view is slow with longer ones.
+const LINE_MAX: usize = 1_000;
+/// The characters of the last line that the row of a job shows.
+const SUMMARY_MAX: usize = 200;
+/// The columns from one tab stop to the next.
 const TAB: usize = 8;
 
-/// A piece of a line that looks the same all through.
+/// A part of a line in one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Run {
     pub(super) text: String,
     pub(super) style: Style,
 }
 
-/// One line, without its end.
+/// A line without its end.
 pub(super) type Line = Vec<Run>;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Screen {
     parser: Parser,
-    /// Whole lines that nobody has taken yet, the last [`KEPT`].
-    whole: VecDeque<Line>,
+    /// Complete lines that were not taken yet, the last [`LINES_MAX`].
+    complete: VecDeque<Line>,
     cells: Vec<(char, Style)>,
     column: usize,
-    /// The last line that was not empty.
+    /// The last complete line that is not empty.
     last: String,
 }
 
-/// What has changed since the last look.
-pub(super) struct News {
+/// What has changed since the last call.
+pub(super) struct Changes {
     /// Lines that are complete now.
-    pub(super) whole: VecDeque<Line>,
+    pub(super) complete: VecDeque<Line>,
     /// The line that may still change.
-    pub(super) open: Line,
+    pub(super) current: Line,
 }
 
 impl Screen {
-    /// Takes in what was written.
+    /// Adds what was written.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         let mut parser = std::mem::take(&mut self.parser);
-        parser.feed(bytes, |act| self.act(act));
+        parser.feed(bytes, |action| self.act(action));
         self.parser = parser;
     }
 
-    /// Nothing more will come.
+    /// Ends what is incomplete: there is no more output.
     pub(super) fn finish(&mut self) {
         let mut parser = std::mem::take(&mut self.parser);
-        parser.finish(|act| self.act(act));
+        parser.finish(|action| self.act(action));
         self.parser = parser;
     }
 
-    /// What has changed since this was last asked.
-    pub(super) fn news(&mut self) -> News {
-        News {
-            whole: std::mem::take(&mut self.whole),
-            open: runs(&self.cells),
+    /// What has changed since the last call.
+    pub(super) fn take_changes(&mut self) -> Changes {
+        Changes {
+            complete: std::mem::take(&mut self.complete),
+            current: runs(&self.cells),
         }
     }
 
-    /// The last line in which there is something, as far as people read in a row.
+    /// The last line that is not empty, shortened for the row of a job.
     pub(super) fn last_line(&self) -> String {
-        let open: String = self.cells.iter().map(|(c, _)| c).collect();
-        let line = match open.trim() {
+        let current: String = self.cells.iter().map(|(c, _)| c).collect();
+        let line = match current.trim() {
             "" => &self.last,
-            open => open,
+            current => current,
         };
-        line.chars().take(READ).collect()
+        line.chars().take(SUMMARY_MAX).collect()
     }
 
-    fn act(&mut self, act: Act) {
-        match act {
-            Act::Write(c, style) => {
-                if self.column >= WIDEST {
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Write(c, style) => {
+                if self.column >= LINE_MAX {
                     self.end_line();
                 }
-                self.reach(self.column + 1);
+                self.extend(self.column + 1);
                 self.cells[self.column] = (c, style);
                 self.column += 1;
             }
-            Act::NewLine => self.end_line(),
-            Act::Return => self.column = 0,
-            Act::Back => self.column = self.column.saturating_sub(1),
-            Act::Tab => {
-                self.column = ((self.column / TAB + 1) * TAB).min(WIDEST);
-                self.reach(self.column);
+            Action::NewLine => self.end_line(),
+            Action::Return => self.column = 0,
+            Action::Back => self.column = self.column.saturating_sub(1),
+            Action::Tab => {
+                self.column = ((self.column / TAB + 1) * TAB).min(LINE_MAX);
+                self.extend(self.column);
             }
-            Act::Column(column) => self.column = column.min(WIDEST - 1),
-            Act::Erase(Erase::ToEnd) => self.cells.truncate(self.column),
-            Act::Erase(Erase::All) => self.cells.clear(),
-            Act::Erase(Erase::ToBegin) => {
+            Action::Column(column) => self.column = column.min(LINE_MAX - 1),
+            Action::Erase(Erase::ToEnd) => self.cells.truncate(self.column),
+            Action::Erase(Erase::All) => self.cells.clear(),
+            Action::Erase(Erase::ToStart) => {
                 let until = self.cells.len().min(self.column + 1);
                 self.cells[..until].fill(BLANK);
             }
         }
     }
 
-    /// Makes the line at least this long.
-    fn reach(&mut self, length: usize) {
+    /// Extends the line to at least this length.
+    fn extend(&mut self, length: usize) {
         if self.cells.len() < length {
             self.cells.resize(length, BLANK);
         }
@@ -120,10 +120,10 @@ impl Screen {
             self.last.clear();
             self.last.push_str(text);
         }
-        if self.whole.len() == KEPT {
-            self.whole.pop_front();
+        if self.complete.len() == LINES_MAX {
+            self.complete.pop_front();
         }
-        self.whole.push_back(line);
+        self.complete.push_back(line);
         self.cells.clear();
         self.column = 0;
     }
@@ -132,8 +132,8 @@ impl Screen {
 const BLANK: (char, Style) = (
     ' ',
     Style {
-        colour: None,
-        ground: None,
+        foreground: None,
+        background: None,
         bold: false,
         dim: false,
         italic: false,
@@ -153,13 +153,13 @@ fn runs(cells: &[(char, Style)]) -> Line {
         .collect()
 }
 
-/// A text without anything that is for a terminal, its lines as they were in the end.
+/// A text without escape sequences, with its lines as they were in the end.
 pub(crate) fn plain(text: &str) -> String {
     let mut screen = Screen::default();
     screen.feed(text.as_bytes());
     screen.finish();
-    let News { whole, open } = screen.news();
-    let lines = whole.into_iter().chain([open]);
+    let Changes { complete, current } = screen.take_changes();
+    let lines = complete.into_iter().chain([current]);
     let lines = lines.map(|line| line.into_iter().map(|run| run.text).collect::<String>());
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_drawn_over_again_after_a_return() {
+    fn a_line_is_overwritten_after_a_return() {
         assert_eq!(plain("10 %\r20 %\r100 %\ndone"), "100 %\ndone");
         assert_eq!(plain("a long line\r\x1b[Kshort"), "short");
         assert_eq!(plain("a long line\rshort"), "shortg line");
@@ -182,26 +182,26 @@ mod tests {
     #[test]
     fn a_screen_keeps_the_last_lines_and_breaks_long_ones() {
         let mut screen = Screen::default();
-        for n in 0..KEPT + 10 {
+        for n in 0..LINES_MAX + 10 {
             screen.feed(format!("{n}\n").as_bytes());
         }
-        let News { whole, open } = screen.news();
-        assert_eq!((whole.len(), open.len()), (KEPT, 0));
-        assert_eq!(whole[0][0].text, "10");
-        assert!(screen.news().whole.is_empty(), "they were taken");
+        let Changes { complete, current } = screen.take_changes();
+        assert_eq!((complete.len(), current.len()), (LINES_MAX, 0));
+        assert_eq!(complete[0][0].text, "10");
+        assert!(screen.take_changes().complete.is_empty(), "they were taken");
 
-        screen.feed(&vec![b'x'; 10 * WIDEST]);
-        let News { whole, open } = screen.news();
-        assert_eq!((whole.len(), open[0].text.len()), (9, WIDEST));
+        screen.feed(&vec![b'x'; 10 * LINE_MAX]);
+        let Changes { complete, current } = screen.take_changes();
+        assert_eq!((complete.len(), current[0].text.len()), (9, LINE_MAX));
         screen.feed(b"\x1b[999999999G\t\t!");
         assert!(
             screen
-                .news()
-                .open
+                .take_changes()
+                .current
                 .iter()
                 .map(|run| run.text.len())
                 .sum::<usize>()
-                <= WIDEST
+                <= LINE_MAX
         );
     }
 
@@ -210,23 +210,23 @@ mod tests {
         let mut screen = Screen::default();
         screen.feed(b"one \x1b[31mtw");
         screen.feed(b"o\x1b[0m three");
-        let open = screen.news().open;
-        let texts: Vec<_> = open
+        let current = screen.take_changes().current;
+        let texts: Vec<_> = current
             .iter()
-            .map(|run| (&*run.text, run.style.colour))
+            .map(|run| (&*run.text, run.style.foreground))
             .collect();
         assert_eq!(texts, [("one ", None), ("two", Some(1)), (" three", None)]);
     }
 
     #[test]
-    fn the_last_line_is_the_last_with_something_in_it() {
+    fn the_last_line_is_the_last_that_is_not_empty() {
         let mut screen = Screen::default();
         assert_eq!(screen.last_line(), "");
         screen.feed(b"first\n\x1b[31merror: no\x1b[0m\r\n\n  \n");
         assert_eq!(screen.last_line(), "error: no");
         screen.feed(b"Password: ");
         assert_eq!(screen.last_line(), "Password:");
-        screen.feed(&[b'x'; 2 * READ]);
-        assert_eq!(screen.last_line().len(), READ);
+        screen.feed(&[b'x'; 2 * SUMMARY_MAX]);
+        assert_eq!(screen.last_line().len(), SUMMARY_MAX);
     }
 }

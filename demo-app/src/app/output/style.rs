@@ -1,13 +1,15 @@
-//! How characters look, as programs say it: SGR, "select graphic rendition", ECMA-48 8.3.117 and xterm's colours.
+//! The style of characters: SGR, "select graphic rendition", of ECMA-48 8.3.117, with the colours of xterm.
+
+use vte::Params;
 
 /// One of xterm's 256 colours: 16 with names, a cube of 6 by 6 by 6, and 24 greys.
 pub(super) type Colour = u8;
 
-/// How characters look.
+/// The style of a character.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Style {
-    pub(super) colour: Option<Colour>,
-    pub(super) ground: Option<Colour>,
+    pub(super) foreground: Option<Colour>,
+    pub(super) background: Option<Colour>,
     pub(super) bold: bool,
     pub(super) dim: bool,
     pub(super) italic: bool,
@@ -17,42 +19,42 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// Changes it as the parameters of one sequence say, `1;38;5;208`. What is not known is left out.
-    pub(super) fn change(&mut self, parameters: &str) {
-        let mut parameters = parameters.split(';');
-        while let Some(parameter) = parameters.next() {
-            // A colon belongs to one parameter: `4:3` is a curly line, `38:2::255:128:0` a colour.
-            let (code, rest) = parameter.split_once(':').unwrap_or((parameter, ""));
-            let colon = parameter.contains(':');
-            match number(code) {
-                Some(0) => *self = Self::default(),
-                Some(1) => self.bold = true,
-                Some(2) => self.dim = true,
-                Some(3) => self.italic = true,
-                Some(4) => self.underlined = rest != "0",
-                Some(7) => self.inverse = true,
-                Some(9) => self.struck = true,
-                Some(21) => self.underlined = true,
-                Some(22) => (self.bold, self.dim) = (false, false),
-                Some(23) => self.italic = false,
-                Some(24) => self.underlined = false,
-                Some(27) => self.inverse = false,
-                Some(29) => self.struck = false,
-                Some(code @ 30..=37) => self.colour = Some(code as u8 - 30),
-                Some(code @ 90..=97) => self.colour = Some(code as u8 - 90 + 8),
-                Some(code @ 40..=47) => self.ground = Some(code as u8 - 40),
-                Some(code @ 100..=107) => self.ground = Some(code as u8 - 100 + 8),
-                Some(39) => self.colour = None,
-                Some(49) => self.ground = None,
-                Some(code @ (38 | 48)) => {
-                    let colour = if colon {
-                        extended(&mut rest.split(':'), true)
-                    } else {
-                        extended(&mut parameters, false)
+    /// Changes it as the parameters of a sequence say, `1;38;5;208`. Unknown ones are ignored.
+    pub(super) fn change(&mut self, params: &Params) {
+        let mut params = params.iter();
+        while let Some(param) = params.next() {
+            // A parameter may have parts: `4:3` is a curly underline, `38:2::255:128:0` a colour.
+            let (code, parts) = (param[0], &param[1..]);
+            match code {
+                0 => *self = Self::default(),
+                1 => self.bold = true,
+                2 => self.dim = true,
+                3 => self.italic = true,
+                4 => self.underlined = parts != [0],
+                7 => self.inverse = true,
+                9 => self.struck = true,
+                21 => self.underlined = true,
+                22 => (self.bold, self.dim) = (false, false),
+                23 => self.italic = false,
+                24 => self.underlined = false,
+                27 => self.inverse = false,
+                29 => self.struck = false,
+                30..=37 => self.foreground = Some(code as u8 - 30),
+                90..=97 => self.foreground = Some(code as u8 - 90 + 8),
+                40..=47 => self.background = Some(code as u8 - 40),
+                100..=107 => self.background = Some(code as u8 - 100 + 8),
+                39 => self.foreground = None,
+                49 => self.background = None,
+                38 | 48 => {
+                    let colour = match parts {
+                        [] => extended(&mut params.by_ref().map(|param| param[0])),
+                        // There may be a colour space before the three values.
+                        [2, _, rgb @ ..] if rgb.len() >= 3 => rgb_colour(&mut rgb.iter().copied()),
+                        parts => extended(&mut parts.iter().copied()),
                     };
                     match (code, colour) {
-                        (38, Some(colour)) => self.colour = Some(colour),
-                        (48, Some(colour)) => self.ground = Some(colour),
+                        (38, Some(colour)) => self.foreground = Some(colour),
+                        (48, Some(colour)) => self.background = Some(colour),
                         _ => {}
                     }
                 }
@@ -62,91 +64,89 @@ impl Style {
     }
 }
 
-/// No number is 0, as ECMA-48 has it.
-fn number(text: &str) -> Option<u16> {
-    if text.is_empty() {
-        Some(0)
-    } else {
-        text.parse().ok()
-    }
-}
-
-/// What follows 38 or 48: `5;N`, or `2;R;G;B`; with colons there may be a colour space before R.
-fn extended<'a>(rest: &mut impl Iterator<Item = &'a str>, colon: bool) -> Option<Colour> {
-    match number(rest.next()?)? {
-        5 => u8::try_from(number(rest.next()?)?).ok(),
-        2 => {
-            let mut parts: Vec<&str> = if colon {
-                rest.collect()
-            } else {
-                rest.take(3).collect()
-            };
-            if parts.len() > 3 {
-                parts.remove(0);
-            }
-            let mut parts = parts
-                .into_iter()
-                .map(|part| number(part).map(|part| part.min(255) as u8));
-            Some(nearest([parts.next()??, parts.next()??, parts.next()??]))
-        }
+/// The colour after 38 or 48: `5;N` or `2;R;G;B`.
+fn extended(params: &mut impl Iterator<Item = u16>) -> Option<Colour> {
+    match params.next()? {
+        5 => Colour::try_from(params.next()?).ok(),
+        2 => rgb_colour(params),
         _ => None,
     }
 }
 
-/// The steps of the cube.
-pub(super) const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+fn rgb_colour(params: &mut impl Iterator<Item = u16>) -> Option<Colour> {
+    let mut value = || params.next().map(|value| value.min(255) as u8);
+    Some(nearest([value()?, value()?, value()?]))
+}
 
-/// The colour of the cube that is nearest: a program's text needs no millions of them.
+/// The values along an edge of the cube.
+pub(super) const CUBE: [u8; 6] = [0, 95, 135, 175, 215, 255];
+
+/// The nearest colour of the cube: the colours of a text need not be exact.
 fn nearest(rgb: [u8; 3]) -> Colour {
     let [r, g, b] = rgb.map(|value| {
-        let distance = |step: &usize| STEPS[*step].abs_diff(value);
-        (0..STEPS.len()).min_by_key(distance).unwrap_or_default() as u8
+        let distance = |index: &usize| CUBE[*index].abs_diff(value);
+        (0..CUBE.len()).min_by_key(distance).unwrap_or_default() as u8
     });
     16 + 36 * r + 6 * g + b
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::escape::{Action, Parser},
+        *,
+    };
 
-    fn style(parameters: &str) -> Style {
+    /// The style after sequences with these parameters.
+    fn style(all: &[&str]) -> Style {
+        let mut parser = Parser::default();
         let mut style = Style::default();
-        style.change(parameters);
+        for parameters in all {
+            let text = format!("\x1b[{parameters}m.");
+            parser.feed(text.as_bytes(), |action| {
+                if let Action::Write('.', written) = action {
+                    style = written;
+                }
+            });
+        }
         style
     }
 
     #[test]
-    fn attributes_add_up_until_they_are_taken_back() {
-        let mut both = style("1;31");
-        assert_eq!((both.bold, both.colour), (true, Some(1)));
-        both.change("44");
+    fn attributes_add_up_until_they_are_reset() {
+        let both = style(&["1;31"]);
+        assert_eq!((both.bold, both.foreground), (true, Some(1)));
+        let three = style(&["1;31", "44"]);
         assert_eq!(
-            (both.bold, both.colour, both.ground),
+            (three.bold, three.foreground, three.background),
             (true, Some(1), Some(4))
         );
-        both.change("22;39");
-        assert_eq!(both, style("44"));
-        both.change("");
-        assert_eq!(both, Style::default());
+        assert_eq!(style(&["1;31", "44", "22;39"]), style(&["44"]));
+        assert_eq!(style(&["1;31", ""]), Style::default());
     }
 
     #[test]
-    fn colours_come_in_four_ways() {
-        assert_eq!(style("97").colour, Some(15));
-        assert_eq!(style("38;5;208").colour, Some(208));
-        assert_eq!(style("38;2;255;0;0").colour, Some(196));
-        assert_eq!(style("38:2::255:0:0").colour, Some(196));
-        assert_eq!(style("48:5:17").ground, Some(17));
-        let after = style("38;5;208;1");
-        assert!(after.bold, "what follows a colour is read on");
+    fn there_are_four_ways_to_write_a_colour() {
+        assert_eq!(style(&["97"]).foreground, Some(15));
+        assert_eq!(style(&["38;5;208"]).foreground, Some(208));
+        assert_eq!(style(&["38;2;255;0;0"]).foreground, Some(196));
+        assert_eq!(style(&["38:2::255:0:0"]).foreground, Some(196));
+        assert_eq!(style(&["38:2:255:0:0"]).foreground, Some(196));
+        assert_eq!(style(&["48:5:17"]).background, Some(17));
+        assert!(
+            style(&["38;5;208;1"]).bold,
+            "what follows a colour is parsed"
+        );
+        assert!(!style(&["4", "4:0"]).underlined && style(&["4:3"]).underlined);
     }
 
     #[test]
-    fn nonsense_changes_nothing() {
-        for nonsense in [
-            "38", "38;5", "38;5;999", "38;2;1;2", "99999999", "x", "38:2:1", "?25",
-        ] {
-            assert_eq!(style(nonsense), Style::default(), "{nonsense}");
+    fn invalid_parameters_change_nothing() {
+        let invalid = [
+            "38", "38;5", "38;5;999", "38;2;1;2", "99999999", "x", "38:2:1", "?25", "?1", ">4;1",
+        ];
+        for parameters in invalid {
+            assert_eq!(style(&[parameters]), Style::default(), "{parameters}");
         }
     }
 }

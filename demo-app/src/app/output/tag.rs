@@ -1,9 +1,9 @@
-//! How text in a buffer looks: tags, each for one thing about it.
+//! The style of text in a buffer: tags, each for one attribute.
 
 use gtk::{gdk, glib, pango, prelude::*, subclass::prelude::*};
 
 use super::{
-    colour::Ground,
+    colour::Background,
     style::{Colour, Style},
 };
 
@@ -13,8 +13,8 @@ mod imp {
     #[derive(Default, glib::Properties)]
     #[properties(wrapper_type = super::Tag)]
     pub(crate) struct Tag {
-        /// GTK has this as a string that can only be set. When a screen reader asks what text looks like, GTK 4.8
-        /// reads it nevertheless, as a colour, and crashes. So here it is one.
+        /// In GTK this is a string that can only be set. When a screen reader asks for the attributes of text, GTK 4.8
+        /// reads it as a colour nevertheless, and crashes. So here it is a colour that can be read.
         #[property(name = "foreground", get = Self::colour)]
         colour: std::marker::PhantomData<gdk::RGBA>,
     }
@@ -35,14 +35,14 @@ mod imp {
     #[glib::derived_properties]
     impl ObjectImpl for Tag {}
 
-    // SAFETY: a GtkTextTag is derivable (its class structure is public), and nothing of its class is overridden
-    // here, so there is nothing for the bindings to set up.
+    // SAFETY: GtkTextTag is derivable (its class structure is public), and no method of its class is overridden here, so
+    // that the bindings have nothing to set up.
     #[allow(unsafe_code)]
     unsafe impl IsSubclassable<Tag> for gtk::TextTag {}
 }
 
 glib::wrapper! {
-    /// A text tag that screen readers may ask.
+    /// A text tag that is safe with screen readers.
     pub(crate) struct Tag(ObjectSubclass<imp::Tag>)
         @extends gtk::TextTag;
 }
@@ -53,11 +53,11 @@ impl Tag {
     }
 }
 
-/// One thing about how text looks. There are a few hundred, so the table of tags is bounded.
+/// An attribute of text. There are a few hundred, so the table of tags is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub(super) enum Attribute {
     Text(Colour),
-    /// A coloured ground; its text is black or white, whichever can be read.
+    /// A coloured background; its text is black or white, whichever has more contrast.
     Block(Colour),
     Inverse,
     Dim,
@@ -67,50 +67,49 @@ pub(super) enum Look {
     Struck,
 }
 
-/// What makes up a style.
-pub(super) fn looks(style: Style) -> impl Iterator<Item = Look> {
-    let (colour, ground) = if style.inverse {
-        (
-            None,
-            style
-                .colour
-                .map_or(Some(Look::Inverse), |colour| Some(Look::Block(colour))),
-        )
-    } else {
-        (style.colour.map(Look::Text), style.ground.map(Look::Block))
+/// The attributes of a style.
+pub(super) fn attributes(style: Style) -> impl Iterator<Item = Attribute> {
+    let block = style.background.map(Attribute::Block);
+    let (text, block) = match (style.inverse, style.foreground) {
+        (true, Some(colour)) => (None, Some(Attribute::Block(colour))),
+        (true, None) => (None, Some(Attribute::Inverse)),
+        // The text on a coloured background has the colour that can be read there.
+        (false, colour) => (
+            colour.map(Attribute::Text).filter(|_| block.is_none()),
+            block,
+        ),
     };
-    let dim = style.dim && colour.is_none() && ground.is_none();
-    let colour = if ground.is_some() { None } else { colour };
+    let dim = style.dim && text.is_none() && block.is_none();
     [
-        colour,
-        ground,
-        dim.then_some(Look::Dim),
-        style.bold.then_some(Look::Bold),
-        style.italic.then_some(Look::Italic),
-        style.underlined.then_some(Look::Underlined),
-        style.struck.then_some(Look::Struck),
+        text,
+        block,
+        dim.then_some(Attribute::Dim),
+        style.bold.then_some(Attribute::Bold),
+        style.italic.then_some(Attribute::Italic),
+        style.underlined.then_some(Attribute::Underlined),
+        style.struck.then_some(Attribute::Struck),
     ]
     .into_iter()
     .flatten()
 }
 
-const PLAIN: [(Look, &str); 6] = [
-    (Look::Inverse, "inverse"),
-    (Look::Dim, "dim"),
-    (Look::Bold, "bold"),
-    (Look::Italic, "italic"),
-    (Look::Underlined, "underlined"),
-    (Look::Struck, "struck"),
+const PLAIN: [(Attribute, &str); 6] = [
+    (Attribute::Inverse, "inverse"),
+    (Attribute::Dim, "dim"),
+    (Attribute::Bold, "bold"),
+    (Attribute::Italic, "italic"),
+    (Attribute::Underlined, "underlined"),
+    (Attribute::Struck, "struck"),
 ];
 
-impl Look {
+impl Attribute {
     pub(super) fn name(self) -> String {
         match self {
             Self::Text(colour) => format!("text-{colour}"),
             Self::Block(colour) => format!("block-{colour}"),
             _ => PLAIN
                 .iter()
-                .find(|(look, _)| *look == self)
+                .find(|(attribute, _)| *attribute == self)
                 .map_or("", |(_, name)| name)
                 .to_owned(),
         }
@@ -124,20 +123,20 @@ impl Look {
             _ => PLAIN
                 .iter()
                 .find(|(_, own)| *own == name)
-                .map(|(look, _)| *look),
+                .map(|(attribute, _)| *attribute),
         }
     }
 
-    pub(super) fn dress(self, tag: &gtk::TextTag, ground: Ground) {
-        let block = |(ground, text): (gdk::RGBA, gdk::RGBA)| {
-            tag.set_background_rgba(Some(&ground));
+    pub(super) fn set_up(self, tag: &gtk::TextTag, background: Background) {
+        let block = |(background, text): (gdk::RGBA, gdk::RGBA)| {
+            tag.set_background_rgba(Some(&background));
             tag.set_foreground_rgba(Some(&text));
         };
         match self {
-            Self::Text(colour) => tag.set_foreground_rgba(Some(&ground.text(colour))),
-            Self::Dim => tag.set_foreground_rgba(Some(&ground.dim())),
-            Self::Block(colour) => block(ground.block(colour)),
-            Self::Inverse => block(ground.inverse()),
+            Self::Text(colour) => tag.set_foreground_rgba(Some(&background.text(colour))),
+            Self::Dim => tag.set_foreground_rgba(Some(&background.dim())),
+            Self::Block(colour) => block(background.block(colour)),
+            Self::Inverse => block(background.inverse()),
             Self::Bold => tag.set_weight(700),
             Self::Italic => tag.set_style(pango::Style::Italic),
             Self::Underlined => tag.set_underline(pango::Underline::Single),
@@ -151,33 +150,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_tag_is_found_again_by_its_name() {
+    fn every_attribute_has_a_name() {
         let all = PLAIN
-            .map(|(look, _)| look)
+            .map(|(attribute, _)| attribute)
             .into_iter()
-            .chain([Look::Text(208), Look::Block(0)]);
+            .chain([Attribute::Text(208), Attribute::Block(0)]);
         for tag in all {
-            assert_eq!(Look::named(&tag.name()), Some(tag));
+            assert_eq!(Attribute::named(&tag.name()), Some(tag));
         }
-        assert_eq!(Look::named("something"), None);
+        assert_eq!(Attribute::named("something"), None);
     }
 
     #[test]
-    fn on_a_coloured_ground_the_text_has_no_colour_of_its_own() {
+    fn on_a_coloured_background_the_text_has_no_colour_of_its_own() {
         let style = Style {
-            colour: Some(1),
-            ground: Some(2),
+            foreground: Some(1),
+            background: Some(2),
             bold: true,
             ..Style::default()
         };
         assert_eq!(
-            looks(style).collect::<Vec<_>>(),
-            [Look::Block(2), Look::Bold]
+            attributes(style).collect::<Vec<_>>(),
+            [Attribute::Block(2), Attribute::Bold]
         );
         let inverse = Style {
             inverse: true,
             ..style
         };
-        assert_eq!(looks(inverse).next(), Some(Look::Block(1)));
+        assert_eq!(attributes(inverse).next(), Some(Attribute::Block(1)));
     }
 }

@@ -1,21 +1,21 @@
-//! A program's output in a text buffer: what a text view shows, and what is copied.
+//! A program's output in a text buffer, which a text view shows.
 //!
-//! The buffer changes a few times a second however fast a program writes, and then only by what is new. Colours are
-//! tags, one for each that occurs; when the desktop turns dark, the tags change and not the text.
+//! However fast a program writes, the buffer changes a few times a second, and only by what is new. Colours are tags, one
+//! for each that occurs; when the desktop's style changes, the tags change and not the text.
 
 use std::time::Duration;
 
 use gtk::{glib, glib::clone, prelude::*, subclass::prelude::*};
 
 use super::{
-    colour::Ground,
-    screen::{KEPT, News, Screen},
+    colour::Background,
+    screen::{Changes, LINES_MAX, Screen},
     style::Style,
-    tag::{Look, Tag, looks},
+    tag::{Attribute, Tag, attributes},
 };
 
-/// The buffer is changed at most this often.
-const SHOW_EVERY: Duration = Duration::from_millis(60);
+/// How often the buffer may change.
+const INTERVAL: Duration = Duration::from_millis(60);
 
 mod imp {
     use std::cell::{Cell, RefCell};
@@ -25,10 +25,10 @@ mod imp {
     #[derive(Default)]
     pub(crate) struct Output {
         pub(super) buffer: gtk::TextBuffer,
-        /// On all of the text: what is seen is what was written.
+        /// On all of the text, which is shown as it was written.
         pub(super) verbatim: gtk::TextTag,
         pub(super) screen: RefCell<Screen>,
-        /// What has come is shown soon.
+        /// Whether an update is due.
         pub(super) due: Cell<bool>,
     }
 
@@ -42,7 +42,7 @@ mod imp {
         fn constructed(&self) {
             self.parent_constructed();
             self.buffer.set_enable_undo(false);
-            // Else a word that is too long for its line gets a hyphen that nobody has written.
+            // Otherwise a word that is too long for its line gets a hyphen that was not written.
             self.verbatim.set_insert_hyphens(false);
             self.buffer.tag_table().add(&self.verbatim);
             let style = adw::StyleManager::default();
@@ -52,7 +52,7 @@ mod imp {
                     clone!(
                         #[weak(rename_to = output)]
                         self.obj(),
-                        move |_, _| output.colour_again()
+                        move |_, _| output.update_colours()
                     ),
                 );
             }
@@ -61,7 +61,7 @@ mod imp {
 }
 
 glib::wrapper! {
-    /// What a program has written.
+    /// The output of a program.
     pub(crate) struct Output(ObjectSubclass<imp::Output>);
 }
 
@@ -72,29 +72,29 @@ impl Default for Output {
 }
 
 impl Output {
-    /// The text, to be shown.
-    pub(super) fn buffer(&self) -> &gtk::TextBuffer {
+    /// The text.
+    pub(crate) fn buffer(&self) -> &gtk::TextBuffer {
         &self.imp().buffer
     }
 
-    /// All of it, as it is copied.
-    pub(super) fn all(&self) -> String {
+    /// All of the text, to be copied.
+    pub(crate) fn all(&self) -> String {
         let (start, end) = self.buffer().bounds();
         self.buffer().text(&start, &end, false).into()
     }
 
-    /// The last line in which there is something.
+    /// The last line that is not empty.
     pub(crate) fn last_line(&self) -> String {
         self.imp().screen.borrow().last_line()
     }
 
-    /// Takes in what was written, and shows it soon.
+    /// Adds what was written, and shows it soon.
     pub(crate) fn write(&self, bytes: &[u8]) {
         let imp = self.imp();
         imp.screen.borrow_mut().feed(bytes);
         if !imp.due.replace(true) {
             glib::timeout_add_local_once(
-                SHOW_EVERY,
+                INTERVAL,
                 clone!(
                     #[weak(rename_to = output)]
                     self,
@@ -104,7 +104,7 @@ impl Output {
         }
     }
 
-    /// Nothing more will come: shows what is left.
+    /// Shows what is incomplete: there is no more output.
     pub(crate) fn finish(&self) {
         self.imp().screen.borrow_mut().finish();
         self.show();
@@ -113,10 +113,10 @@ impl Output {
     fn show(&self) {
         let imp = self.imp();
         imp.due.set(false);
-        let News { whole, open } = imp.screen.borrow_mut().news();
+        let Changes { complete, current } = imp.screen.borrow_mut().take_changes();
         let buffer = &imp.buffer;
-        // The open line is drawn anew; with a bufferful of new lines, so is everything.
-        let kept = if whole.len() < KEPT {
+        // The current line is replaced; if there are more new lines than are kept, so is everything.
+        let kept = if complete.len() < LINES_MAX {
             buffer.line_count() - 1
         } else {
             0
@@ -130,8 +130,8 @@ impl Output {
         let mut styled = Vec::new();
         let begin = at.offset();
         let mut end = begin;
-        let lines = whole.len();
-        for (number, line) in whole.iter().chain([&open]).enumerate() {
+        let lines = complete.len();
+        for (number, line) in complete.iter().chain([&current]).enumerate() {
             for run in line {
                 let start = end;
                 end += run.text.chars().count() as i32;
@@ -149,11 +149,11 @@ impl Output {
         buffer.apply_tag(&imp.verbatim, &buffer.iter_at_offset(begin), &at);
         for (start, end, style) in styled {
             let (start, end) = (buffer.iter_at_offset(start), buffer.iter_at_offset(end));
-            for look in looks(style) {
-                buffer.apply_tag(&self.tag(look), &start, &end);
+            for attribute in attributes(style) {
+                buffer.apply_tag(&self.tag(attribute), &start, &end);
             }
         }
-        let surplus = buffer.line_count() - KEPT as i32;
+        let surplus = buffer.line_count() - LINES_MAX as i32;
         if surplus > 0
             && let Some(mut kept) = buffer.iter_at_line(surplus)
         {
@@ -161,31 +161,31 @@ impl Output {
         }
     }
 
-    fn tag(&self, look: Look) -> gtk::TextTag {
-        let (table, name) = (self.buffer().tag_table(), look.name());
+    fn tag(&self, attribute: Attribute) -> gtk::TextTag {
+        let (table, name) = (self.buffer().tag_table(), attribute.name());
         table.lookup(&name).unwrap_or_else(|| {
             let tag = Tag::new(&name);
-            look.dress(tag.upcast_ref(), ground());
+            attribute.set_up(tag.upcast_ref(), background());
             table.add(&tag);
             tag.upcast()
         })
     }
 
-    /// The desktop has turned dark or light, or wants more contrast.
-    fn colour_again(&self) {
-        let ground = ground();
+    /// Updates the tags when the desktop has become dark or light, or requires more contrast.
+    fn update_colours(&self) {
+        let background = background();
         self.buffer().tag_table().foreach(|tag| {
-            let look = tag.name().and_then(|name| Look::named(&name));
-            if let Some(look) = look {
-                look.dress(tag, ground);
+            let attribute = tag.name().and_then(|name| Attribute::named(&name));
+            if let Some(attribute) = attribute {
+                attribute.set_up(tag, background);
             }
         });
     }
 }
 
-fn ground() -> Ground {
+fn background() -> Background {
     let style = adw::StyleManager::default();
-    Ground {
+    Background {
         dark: style.is_dark(),
         high_contrast: style.is_high_contrast(),
     }

@@ -1,42 +1,46 @@
-//! What can be wrong with one file: a named entry in the result, never the end of the job.
+//! The errors of a job, and of one entry of its folder.
 //!
-//! An app can match on these, so they travel as values and not as a rendered error.
+//! An entry's error is part of the result and never ends the job. An app can match on it, so it is sent as a value and
+//! not as a sentence.
 
 use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
+/// The error that ends a job.
+pub type JobError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why one entry of a folder has no result. `Display` is a sentence for a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Trouble {
-    /// It was listed, and gone when it was opened.
+pub enum EntryError {
+    /// It was listed, but did not exist any more when it was opened.
     Vanished,
-    /// The system does not allow to read it.
+    /// The permission to read it is missing.
     Forbidden,
-    /// It grew or shrank while it was read, so no result would be true.
+    /// It grew or shrank while it was read, so that no result would be right.
     Changed,
-    /// A link that leads round in a circle.
+    /// A link that points back to itself.
     Loop,
-    /// A link that leads nowhere.
+    /// A link whose target does not exist.
     Dangling,
-    /// A second way to a folder that was read already; reading it again could go on for ever.
+    /// Another path to a folder that was read already; reading it again might never end.
     ReadBefore,
-    /// A device, a socket or a pipe: it has no end, or reading it does something.
+    /// A device, a socket or a pipe: reading it may never end, or have an effect.
     Special,
-    /// The picture says that it is larger than what is decoded here.
+    /// The picture is larger than the limits allow.
     TooLarge,
-    /// The picture ends before it is complete.
+    /// The end of the picture is missing.
     CutShort,
-    /// The content is not of any picture format that is known here.
+    /// The content is of no known picture format.
     NotAPicture,
-    /// The picture contradicts itself; the text is the decoder's.
+    /// The picture is invalid; the text is the decoder's.
     Damaged(String),
-    /// Anything else the system said.
+    /// Another error of the system.
     Other(String),
 }
 
-impl Trouble {
-    /// A name for machines, stable across releases.
+impl EntryError {
+    /// The name of the error in JSON, which stays the same across releases.
     pub fn code(&self) -> &'static str {
         match self {
             Self::Vanished => "vanished",
@@ -55,40 +59,40 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for EntryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Vanished => "It disappeared before it could be read",
             Self::Forbidden => "You do not have permission to read it",
             Self::Changed => "It changed while it was being read",
-            Self::Loop => "The link leads round in a circle",
-            Self::Dangling => "The link leads nowhere",
-            Self::ReadBefore => "A second way to a folder that was already read",
+            Self::Loop => "The link points back to itself",
+            Self::Dangling => "The target of the link does not exist",
+            Self::ReadBefore => "This folder was already read under another path",
             Self::Special => "It is a device, a socket or a pipe, not a file",
             Self::TooLarge => "The picture is too large to open safely",
-            Self::CutShort => "The picture is cut short",
+            Self::CutShort => "The picture is incomplete",
             Self::NotAPicture => "It is not a picture that can be opened",
-            Self::Damaged(said) => return write!(f, "The picture is damaged: {said}"),
-            Self::Other(said) => return write!(f, "It could not be read: {said}"),
+            Self::Damaged(message) => return write!(f, "The picture is damaged: {message}"),
+            Self::Other(message) => return write!(f, "It could not be read: {message}"),
         })
     }
 }
 
-impl From<&io::Error> for Trouble {
+impl From<&io::Error> for EntryError {
     fn from(error: &io::Error) -> Self {
         use rustix::io::Errno;
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::NOENT | Errno::NOTDIR | Errno::STALE) => Self::Vanished,
             Some(Errno::ACCESS | Errno::PERM) => Self::Forbidden,
             Some(Errno::LOOP) => Self::Loop,
-            // A socket, or a device without a driver behind it.
+            // A socket, or a device without a driver.
             Some(Errno::NXIO | Errno::NODEV) => Self::Special,
             _ => Self::Other(error.to_string()),
         }
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for EntryError {
     fn from(error: io::Error) -> Self {
         Self::from(&error)
     }

@@ -1,8 +1,8 @@
-//! A video or audio file as another kind of file, by ffmpeg.
+//! Converts a video or audio file to another format with ffmpeg.
 //!
-//! It is written under a name of its own and gets its real one at the end, without replacing anything: half a file
-//! never looks like a whole one, and nothing that was there is lost. What an app that was killed had begun is removed
-//! when the same file is made again.
+//! The output is written under a temporary name and renamed at the end, without replacing anything: an incomplete file
+//! never looks like a complete one, and no existing file is lost. The temporary file of an app that was killed is
+//! removed when the same output is written again.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -16,104 +16,96 @@ use std::{
 use legwork::{Command, Stdio, Stop, progress};
 use rustix::fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with};
 
-/// One file to be made from another.
+/// A file to be converted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Convert {
+pub(crate) struct Conversion {
     pub(crate) input: PathBuf,
-    /// Its ending decides the kind. It must not be there yet.
+    /// Its extension decides the format. It must not exist yet.
     pub(crate) output: PathBuf,
 }
 
-/// A kind of file that is offered.
+/// A format that is offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Format {
-    /// What people call it.
+    /// Its name in the list.
     pub(crate) name: &'static str,
-    pub(crate) ending: &'static str,
-    /// It has no place for pictures.
-    pub(crate) only_sound: bool,
+    pub(crate) extension: &'static str,
+    /// Whether it has no room for a picture.
+    pub(crate) audio_only: bool,
 }
 
-const fn sound(name: &'static str, ending: &'static str) -> Format {
+const fn format(name: &'static str, extension: &'static str, audio_only: bool) -> Format {
     Format {
         name,
-        ending,
-        only_sound: true,
+        extension,
+        audio_only,
     }
 }
 
-const fn video(name: &'static str, ending: &'static str) -> Format {
-    Format {
-        name,
-        ending,
-        only_sound: false,
-    }
-}
-
-/// What most people want, the most common first.
+/// The formats that most people want, the most common first.
 pub(crate) const FORMATS: &[Format] = &[
-    sound("MP3 Audio", "mp3"),
-    sound("Ogg Vorbis Audio", "ogg"),
-    sound("Opus Audio", "opus"),
-    sound("FLAC Audio", "flac"),
-    sound("WAV Audio", "wav"),
-    video("MP4 Video", "mp4"),
-    video("WebM Video", "webm"),
-    video("Matroska Video", "mkv"),
+    format("MP3 Audio", "mp3", true),
+    format("Ogg Vorbis Audio", "ogg", true),
+    format("Opus Audio", "opus", true),
+    format("FLAC Audio", "flac", true),
+    format("WAV Audio", "wav", true),
+    format("MP4 Video", "mp4", false),
+    format("WebM Video", "webm", false),
+    format("Matroska Video", "mkv", false),
 ];
 
-/// How long ffprobe may look at a file.
-const PROBE_WITHIN: Duration = Duration::from_secs(30);
+/// The deadline of ffprobe.
+const PROBE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long a file plays; `None` if that cannot be found out.
+/// The duration of a recording; `None` if it is unknown.
 pub(crate) async fn length(file: &Path) -> Option<Duration> {
     let probe = Command::new("ffprobe")
         .args(["-v", "error", "-show_entries", "format=duration"])
         .args(["-of", "csv=p=0"])
         .arg(url(file))
         .stderr(Stdio::null())
-        .deadline(PROBE_WITHIN)
+        .deadline(PROBE_DEADLINE)
         .output_limit(1024);
     let output = probe.output().await.ok()?;
     let seconds = output.stdout_utf8().ok()?.trim().parse().ok()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
-/// A path that ffmpeg takes for nothing else, whatever it begins with.
+/// The path as ffmpeg's `file:` address, which is never mistaken for an option or another protocol.
 fn url(file: &Path) -> OsString {
     let mut url = OsString::from("file:");
     url.push(file);
     url
 }
 
-impl Convert {
-    /// Makes a file of this format beside the first one.
-    pub(crate) fn beside(input: &Path, format: &Format) -> Self {
+impl Conversion {
+    /// A conversion to this format, next to the input.
+    pub(crate) fn next_to(input: &Path, format: &Format) -> Self {
         Self {
             input: input.to_owned(),
-            output: input.with_extension(format.ending),
+            output: input.with_extension(format.extension),
         }
     }
 
-    /// The command, which writes to `to`; what ffmpeg says comes from its standard error.
-    pub(crate) fn command(&self, to: &Unfinished, length: Option<Duration>) -> Command {
-        let ending = self.output.extension();
-        let only_sound = FORMATS.iter().any(|format| {
-            format.only_sound && ending.is_some_and(|ending| ending == format.ending)
+    /// The command, which writes to `file`; ffmpeg's messages are on its standard error.
+    pub(crate) fn command(&self, file: &PartialFile, length: Option<Duration>) -> Command {
+        let extension = self.output.extension();
+        let audio_only = FORMATS.iter().any(|format| {
+            format.audio_only && extension.is_some_and(|extension| extension == format.extension)
         });
         let mut command = Command::new("ffmpeg")
             .args(["-hide_banner", "-v", "error", "-nostats"])
             .args(["-progress", "pipe:1", "-y", "-i"])
             .arg(url(&self.input));
-        if only_sound {
+        if audio_only {
             command = command.arg("-vn");
         }
         command
-            .arg(url(&to.path))
+            .arg(url(&file.path))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .progress(progress::ffmpeg(length.unwrap_or_default()))
-            // At a `q` it writes the file's end, so that what was done can be played.
+            // At a `q` ffmpeg completes the file, so that it can be played up to there.
             .stop(
                 Stop::stdin(b"q")
                     .grace(Duration::from_secs(10))
@@ -121,16 +113,16 @@ impl Convert {
             )
     }
 
-    /// A place in the same folder for the file while it is made. Asks the file system.
-    pub(crate) fn begin(&self) -> io::Result<Unfinished> {
-        let taken = |what: &str| io::Error::new(io::ErrorKind::AlreadyExists, what.to_owned());
+    /// Creates a temporary file in the folder of the output. Blocks on the file system.
+    pub(crate) fn create(&self) -> io::Result<PartialFile> {
         if fs::symlink_metadata(&self.output).is_ok() {
-            return Err(taken("there is a file of this name already"));
+            let sentence = "a file with this name already exists";
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, sentence));
         }
         let (Some(folder), Some(name)) = (self.output.parent(), self.output.file_name()) else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "this is not a file's name",
+                "this is not the name of a file",
             ));
         };
         let folder = if folder.as_os_str().is_empty() {
@@ -138,25 +130,25 @@ impl Convert {
         } else {
             folder
         };
-        remove_left_behind(folder, name);
-        // The ending stays: it tells ffmpeg what to write.
-        let mut hidden = OsString::from(format!("{HIDDEN}{}-", std::process::id()));
-        hidden.push(name);
-        let path = folder.join(hidden);
+        remove_stale(folder, name);
+        // The extension is kept: it tells ffmpeg the format.
+        let mut temporary = OsString::from(format!("{PREFIX}{}-", std::process::id()));
+        temporary.push(name);
+        let path = folder.join(temporary);
         let file = File::create_new(&path)?;
-        // Where there are no locks nothing is removed later, either.
+        // Where the file system has no locks, no stale file is removed either.
         let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
-        Ok(Unfinished { path, _lock: file })
+        Ok(PartialFile { path, _lock: file })
     }
 }
 
-/// Begins the name of every unfinished file; the number of a process and the real name follow.
-const HIDDEN: &str = ".legwork-";
+/// The start of every temporary name; the process ID and the real name follow.
+const PREFIX: &str = ".legwork-";
 
-/// Removes unfinished files of this name of which nobody holds the lock: who made them was killed.
-fn remove_left_behind(folder: &Path, name: &OsStr) {
-    let unfinished = |file: &OsStr| {
-        let rest = file.as_encoded_bytes().strip_prefix(HIDDEN.as_bytes());
+/// Removes temporary files of this name that nobody has locked: the app that created them was killed.
+fn remove_stale(folder: &Path, name: &OsStr) {
+    let temporary = |file: &OsStr| {
+        let rest = file.as_encoded_bytes().strip_prefix(PREFIX.as_bytes());
         let number = rest.and_then(|rest| rest.strip_suffix(name.as_encoded_bytes()));
         let digits = number.and_then(|number| number.strip_suffix(b"-"));
         digits.is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit))
@@ -164,7 +156,7 @@ fn remove_left_behind(folder: &Path, name: &OsStr) {
     let Ok(files) = fs::read_dir(folder) else {
         return;
     };
-    for file in files.flatten().filter(|file| unfinished(&file.file_name())) {
+    for file in files.flatten().filter(|file| temporary(&file.file_name())) {
         let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
         let opened = OpenOptions::new()
             .write(true)
@@ -178,19 +170,19 @@ fn remove_left_behind(folder: &Path, name: &OsStr) {
     }
 }
 
-/// A file that is being made; dropping it removes it.
-pub(crate) struct Unfinished {
+/// A temporary file that is being written; it is removed when this is dropped.
+pub(crate) struct PartialFile {
     path: PathBuf,
-    /// Held as long as somebody writes; a process that dies of anything lets go of it.
+    /// Locked while the file is written; the kernel unlocks it however the process ends.
     _lock: File,
 }
 
-impl Unfinished {
-    /// Gives it its real name and returns its size. Asks the file system.
-    pub(crate) fn finish(self, name: &Path) -> io::Result<u64> {
+impl PartialFile {
+    /// Renames it to its real name, and returns its size. Blocks on the file system.
+    pub(crate) fn persist(self, name: &Path) -> io::Result<u64> {
         let size = fs::metadata(&self.path)?.len();
         match renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE) {
-            // A file system that cannot do it in one step.
+            // This file system cannot do it in one step.
             Err(rustix::io::Errno::INVAL) if fs::symlink_metadata(name).is_err() => {
                 fs::rename(&self.path, name)?;
             }
@@ -200,30 +192,30 @@ impl Unfinished {
     }
 }
 
-impl Drop for Unfinished {
+impl Drop for PartialFile {
     fn drop(&mut self) {
-        // Gone already when it was finished.
+        // It does not exist any more if it was persisted.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// This name, or with a number behind it the first that nobody has: `tone (2).ogg`. Asks the file system.
+/// This name, or the first one with a number that does not exist: `tone (2).ogg`. Blocks on the file system.
 pub(crate) fn free_name(wanted: &Path) -> PathBuf {
     let numbered = |number: u32| {
         let mut name = wanted.file_stem().unwrap_or_default().to_owned();
         if number > 1 {
             name.push(format!(" ({number})"));
         }
-        if let Some(ending) = wanted.extension() {
+        if let Some(extension) = wanted.extension() {
             name.push(".");
-            name.push(ending);
+            name.push(extension);
         }
         wanted.with_file_name(name)
     };
     (1..)
         .map(numbered)
         .find(|name| fs::symlink_metadata(name).is_err())
-        .expect("some number is free")
+        .expect("there is a free number")
 }
 
 #[cfg(test)]
@@ -231,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_taken_gets_a_number() {
+    fn a_name_that_exists_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
         let wanted = folder.path().join("a tone.ogg");
         assert_eq!(free_name(&wanted), wanted);
@@ -242,46 +234,46 @@ mod tests {
     }
 
     #[test]
-    fn a_file_gets_its_name_at_the_end_and_replaces_nothing() {
+    fn a_complete_file_is_renamed_and_replaces_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let convert = Convert {
+        let conversion = Conversion {
             input: "in".into(),
             output: folder.path().join("out.ogg"),
         };
-        let made = convert.begin().unwrap();
-        let other = Unfinished {
+        let file = conversion.create().unwrap();
+        let other = PartialFile {
             path: folder.path().join("other"),
             _lock: File::create_new(folder.path().join("other")).unwrap(),
         };
-        fs::write(&made.path, "sound").unwrap();
-        assert!(!convert.output.exists());
-        assert_eq!(made.finish(&convert.output).unwrap(), 5);
-        assert_eq!(fs::read(&convert.output).unwrap(), b"sound");
+        fs::write(&file.path, "sound").unwrap();
+        assert!(!conversion.output.exists());
+        assert_eq!(file.persist(&conversion.output).unwrap(), 5);
+        assert_eq!(fs::read(&conversion.output).unwrap(), b"sound");
 
-        assert!(convert.begin().is_err(), "it is there now");
+        assert!(conversion.create().is_err(), "it exists now");
         fs::write(&other.path, "noise").unwrap();
-        let late = other.finish(&convert.output).unwrap_err();
+        let late = other.persist(&conversion.output).unwrap_err();
         assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
-        assert_eq!(fs::read(&convert.output).unwrap(), b"sound");
+        assert_eq!(fs::read(&conversion.output).unwrap(), b"sound");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_file_that_is_not_finished_leaves_nothing_behind() {
+    fn a_file_that_is_not_persisted_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let convert = Convert {
+        let conversion = Conversion {
             input: "in".into(),
             output: folder.path().join("out.ogg"),
         };
-        drop(convert.begin().unwrap());
+        drop(conversion.create().unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
-    fn what_a_killed_app_left_behind_is_removed_and_nothing_else_is() {
+    fn the_temporary_file_of_a_killed_app_is_removed_and_no_other() {
         let folder = tempfile::tempdir().unwrap();
-        let left = folder.path().join(".legwork-1-out.ogg");
-        fs::write(&left, "half").unwrap();
+        let stale = folder.path().join(".legwork-1-out.ogg");
+        fs::write(&stale, "half").unwrap();
         let others = [
             ".legwork-1-about.ogg",
             ".legwork--out.ogg",
@@ -291,22 +283,22 @@ mod tests {
         for other in others {
             fs::write(folder.path().join(other), "").unwrap();
         }
-        let held = folder.path().join(".legwork-2-out.ogg");
-        let lock = File::create(&held).unwrap();
+        let locked = folder.path().join(".legwork-2-out.ogg");
+        let lock = File::create(&locked).unwrap();
         flock(&lock, FlockOperation::LockExclusive).unwrap();
 
-        let convert = Convert {
+        let conversion = Conversion {
             input: "in".into(),
             output: folder.path().join("out.ogg"),
         };
-        let unfinished = convert.begin().unwrap();
-        assert!(!left.exists() && held.exists());
+        let partial = conversion.create().unwrap();
+        assert!(!stale.exists() && locked.exists());
         assert!(
             others
                 .iter()
                 .all(|other| folder.path().join(other).exists())
         );
-        drop(unfinished);
+        drop(partial);
         assert_eq!(
             fs::read_dir(folder.path()).unwrap().count(),
             others.len() + 1

@@ -1,4 +1,4 @@
-//! Where the jobs of this app run: in its lean worker, wherever that was installed.
+//! The program that runs this app's jobs: its lean worker, wherever it is installed.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,14 @@ use legwork::Worker;
 
 const PROGRAM: &str = "legwork-demo-worker";
 
-/// The lean worker beside this program, or where the build said that it would be installed; else this
-/// program once more, which can do the same and takes longer to start.
+/// The lean worker next to this program, or in the folder that the build was configured for; else this program itself,
+/// which can run the same jobs and takes longer to start.
 pub(crate) fn worker() -> Worker {
-    let beside = std::env::current_exe()
+    let next_to_this = std::env::current_exe()
         .ok()
         .and_then(|exe| Some(exe.parent()?.to_owned()));
     let installed = option_env!("LEGWORK_DEMO_LIBEXECDIR").map(PathBuf::from);
-    [beside, installed]
+    [next_to_this, installed]
         .into_iter()
         .flatten()
         .map(|folder: PathBuf| folder.join(PROGRAM))
