@@ -67,10 +67,13 @@ fn what_cannot_be_carried_out_is_125_with_a_sentence_and_nothing_runs() {
             &["--fd", "2000=/dev/null"],
             "descriptor 2000 of the child is above 1023",
         ),
-        (&["--fd", "x"], "--fd x: neither"),
+        (&["--fd", "x"], "'x' for '--fd <SPEC>': neither N=PATH"),
         (&["--fd", "5:99"], "--fd 5:99: Bad file descriptor"),
         (&["--env", "=x"], "has an empty name"),
-        (&["--env", "A"], "--env A: there is no `=`"),
+        (
+            &["--env", "A"],
+            "'A' for '--env <NAME=VALUE>': it has no `=`",
+        ),
         (
             &["--cwd", "/etc/passwd"],
             "\"/etc/passwd\" is not a directory",
@@ -84,7 +87,10 @@ fn what_cannot_be_carried_out_is_125_with_a_sentence_and_nothing_runs() {
         (&["--timeout", "nan"], "--timeout"),
         (&["--grace", "soon"], "--grace"),
         (&["--umask", "999"], "not an octal number"),
-        (&["--limit", "nofile=99999999999999999999"], "is no number"),
+        (
+            &["--limit", "nofile=99999999999999999999"],
+            "is not a number",
+        ),
         (&["--no-such-option"], "--no-such-option"),
     ] {
         let output = legwork()
@@ -206,8 +212,8 @@ fn limits_nice_and_umask_are_the_programs() {
     assert_eq!(text(&output.stdout), words);
     for (limit, words) in [
         ("nofile", "no `=`"),
-        ("colour=1", "the limits are"),
-        ("core=many", "no number"),
+        ("colour=1", "there is no limit `colour`, only as, core"),
+        ("core=many", "`many` is not a number"),
         ("nofile=9:8", "--limit nofile=9:8"),
     ] {
         let output = run(&["--limit", limit, "--", "true"]);

@@ -121,7 +121,7 @@ fn sockets_say_whom_they_are_connected_to() {
     let stream = UnixStream::connect(&path).unwrap();
     let words = format!("connected to {}", path.display());
     assert_is(&stream, Kind::UnixSocket, &words);
-    assert_is(&listener, Kind::UnixSocket, "listens at");
+    assert_is(&listener, Kind::UnixSocket, "listening at");
     assert_is(
         UnixDatagram::unbound().unwrap(),
         Kind::UnixSocket,

@@ -11,8 +11,11 @@
 //! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what
 //! goes wrong is a sentence on standard error, with an exit code that each subcommand's `--help` lists.
 
+mod child;
 mod doctor;
+mod failure;
 mod run;
+mod seconds;
 
 use std::process::ExitCode;
 
@@ -20,7 +23,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
 legwork::jobs! {
-    // It runs no job; but it is its own guardian.
+    // It runs no job, but it is its own guardian.
     static JOBS = [];
 }
 
@@ -40,10 +43,8 @@ enum Task {
 
 fn main() -> ExitCode {
     JOBS.run_if_worker();
-    match Legwork::try_parse()
-        .map(|legwork| legwork.task)
-        .map_err(without_tip)
-    {
+    let arguments = Legwork::try_parse().map_err(without_tip);
+    match arguments.map(|legwork| legwork.task) {
         Ok(Task::Doctor(arguments)) => doctor::main(arguments),
         Ok(Task::Run(arguments)) => run::main(*arguments),
         // `run` has its program's codes, among which 2 is a common one.
@@ -52,14 +53,13 @@ fn main() -> ExitCode {
                 && std::env::args_os().nth(1).is_some_and(|task| task == "run") =>
         {
             let _ = error.print();
-            ExitCode::from(run::OWN_FAILURE)
+            ExitCode::from(failure::OWN_FAILURE)
         }
         Err(error) => error.exit(),
     }
 }
 
-/// Where the last argument takes anything, clap's tip for an option that is none is to write `--` before it: that would
-/// run a program of its name.
+/// Without clap's tip for an unknown option, which is to write `--` before it: that would run a program of its name.
 fn without_tip(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::UnknownArgument {
         error.remove(ContextKind::Suggested);

@@ -55,12 +55,10 @@ pub fn holders(pid: u32, open: &[DescriptorInfo]) -> BTreeMap<RawFd, Vec<Holder>
         .collect()
 }
 
+/// One that holds it, and whether for reading and for writing.
 struct Found {
-    pid: u32,
-    name: String,
-    number: RawFd,
-    readable: bool,
-    writable: bool,
+    holder: Holder,
+    access: (bool, bool),
 }
 
 fn find(wanted: &BTreeSet<Object>) -> HashMap<Object, Vec<Found>> {
@@ -78,39 +76,37 @@ fn find(wanted: &BTreeSet<Object>) -> HashMap<Object, Vec<Found>> {
                 let stat = process.stat();
                 stat.map(|stat| stat.comm).unwrap_or_default()
             });
-            let (readable, writable) = details().map_or((true, true), |details| details.access());
-            found.entry(object).or_default().push(Found {
+            let holder = Holder {
                 pid,
                 name: name.clone(),
                 number,
-                readable,
-                writable,
-            });
+                end: End::Same,
+            };
+            let access = details().map_or((true, true), |details| details.access());
+            found
+                .entry(object)
+                .or_default()
+                .push(Found { holder, access });
         }
     }
     found
 }
 
 fn holders_of(pid: u32, info: &DescriptorInfo, found: &HashMap<Object, Vec<Found>>) -> Vec<Holder> {
+    let of = |object: Option<Object>| object.and_then(|object| found.get(&object));
     let is_pipe = matches!(info.object, Some(Object::Pipe(_)));
-    let holder = |found: &Found, end| Holder {
-        pid: found.pid,
-        name: found.name.clone(),
-        number: found.number,
+    let with = |found: &Found, end| Holder {
         end,
+        ..found.holder.clone()
     };
-    let same = info.object.and_then(|object| found.get(&object));
-    let same = same.into_iter().flatten().filter_map(|found| {
-        if (found.pid, found.number) == (pid, info.number) {
-            return None;
-        }
+    let same = of(info.object).into_iter().flatten();
+    let same = same.filter(|found| (found.holder.pid, found.holder.number) != (pid, info.number));
+    let same = same.map(|found| {
         // Both ends of a pipe are one object.
-        let is_other =
-            is_pipe && (found.readable, found.writable) != (info.readable, info.writable);
-        Some(holder(found, if is_other { End::Other } else { End::Same }))
+        let is_other = is_pipe && found.access != (info.readable, info.writable);
+        with(found, if is_other { End::Other } else { End::Same })
     });
-    let other = info.other_end.and_then(|object| found.get(&object));
-    let other = other.into_iter().flatten();
-    same.chain(other.map(|found| holder(found, End::Other)))
+    let other = of(info.other_end).into_iter().flatten();
+    same.chain(other.map(|found| with(found, End::Other)))
         .collect()
 }

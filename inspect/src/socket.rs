@@ -44,91 +44,63 @@ pub(crate) fn look_at(network: &Network, number: RawFd, inode: u64) -> Socket {
     let Some(socket) = duplicate(network.pid, number) else {
         return in_tables(network, inode).unwrap_or_else(|| Socket::new(Kind::Socket, "socket"));
     };
-    let stream = sockopt::socket_type(&socket).is_ok_and(|kind| kind == SocketType::STREAM);
     let listening = sockopt::socket_acceptconn(&socket).unwrap_or(false);
     let own = getsockname(&socket).ok();
     let peer = getpeername(&socket).ok().flatten();
     match sockopt::socket_domain(&socket).ok() {
         Some(AddressFamily::UNIX) => {
-            let ends = Ends::new(own, peer, listening, name);
-            unix(network, inode, ends)
+            let (own, peer) = (own.and_then(name), peer.and_then(name));
+            unix(network, inode, own, peer, listening)
         }
         Some(AddressFamily::INET | AddressFamily::INET6) => {
-            let kind = if stream {
-                Kind::TcpSocket
-            } else {
-                Kind::UdpSocket
+            let kind = match sockopt::socket_type(&socket) {
+                Ok(SocketType::STREAM) => Kind::TcpSocket,
+                _ => Kind::UdpSocket,
             };
-            let ends = Ends::new(own, peer, listening, |address| address.try_into().ok());
-            internet(network, kind, ends)
+            let address = |address: SocketAddrAny| SocketAddr::try_from(address).ok();
+            let (own, peer) = (own.and_then(address), peer.and_then(address));
+            internet(network, kind, own, peer, listening)
         }
         Some(AddressFamily::NETLINK) => Socket::new(Kind::Socket, "netlink socket"),
         _ => Socket::new(Kind::Socket, "socket"),
     }
 }
 
-/// The two addresses of a socket.
-struct Ends<A> {
-    own: Option<A>,
-    peer: Option<A>,
-    listening: bool,
-}
-
-impl<A> Ends<A> {
-    fn new(
-        own: Option<SocketAddrAny>,
-        peer: Option<SocketAddrAny>,
-        listening: bool,
-        address: impl Fn(SocketAddrAny) -> Option<A>,
-    ) -> Self {
-        Self {
-            own: own.and_then(&address),
-            peer: peer.and_then(&address),
-            listening,
-        }
-    }
-}
-
 /// By the kernel's lists alone.
 fn in_tables(network: &Network, inode: u64) -> Option<Socket> {
     if let Some(socket) = network.unix().get(inode) {
-        let ends = Ends {
-            own: socket.name.clone(),
-            peer: network.unix().name_of_peer(inode).map(str::to_owned),
-            listening: socket.listening,
-        };
-        return Some(unix(network, inode, ends));
+        let peer = network.unix().name_of_peer(inode).map(str::to_owned);
+        let own = socket.name.clone();
+        return Some(unix(network, inode, own, peer, socket.listening));
     }
     let socket = network.internet().get(inode)?;
-    let ends = Ends {
-        own: Some(socket.own),
-        peer: socket.peer,
-        listening: socket.listening,
-    };
-    Some(internet(network, socket.kind, ends))
+    let (own, peer) = (Some(socket.own), socket.peer);
+    Some(internet(network, socket.kind, own, peer, socket.listening))
 }
 
-fn unix(network: &Network, inode: u64, ends: Ends<String>) -> Socket {
-    let service = ends
-        .peer
+fn unix(
+    network: &Network,
+    inode: u64,
+    own: Option<String>,
+    peer: Option<String>,
+    listening: bool,
+) -> Socket {
+    let service = peer
         .as_ref()
         .and_then(|peer| network.addresses().service(peer));
-    let description = match (ends.peer, ends.own) {
-        (Some(peer), _) => {
-            let known = service.map_or(String::new(), |service| format!(" ({})", service.name()));
-            format!("connected to {peer}{known}")
-        }
-        (None, Some(own)) if ends.listening => format!("listens at {own}"),
-        (None, Some(own)) => format!("Unix socket {own}"),
-        (None, None) => "Unix socket without a name".into(),
+    let description = match (peer, own, service) {
+        (Some(peer), _, Some(service)) => format!("connected to {peer} ({})", service.name()),
+        (Some(peer), _, None) => format!("connected to {peer}"),
+        (None, Some(own), _) if listening => format!("listening at {own}"),
+        (None, Some(own), _) => format!("Unix socket {own}"),
+        (None, None, _) => "Unix socket without a name".into(),
     };
     let listed = network.unix().get(inode);
     Socket {
-        kind: Kind::UnixSocket,
-        description,
         service,
-        listening: ends.listening,
+        listening,
         other_end: listed.and_then(|socket| socket.peer),
+        ..Socket::new(Kind::UnixSocket, description)
     }
 }
 
@@ -144,25 +116,27 @@ fn name(address: SocketAddrAny) -> Option<String> {
     }
 }
 
-fn internet(network: &Network, kind: Kind, ends: Ends<SocketAddr>) -> Socket {
-    let name = if kind == Kind::TcpSocket {
-        "TCP"
-    } else {
-        "UDP"
+fn internet(
+    network: &Network,
+    kind: Kind,
+    own: Option<SocketAddr>,
+    peer: Option<SocketAddr>,
+    listening: bool,
+) -> Socket {
+    let name = match kind {
+        Kind::TcpSocket => "TCP",
+        _ => "UDP",
     };
-    let description = match (ends.peer, ends.own) {
+    let description = match (peer, own) {
         (Some(peer), _) => format!("{name} connection to {peer}"),
-        (None, Some(own)) if ends.listening => format!("{name} socket listening at {own}"),
+        (None, Some(own)) if listening => format!("{name} socket listening at {own}"),
         (None, Some(own)) if own.port() != 0 => format!("{name} socket at {own}"),
         _ => format!("{name} socket"),
     };
-    let other_end = match (ends.own, ends.peer) {
-        (Some(own), Some(peer)) => network.internet().other_end(own, peer),
-        _ => None,
-    };
+    let ends = own.zip(peer);
     Socket {
-        listening: ends.listening,
-        other_end,
+        listening,
+        other_end: ends.and_then(|(own, peer)| network.internet().other_end(own, peer)),
         ..Socket::new(kind, description)
     }
 }

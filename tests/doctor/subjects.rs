@@ -65,7 +65,7 @@ fn what_is_no_process_to_look_at_is_said_in_a_sentence() {
 
     // In a container there may be none.
     if std::fs::read_to_string("/proc/2/comm").is_ok_and(|name| name.trim() == "kthreadd") {
-        fails(&["2"], 125, "a thread of the kernel");
+        fails(&["2"], 125, "a kernel thread");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `forks`, `bench` and `setup`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `forks`, `bench`, `house` and `setup`.
 //!
 //! This is the first thing that runs in a fresh clone, on a system that may have nothing but Rust. So it depends on
 //! the standard library alone, builds in seconds without GTK, says what it is about to do, and brings what the build
@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod forks;
+mod house;
 mod needs;
 mod pictures;
 mod session;
@@ -31,6 +32,7 @@ cargo xtask TASK [--no-install] [ARGUMENTS]
   forks    Run all tests under a tracer, and say which programs have forked. ARGUMENTS go to cargo test.
   bench    Measure Legwork beside its peers. ARGUMENTS go to the benchmark.
            With --peers also beside crates that talk to processes, which brings more to build.
+  house    Print which files and rooms import each other in a circle, and the lines of code of each crate.
   setup    Install what any of these and the Meson build need, and nothing else.
 
   --no-install    Install nothing; say what is missing.
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(install, &args),
         Some("forks") => forks::run(install, &args),
         Some("bench") => bench::run(install, args),
+        Some("house") => house::run(),
         Some("setup") => setup::ensure(Level::Everything, install).map(|()| ExitCode::SUCCESS),
         Some("help" | "--help" | "-h") => {
             print!("{HELP}");

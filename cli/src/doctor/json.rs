@@ -1,57 +1,67 @@
-//! The face for a program. `docs/doctor.md` has the schema: what is changed here is changed there.
+//! The report for a program. `docs/doctor.md` has the schema: what is changed here is changed there.
 
 use legwork_inspect::{End, Scene};
 use serde_json::{Value, json};
 
-use super::report::{Entry, PassedOn, Report, Unreadable};
+use super::children::Disposition;
+use super::descriptors::{Entry, PassedOn};
+use super::finding::{Conclusion, Finding, findings};
+use super::report::{Report, Unreadable};
+use super::sentence;
 use super::variables::Variable;
-use super::verdict::{Verdict, verdict};
-use super::watch::{Ready, Watch};
-use super::words;
+use super::watch::{Ready, Verdict, Watch};
 
 /// Raised when a field is taken away or means something else.
 const SCHEMA: u32 = 1;
 
 /// The whole report.
-pub(super) fn of(report: &Report<'_>, found: bool) -> Value {
-    let subject = report.subject;
+pub(super) fn of(report: &Report<'_>, conclusion: Conclusion) -> Value {
+    let (subject, signals, children) = (report.subject, &report.signals, &report.children);
     json!({
         "schema": SCHEMA,
-        "found": found,
+        "found": conclusion == Conclusion::Found,
         "pid": subject.pid,
         "name": subject.name,
         "program": subject.program.as_ref().map(|program| program.to_string_lossy()),
         "threads": report.threads,
-        "descriptors": report.descriptors.iter().map(descriptor).collect::<Vec<_>>(),
-        "variables": report.variables.iter().map(variable).collect::<Vec<_>>(),
-        "signals": report.signals.as_ref().map(|signals| json!({
-            "blocked": signals.blocked.iter().map(|blocked| json!({
+        "descriptors": list(&report.descriptors, descriptor),
+        "variables": list(&report.variables, variable),
+        "signals": {
+            "blocked": list(&signals.blocked, |blocked| json!({
                 "signal": blocked.signal.name(),
                 "by_main_thread": blocked.by_main_thread,
                 "threads": blocked.threads,
-            })).collect::<Vec<_>>(),
-            "ignored": names(&signals.ignored),
-            "handled": names(&signals.handled),
-        })),
-        "children": report.children.as_ref().map(|children| json!({
-            "sigchld": children.sigchld.name(),
+            })),
+            "ignored": list(&signals.ignored, |signal| signal.name().into()),
+            "handled": list(&signals.handled, |signal| signal.name().into()),
+        },
+        "children": {
+            "sigchld": match children.sigchld {
+                Disposition::Default => "default",
+                Disposition::Handled => "handled",
+                Disposition::Ignored => "ignored",
+            },
             "count": children.count,
             "zombies": children.zombies,
             "threads_that_wait_for_any": children.waiting_for_any,
-        })),
-        "watch": report.watch.as_ref().map(|seen| watch(report, seen)),
-        "notes": words::sections(report).iter().flat_map(|section| &section.notes).map(|note| json!({
-            "text": note.text,
-            "scene": scene(note.scene),
-            "found": note.found,
-        })).collect::<Vec<_>>(),
-        "unreadable": report.unreadable.iter().map(unreadable).collect::<Vec<_>>(),
+        },
+        "watch": report.watch.as_ref().map(watch),
+        "notes": list(&findings(report), note),
+        "unreadable": list(&report.unreadable, unreadable),
     })
 }
 
-fn names(signals: &[legwork::process::Signal]) -> Vec<String> {
-    let names = signals.iter().map(|signal| signal.name().into_owned());
-    names.collect()
+fn list<T>(all: &[T], one: impl Fn(&T) -> Value) -> Value {
+    all.iter().map(one).collect()
+}
+
+fn note(finding: &Finding<'_>) -> Value {
+    json!({
+        "kind": finding.name(),
+        "text": sentence::sentence(finding),
+        "scene": scene(finding.scene()),
+        "found": finding.is_fault(),
+    })
 }
 
 fn scene(scene: Option<Scene>) -> Option<String> {
@@ -77,11 +87,11 @@ fn descriptor(entry: &Entry) -> Value {
         "writable": info.writable,
         "listening": info.listening,
         "found": entry.is_fault(),
-        "harm": words::harm(entry).map(|(number, words)| json!({
+        "harm": sentence::harm(entry).map(|(number, words)| json!({
             "scene": scene(number),
             "text": words,
         })),
-        "holders": entry.holders.iter().map(|holder| json!({
+        "holders": list(&entry.holders, |holder| json!({
             "pid": holder.pid,
             "name": holder.name,
             "number": holder.number,
@@ -89,7 +99,7 @@ fn descriptor(entry: &Entry) -> Value {
                 End::Same => "same",
                 End::Other => "other",
             },
-        })).collect::<Vec<_>>(),
+        })),
         "leaked_to": entry.leaked_to,
     })
 }
@@ -98,48 +108,42 @@ fn variable(variable: &Variable) -> Value {
     json!({
         "name": variable.name,
         "value": variable.value,
-        "descriptors": variable.names.iter().map(|named| json!({
+        "descriptors": list(&variable.names, |named| json!({
             "number": named.number,
             "description": named.is,
-        })).collect::<Vec<_>>(),
+        })),
     })
 }
 
-fn watch(report: &Report<'_>, watch: &Watch) -> Value {
-    let ready = |ready: &Ready| {
-        json!({
+fn watch(watch: &Watch) -> Value {
+    let thread = &watch.busiest;
+    let (verdict, spins_around) = match &watch.verdict {
+        Verdict::Quiet => ("quiet", &[][..]),
+        Verdict::Busy => ("busy", &[][..]),
+        Verdict::Spins(numbers) => ("spins", &numbers[..]),
+    };
+    json!({
+        "seconds": watch.seconds,
+        "verdict": verdict,
+        "spins_around": spins_around,
+        "thread": {
+            "id": thread.id,
+            "name": thread.name,
+            "is_main": thread.is_main,
+            "busy": thread.busy,
+            "running": thread.running,
+            "in_kernel": thread.in_kernel,
+            "wakeups_per_second": thread.wakeups,
+        },
+        "ready": list(&watch.ready, |ready: &Ready| json!({
             "number": ready.number,
             "share": ready.share,
             "hung_up": ready.hung_up,
             "waiting": ready.waiting,
-        })
-    };
-    let verdict = verdict(report, watch);
-    let spins_around = match &verdict {
-        Verdict::Spins(suspects) => suspects.iter().map(|ready| ready.number).collect(),
-        _ => Vec::new(),
-    };
-    json!({
-        "seconds": watch.seconds,
-        "verdict": match verdict {
-            Verdict::Quiet => "quiet",
-            Verdict::Busy => "busy",
-            Verdict::Spins(_) => "spins",
-        },
-        "spins_around": spins_around,
-        "thread": {
-            "id": watch.busiest.id,
-            "name": watch.busiest.name,
-            "is_main": watch.busiest.is_main,
-            "busy": watch.busiest.busy,
-            "running": watch.busiest.running,
-            "in_kernel": watch.busiest.in_kernel,
-            "wakeups_per_second": watch.busiest.wakeups,
-        },
-        "ready": watch.ready.iter().map(ready).collect::<Vec<_>>(),
+        })),
     })
 }
 
-fn unreadable(dark: &Unreadable) -> Value {
-    json!({ "part": dark.part, "why": dark.why })
+fn unreadable(unreadable: &Unreadable) -> Value {
+    json!({ "part": sentence::part(unreadable.part), "why": sentence::why(unreadable) })
 }

@@ -1,117 +1,95 @@
-//! `legwork doctor`: what a process has that a careless child would inherit, and what that has done to others.
+//! `legwork doctor`: what a process has that a careless child would inherit, and what that has done
+//! to others.
 //!
-//! It looks from outside and changes nothing: it reads `/proc`, asks the kernel for its lists of sockets, and duplicates
-//! a descriptor for an instant where only that tells who is at the other end. What a descriptor is, is the library's to
-//! say ([`legwork_inspect`]); the rest of a process is looked at here:
+//! It looks from outside and changes nothing: it reads `/proc`, asks the kernel for its lists of
+//! sockets, and duplicates a descriptor for an instant where only that tells who is at the other end.
+//! What a descriptor is, [`legwork_inspect`] says; the rest of a process is looked at here.
 //!
 //! | file | |
 //! |---|---|
 //! | `arguments` | what the command line asks for |
-//! | `subject` | the process, or why there is none to look at |
-//! | `program` | the program that is started to be looked at |
-//! | `report` | all that was found, and whether it is worth an exit code |
-//! | `variables`, `signals`, `children` | the parts of it that are not descriptors |
-//! | `watch`, `verdict` | a main loop that spins |
-//! | `table`, `json`, `words` | its faces |
+//! | `proc`, `subject` | the process, or why there is none to look at |
+//! | `started` | the program that is started to be looked at |
+//! | `report` | all that was found out, as data |
+//! | `descriptors`, `variables`, `signals`, `children`, `watch` | its parts |
+//! | `finding` | what of it is worth a sentence, and what is a fault; the exit code comes from here |
+//! | `sentence` | a finding in English |
+//! | `table` on `paper`, `json` | the two ways to show it |
 
 mod arguments;
 mod children;
+mod descriptors;
+mod finding;
 mod json;
-mod program;
+mod paper;
+mod proc;
 mod report;
+mod sentence;
 mod signals;
+mod started;
 mod subject;
 mod table;
 mod variables;
-mod verdict;
 mod watch;
-mod words;
 
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
 pub(crate) use arguments::Arguments;
-use program::Started;
+use finding::Conclusion;
 use report::Report;
+use started::Started;
 use subject::Subject;
 
-/// There is something that a child would inherit and should not.
-const FOUND: u8 = 1;
-/// The command line makes no sense.
-const USAGE: u8 = 2;
-/// What `legwork run` says, too, when it failed itself.
-const OWN_FAILURE: u8 = 125;
+use crate::failure::Failure;
 
-/// Why there is no report.
-struct Failure {
-    code: u8,
-    words: String,
-}
-
-impl Failure {
-    fn new(code: u8, words: impl Into<String>) -> Self {
-        let words = words.into();
-        Self { code, words }
-    }
-}
-
-impl From<String> for Failure {
-    fn from(words: String) -> Self {
-        Self::new(OWN_FAILURE, words)
-    }
-}
-
-/// Looks, says what it saw, and how bad that is as an exit code.
+/// Looks, shows what was seen, and tells by the exit code how bad that is.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    let code = match arguments.pid {
+    let conclusion = match arguments.pid {
         Some(pid) => of_process(pid, &arguments),
         None => of_program(&arguments),
     };
-    ExitCode::from(code.unwrap_or_else(|failure| {
-        eprintln!("legwork: {}", failure.words);
-        failure.code
-    }))
+    ExitCode::from(match conclusion {
+        Ok(conclusion) => conclusion.code(),
+        Err(failure) => {
+            eprintln!("legwork: {failure}");
+            failure.code()
+        }
+    })
 }
 
-fn of_process(pid: u32, arguments: &Arguments) -> Result<u8, Failure> {
+fn of_process(pid: u32, arguments: &Arguments) -> Result<Conclusion, Failure> {
     let subject = Subject::find(pid)?;
     look(&subject, arguments, &|time| subject.nap(time))
 }
 
-fn of_program(arguments: &Arguments) -> Result<u8, Failure> {
+fn of_program(arguments: &Arguments) -> Result<Conclusion, Failure> {
     let mut started = Started::start(&arguments.program)?;
     started.settle(arguments.after)?;
     let subject = Subject::find(started.pid())?;
-    let code = look(&subject, arguments, &|time| started.nap(time));
-    // Whatever was seen: the program is not to be left behind.
+    let conclusion = look(&subject, arguments, &|time| started.nap(time));
+    // Whatever was seen: the program is not left behind.
     started.see_out(arguments.end)?;
-    code
+    conclusion
 }
 
 fn look(
     subject: &Subject,
     arguments: &Arguments,
     nap: &dyn Fn(Duration) -> bool,
-) -> Result<u8, Failure> {
-    let report = Report::of(subject, arguments.watch, nap)?;
+) -> Result<Conclusion, Failure> {
+    let report = Report::of(subject, arguments.watch, nap);
     if subject.has_ended() {
-        let words = format!("{} ended while it was looked at", subject.title());
-        return Err(words.into());
+        return Err(format!("{subject} ended while it was looked at").into());
     }
-    let found = report.found(arguments.fork);
+    let conclusion = Conclusion::of(&report, arguments.fork);
     let text = if arguments.json {
-        format!("{:#}\n", json::of(&report, found))
+        format!("{:#}\n", json::of(&report, conclusion))
     } else {
-        table::of(&report, &table::Paper::of_standard_output())
+        table::of(&report, &paper::Paper::of_standard_output())
     };
     // A reader who has seen enough is no failure.
     let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(if found {
-        FOUND
-    } else if !report.unreadable.is_empty() {
-        OWN_FAILURE
-    } else {
-        0
-    })
+    Ok(conclusion)
 }

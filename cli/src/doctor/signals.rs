@@ -1,22 +1,20 @@
-//! The signals that a careless child would not hear, as `/proc/PID/status` shows them.
-
-use std::fs;
-use std::io;
+//! The signals that a careless child would not get, as `/proc/PID/status` shows them.
 
 use legwork::process::Signal;
 
-use super::subject::{Subject, field};
+use super::proc::AnyStatus;
+use super::subject::Subject;
 
 /// What happens to the signals of a process.
 pub(super) struct Signals {
     pub(super) blocked: Vec<Blocked>,
-    /// By the whole process. A program that it executes ignores them, too.
+    /// By the whole process. A program that it executes ignores them as well.
     pub(super) ignored: Vec<Signal>,
     /// By a handler, which does not survive an exec.
     pub(super) handled: Vec<Signal>,
 }
 
-/// A signal that some threads keep waiting. A child has the mask of the thread that starts it.
+/// A signal that some threads block. A child has the mask of the thread that starts it.
 pub(super) struct Blocked {
     pub(super) signal: Signal,
     pub(super) by_main_thread: bool,
@@ -25,37 +23,28 @@ pub(super) struct Blocked {
 }
 
 impl Signals {
-    pub(super) fn of(subject: &Subject) -> io::Result<Self> {
-        let status = fs::read_to_string(subject.file("status"))?;
-        let of_main = mask(&status, "SigBlk");
-        let masks = subject
-            .threads()
-            .into_iter()
-            .filter_map(|thread| {
-                let path = subject.file("task").join(thread.to_string()).join("status");
-                Some(mask(&fs::read_to_string(path).ok()?, "SigBlk"))
-            })
-            .collect::<Vec<_>>();
+    pub(super) fn of(subject: &Subject) -> Self {
+        let of_main = subject.status.sigblk;
+        let masks = subject.threads().filter_map(|thread| {
+            let AnyStatus(status) = thread.read("status").ok()?;
+            Some(status.sigblk)
+        });
+        let masks = masks.collect::<Vec<_>>();
         let blocked = masks.iter().fold(of_main, |all, mask| all | mask);
         let blocked = in_mask(blocked).map(|signal| Blocked {
             signal,
             by_main_thread: has(of_main, signal),
             threads: masks.iter().filter(|mask| has(**mask, signal)).count(),
         });
-        Ok(Self {
+        Self {
             blocked: blocked.collect(),
-            ignored: in_mask(mask(&status, "SigIgn")).collect(),
-            handled: in_mask(mask(&status, "SigCgt")).collect(),
-        })
+            ignored: in_mask(subject.status.sigign).collect(),
+            handled: in_mask(subject.status.sigcgt).collect(),
+        }
     }
 }
 
 /// Bit 0 is signal 1.
-fn mask(status: &str, name: &str) -> u64 {
-    let digits = field(status, name).unwrap_or_default();
-    u64::from_str_radix(digits, 16).unwrap_or_default()
-}
-
 fn has(mask: u64, signal: Signal) -> bool {
     mask >> (signal.as_raw() - 1) & 1 == 1
 }

@@ -1,12 +1,10 @@
 //! Variables that name a descriptor, or a token for one use.
 
-use std::ffi::OsStr;
-use std::io;
 use std::os::fd::RawFd;
-use std::os::unix::ffi::OsStrExt;
 
 use legwork::spawn::ONE_SHOT_VARIABLES;
 use legwork_inspect::DescriptorInfo;
+use procfs::ProcResult;
 
 use super::subject::Subject;
 
@@ -17,8 +15,6 @@ pub(super) struct Variable {
     pub(super) value: Option<String>,
     /// The descriptors that it names.
     pub(super) names: Vec<Named>,
-    /// What a child that finds it believes.
-    pub(super) belief: &'static str,
 }
 
 /// A descriptor that a variable names.
@@ -28,22 +24,22 @@ pub(super) struct Named {
     pub(super) is: Option<String>,
 }
 
-/// What the first descriptor of sd_listen_fds(3) is.
+/// The number of the first descriptor of sd_listen_fds(3).
 const LISTEN_FDS_START: RawFd = 3;
 /// More than anybody lists; a number in the environment may be any.
 const MOST: usize = 64;
 
-/// Those in the environment that the process was started with. What it has changed since cannot be seen from outside.
-pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> io::Result<Vec<Variable>> {
-    let environment = std::fs::read(subject.file("environ"))?;
-    let variables = environment.split(|byte| *byte == 0).filter_map(|variable| {
-        let at = variable.iter().position(|byte| *byte == b'=')?;
-        let text = |bytes| OsStr::from_bytes(bytes).to_string_lossy().into_owned();
-        Some((text(&variable[..at]), text(&variable[at + 1..])))
+/// Those in the environment that the process was started with, by name. What it has changed since
+/// cannot be seen from outside.
+pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> ProcResult<Vec<Variable>> {
+    let variables = subject.process.environ()?.into_iter();
+    let variables = variables.filter_map(|(name, value)| {
+        let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        judge(text(name), text(value), open)
     });
-    Ok(variables
-        .filter_map(|(name, value)| judge(name, value, open))
-        .collect())
+    let mut variables = variables.collect::<Vec<_>>();
+    variables.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(variables)
 }
 
 fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variable> {
@@ -58,7 +54,6 @@ fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variabl
     });
     let is_token = ["DESKTOP_STARTUP_ID", "XDG_ACTIVATION_TOKEN"].contains(&&*name);
     Some(Variable {
-        belief: belief(&name),
         names: names.collect(),
         value: (!is_token).then_some(value),
         name,
@@ -87,25 +82,5 @@ fn numbers(name: &str, value: &str) -> Vec<RawFd> {
         // As borg's BORG_PASSPHRASE_FD.
         _ if name.ends_with("_FD") => number(value).into_iter().collect(),
         _ => Vec::new(),
-    }
-}
-
-fn belief(name: &str) -> &'static str {
-    match name {
-        "WAYLAND_SOCKET" => "that its connection to the compositor is there",
-        "LISTEN_FDS" | "LISTEN_FDNAMES" | "LISTEN_PID" | "LISTEN_PIDFDID" => {
-            "that systemd has handed it sockets, from 3 on"
-        }
-        "NOTIFY_SOCKET" | "FDSTORE" => "that it is the service, and speaks to systemd in its name",
-        "WATCHDOG_PID" | "WATCHDOG_USEC" => "that it has to feed the watchdog of the service",
-        "DBUS_STARTER_ADDRESS" | "DBUS_STARTER_BUS_TYPE" => "that the bus has activated it",
-        "DESKTOP_STARTUP_ID" | "XDG_ACTIVATION_TOKEN" => {
-            "that the right to take the focus, once, is its own"
-        }
-        "GIO_LAUNCHED_DESKTOP_FILE" | "GIO_LAUNCHED_DESKTOP_FILE_PID" => {
-            "that the launcher started it"
-        }
-        "MAKEFLAGS" => "that the jobserver of make is there",
-        _ => "that what is meant for it is there",
     }
 }

@@ -1,27 +1,35 @@
-//! A main loop that spins: how busy its thread is, and which descriptor keeps waking it.
+//! A main loop that spins: how busy its thread is, and which descriptors keep waking it.
 //!
-//! A loop that is woken for ever by a descriptor that nobody empties does not show where the time goes in a profiler.
-//! Here the descriptor is polled from outside, many times, which takes nothing from it: what is ready whenever one
-//! looks, while a thread is busy, is what the loop turns around.
+//! A loop that is woken for ever by a descriptor that nobody empties does not show in a profiler where
+//! the time goes. Here the descriptors are polled from outside, many times, which takes nothing from
+//! them: what is ready at every look, while a thread is busy, is what the loop turns around.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
-use legwork_inspect::{DescriptorInfo, readiness};
-use rustix::param::clock_ticks_per_second;
+use legwork_inspect::readiness;
+use procfs::ProcResult;
+use procfs::process::Task;
 
-use super::subject::{Subject, field, stat};
+use super::descriptors::Entry;
+use super::proc::AnyStatus;
+use super::subject::Subject;
 
 /// Between two looks at the descriptors.
 const STEP: Duration = Duration::from_millis(20);
-/// So often it is looked at even if a busy machine makes the window longer for that, up to so many times.
+/// So often it is looked at even if a busy machine makes the window longer for that, up to so many
+/// times.
 const LEAST_LOOKS: u32 = 10;
 const LONGER: u32 = 4;
-/// What was ready less often is not told.
+/// What was ready in a smaller share of the looks is left out.
 const SELDOM: f64 = 0.05;
+/// From here on a thread is busy: as a share of one processor, or by wakeups a second.
+const BUSY: f64 = 0.5;
+const OFTEN: f64 = 1000.0;
+/// Where nothing is ready at every look, what is ready more often than not: it is emptied and filled
+/// again. A busy loop of GLib does that to its own wakeup as well, so this is the second choice.
+const OFTEN_READY: f64 = 0.5;
 
 /// What was seen in a window of time.
 pub(super) struct Watch {
@@ -30,14 +38,16 @@ pub(super) struct Watch {
     pub(super) busiest: Thread,
     /// What was ready when it was looked at, the most often first.
     pub(super) ready: Vec<Ready>,
+    pub(super) verdict: Verdict,
 }
 
 /// What a thread did. Shares are of one processor.
 pub(super) struct Thread {
-    pub(super) id: u32,
+    pub(super) id: i32,
     pub(super) name: String,
     pub(super) is_main: bool,
-    /// The share of the time in which it ran or waited for a processor: what it would have used on an idle machine.
+    /// The share of the time in which it ran or waited for a processor: what it would have used on an
+    /// idle machine.
     pub(super) busy: f64,
     /// The share of the time in which it ran.
     pub(super) running: f64,
@@ -48,6 +58,7 @@ pub(super) struct Thread {
 }
 
 /// A descriptor that was ready.
+#[derive(Default)]
 pub(super) struct Ready {
     pub(super) number: RawFd,
     /// In how many of the looks, 0 to 1.
@@ -57,31 +68,37 @@ pub(super) struct Ready {
     pub(super) waiting: Option<u64>,
 }
 
+/// What keeps the busiest thread busy, if anything does.
+pub(super) enum Verdict {
+    Quiet,
+    /// Busy, and no descriptor explains it.
+    Busy,
+    /// Busy, and it may turn around these.
+    Spins(Vec<RawFd>),
+}
+
 impl Watch {
+    /// Watches for a time. `None`: the process has ended.
     pub(super) fn keep(
         subject: &Subject,
-        open: &[DescriptorInfo],
+        entries: &[Entry],
         window: Duration,
         nap: &dyn Fn(Duration) -> bool,
-    ) -> io::Result<Self> {
-        let before = times_of_all(subject)?;
+    ) -> Option<Self> {
+        let before = times_of_all(subject);
         let start = Instant::now();
         let mut looks = 0_u32;
-        let mut seen: BTreeMap<RawFd, (u32, Ready)> = BTreeMap::new();
+        let mut seen: BTreeMap<RawFd, Ready> = BTreeMap::new();
         loop {
             looks += 1;
-            for info in open {
-                let Some(found) = readiness(subject.pid, info).filter(|found| found.wakes()) else {
+            for Entry { info, .. } in entries {
+                let found = readiness(subject.pid, info);
+                let Some(found) = found.filter(|found| found.wakes()) else {
                     continue;
                 };
-                let ready = Ready {
-                    number: info.number,
-                    share: 0.0,
-                    hung_up: found.hung_up,
-                    waiting: found.waiting,
-                };
-                let times = seen.get(&info.number).map_or(0, |(times, _)| *times);
-                seen.insert(info.number, (times + 1, ready));
+                let ready = seen.entry(info.number).or_default();
+                ready.share += 1.0;
+                (ready.hung_up, ready.waiting) = (found.hung_up, found.waiting);
             }
             let goal = if looks < LEAST_LOOKS {
                 window * LONGER
@@ -94,26 +111,58 @@ impl Watch {
             }
         }
         let seconds = start.elapsed().as_secs_f64();
-        let after = times_of_all(subject)?;
-        let mut ready = seen
-            .into_values()
-            .map(|(times, ready)| Ready {
-                share: f64::from(times) / f64::from(looks),
-                ..ready
-            })
+        let busiest = busiest(subject, &before, seconds)?;
+        let ready = seen.into_iter().map(|(number, ready)| Ready {
+            number,
+            share: ready.share / f64::from(looks),
+            ..ready
+        });
+        let mut ready = ready
             .filter(|ready| ready.share >= SELDOM)
             .collect::<Vec<_>>();
         ready.sort_by(|a, b| b.share.total_cmp(&a.share));
-        Ok(Self {
+        Some(Self {
+            verdict: verdict(&busiest, &ready, &|number| {
+                let entry = entries.iter().find(|entry| entry.info.number == number);
+                entry.is_some_and(|entry| entry.is_shared_by(subject.pid))
+            }),
             seconds,
-            busiest: busiest(subject, &before, &after, seconds)?,
+            busiest,
             ready,
         })
     }
 }
 
-#[derive(Clone, Copy, Default)]
+/// Whether a thread spins, and around what; from what was ready, and whether another process holds it.
+fn verdict(thread: &Thread, ready: &[Ready], is_shared: &dyn Fn(RawFd) -> bool) -> Verdict {
+    if thread.busy < BUSY && thread.wakeups < OFTEN {
+        return Verdict::Quiet;
+    }
+    let suspects = |from: f64| {
+        // Another process may fill what is shared as fast as the loop empties it.
+        let some = ready
+            .iter()
+            .filter(|one| one.share >= from || is_shared(one.number));
+        some.map(|ready| ready.number).collect::<Vec<_>>()
+    };
+    let mut suspects = match suspects(1.0) {
+        none if none.is_empty() => suspects(OFTEN_READY),
+        some => some,
+    };
+    // Few loops wait for these, and a closed standard input is always ready.
+    if suspects.iter().any(|number| *number > 2) {
+        suspects.retain(|number| *number > 2);
+    }
+    if suspects.is_empty() {
+        Verdict::Busy
+    } else {
+        Verdict::Spins(suspects)
+    }
+}
+
+#[derive(Default)]
 struct Times {
+    name: String,
     ran: Duration,
     /// For a processor.
     waited: Duration,
@@ -122,83 +171,96 @@ struct Times {
     wakeups: u64,
 }
 
-/// The main thread is the first.
-fn times_of_all(subject: &Subject) -> io::Result<Vec<(u32, Times)>> {
-    let mut all = Vec::new();
-    for thread in subject.threads() {
-        match times(subject, thread) {
-            Ok(times) => all.push((thread, times)),
-            // A thread may end at any time; the main thread stays.
-            Err(error) if thread == subject.pid => return Err(error),
-            Err(_) => {}
-        }
-    }
-    Ok(all)
+/// By thread. One that ends meanwhile is left out.
+fn times_of_all(subject: &Subject) -> BTreeMap<i32, Times> {
+    let threads = subject.threads();
+    threads
+        .filter_map(|thread| Some((thread.tid, times(&thread).ok()?)))
+        .collect()
 }
 
-fn times(subject: &Subject, thread: u32) -> io::Result<Times> {
-    let folder = subject.file("task").join(thread.to_string());
-    let status = fs::read_to_string(folder.join("status"))?;
-    let wakeups = field(&status, "voluntary_ctxt_switches").and_then(|text| text.parse().ok());
-    let fields = stat(&folder.join("stat")).unwrap_or_default();
-    let ticks = |at: usize| fields.get(at).and_then(|text| text.parse::<u64>().ok());
-    let (user_ticks, kernel_ticks) = (ticks(11).unwrap_or(0), ticks(12).unwrap_or(0));
-    // "Nanoseconds that it ran, that it waited for a processor, and how often it ran."
-    let schedule = fs::read_to_string(folder.join("schedstat")).unwrap_or_default();
-    let mut numbers = schedule.split_ascii_whitespace().map(str::parse);
-    let (ran, waited) = match (numbers.next(), numbers.next()) {
-        (Some(Ok(ran)), Some(Ok(waited))) => {
-            (Duration::from_nanos(ran), Duration::from_nanos(waited))
-        }
+fn times(thread: &Task) -> ProcResult<Times> {
+    let AnyStatus(status) = thread.read("status")?;
+    let stat = thread.stat()?;
+    let (ran, waited) = match thread.schedstat() {
+        Ok(schedule) => (schedule.sum_exec_runtime, schedule.run_delay),
         // A kernel built without CONFIG_SCHED_INFO.
-        _ => {
-            let seconds = (user_ticks + kernel_ticks) as f64 / clock_ticks_per_second() as f64;
-            (Duration::from_secs_f64(seconds), Duration::ZERO)
+        Err(_) => {
+            let nanoseconds_per_tick = 1_000_000_000 / procfs::ticks_per_second();
+            ((stat.utime + stat.stime) * nanoseconds_per_tick, 0)
         }
     };
     Ok(Times {
-        ran,
-        waited,
-        user_ticks,
-        kernel_ticks,
-        wakeups: wakeups.unwrap_or_default(),
+        name: stat.comm,
+        ran: Duration::from_nanos(ran),
+        waited: Duration::from_nanos(waited),
+        user_ticks: stat.utime,
+        kernel_ticks: stat.stime,
+        wakeups: status.voluntary_ctxt_switches.unwrap_or_default(),
     })
 }
 
-fn busiest(
-    subject: &Subject,
-    before: &[(u32, Times)],
-    after: &[(u32, Times)],
-    seconds: f64,
-) -> io::Result<Thread> {
-    let mut busiest: Option<Thread> = None;
-    for (id, after) in after {
-        let before = before.iter().find(|(known, _)| known == id);
-        let before = before.map_or_else(Times::default, |(_, times)| *times);
+fn busiest(subject: &Subject, before: &BTreeMap<i32, Times>, seconds: f64) -> Option<Thread> {
+    let nothing = Times::default();
+    let threads = times_of_all(subject).into_iter().map(|(id, after)| {
+        let before = before.get(&id).unwrap_or(&nothing);
         let ran = after.ran.saturating_sub(before.ran).as_secs_f64();
         let waited = after.waited.saturating_sub(before.waited).as_secs_f64();
         let user = after.user_ticks.saturating_sub(before.user_ticks) as f64;
         let kernel = after.kernel_ticks.saturating_sub(before.kernel_ticks) as f64;
-        let thread = Thread {
-            id: *id,
-            name: String::new(),
-            is_main: *id == subject.pid,
+        Thread {
+            id,
+            name: after.name,
+            is_main: id.cast_unsigned() == subject.pid,
             busy: (ran + waited) / seconds,
             running: ran / seconds,
             in_kernel: (user + kernel > 0.0).then(|| kernel / (user + kernel)),
             wakeups: after.wakeups.saturating_sub(before.wakeups) as f64 / seconds,
-        };
-        if busiest
-            .as_ref()
-            .is_none_or(|other| thread.busy > other.busy)
-        {
-            busiest = Some(thread);
+        }
+    });
+    threads.max_by(|a, b| a.busy.total_cmp(&b.busy))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_busy_thread_turns_around_is_what_was_always_ready_or_else_often_or_is_shared() {
+        /// How busy, how often woken; what was ready in which share of the looks, and what is shared.
+        type Facts<'a> = (f64, f64, &'a [(RawFd, f64)], &'a [RawFd]);
+        let cases: [(Facts<'_>, Option<&[RawFd]>); 8] = [
+            ((0.1, 10.0, &[(7, 1.0)], &[7]), None),
+            ((0.1, 2000.0, &[(7, 1.0)], &[]), Some(&[7])),
+            ((1.0, 0.0, &[], &[]), Some(&[])),
+            ((1.0, 0.0, &[(7, 1.0), (8, 0.9)], &[]), Some(&[7])),
+            ((1.0, 0.0, &[(7, 0.9), (8, 0.4)], &[]), Some(&[7])),
+            ((1.0, 0.0, &[(7, 1.0), (8, 0.1)], &[8]), Some(&[7, 8])),
+            ((1.0, 0.0, &[(0, 1.0), (7, 1.0)], &[]), Some(&[7])),
+            ((1.0, 0.0, &[(0, 1.0)], &[]), Some(&[0])),
+        ];
+        for ((busy, wakeups, ready, shared), suspects) in cases {
+            let thread = Thread {
+                id: 1,
+                name: String::new(),
+                is_main: true,
+                busy,
+                running: busy,
+                in_kernel: None,
+                wakeups,
+            };
+            let ready = ready.iter().map(|(number, share)| Ready {
+                number: *number,
+                share: *share,
+                ..Ready::default()
+            });
+            let ready = ready.collect::<Vec<_>>();
+            let found = match verdict(&thread, &ready, &|number| shared.contains(&number)) {
+                Verdict::Quiet => None,
+                Verdict::Busy => Some(Vec::new()),
+                Verdict::Spins(numbers) => Some(numbers),
+            };
+            assert_eq!(found.as_deref(), suspects, "{busy} {wakeups} {shared:?}");
         }
     }
-    let mut busiest = busiest.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
-    let folder = subject.file("task").join(busiest.id.to_string());
-    busiest.name = fs::read_to_string(folder.join("comm"))?
-        .trim_end()
-        .to_owned();
-    Ok(busiest)
 }

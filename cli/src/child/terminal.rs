@@ -1,18 +1,15 @@
-//! The terminal that the program may get, and the one that this command may be in.
+//! The terminal that the program may get.
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use legwork::process::Process;
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, getpgrp};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::stdio;
 use rustix::termios::{
-    OptionalActions, Termios, Winsize, isatty, tcgetattr, tcgetwinsize, tcsetattr, tcsetpgrp,
-    tcsetwinsize,
+    OptionalActions, Termios, Winsize, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize,
 };
 
 /// A pseudo-terminal: what is typed here goes to the program, what it shows comes here.
@@ -25,37 +22,33 @@ pub(crate) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&ours)?;
         unlockpt(&ours)?;
         let path = ptsname(&ours, Vec::new())?;
         rustix::io::ioctl_fionbio(&ours, true)?;
-        let terminal = Terminal {
-            ours,
-            path,
-            before: None,
-            input: true,
-        };
-        let size = Winsize {
+        let usual = Winsize {
             ws_row: 24,
             ws_col: 80,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
-        tcsetwinsize(
-            &terminal.ours,
-            tcgetwinsize(stdio::stdout()).unwrap_or(size),
-        )?;
-        Ok(terminal)
+        tcsetwinsize(&ours, tcgetwinsize(stdio::stdout()).unwrap_or(usual))?;
+        Ok(Self {
+            ours,
+            path,
+            before: None,
+            input: true,
+        })
     }
 
-    pub(super) fn path(&self) -> CString {
+    pub(crate) fn path(&self) -> CString {
         self.path.clone()
     }
 
     /// Has our own terminal hand everything on as it is typed.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         if let Ok(before) = tcgetattr(stdio::stdin()) {
             let mut raw = before.clone();
             raw.make_raw();
@@ -115,51 +108,20 @@ impl Drop for Terminal {
 
 fn is_readable() -> bool {
     let mut fds = [PollFd::from_borrowed_fd(stdio::stdin(), PollFlags::IN)];
-    matches!(
-        rustix::event::poll(&mut fds, Some(&rustix::event::Timespec::default())),
-        Ok(1..)
-    )
+    matches!(poll(&mut fds, Some(&Timespec::default())), Ok(1..))
 }
 
-fn write_all(fd: std::os::fd::BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match rustix::io::write(fd, bytes) {
             Ok(length) => bytes = &bytes[length..],
             Err(Errno::INTR) => (),
             Err(Errno::AGAIN) => {
                 let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::OUT)];
-                let _ = rustix::event::poll(&mut fds, None);
+                let _ = poll(&mut fds, None);
             }
             Err(errno) => return Err(errno.into()),
         }
     }
     Ok(())
-}
-
-/// The terminal's foreground, lent to the program's group: it reads what is typed, and gets
-/// Ctrl+C, as it would without us.
-pub(crate) struct Foreground(());
-
-impl Foreground {
-    pub(crate) fn give_to(process: &Process) -> Option<Self> {
-        let ours = rustix::termios::tcgetpgrp(stdio::stdin()).ok()?;
-        if !isatty(stdio::stdin()) || ours != getpgrp() || !process.leads_group() {
-            return None;
-        }
-        let group = Pid::from_raw(i32::try_from(process.pid()).ok()?)?;
-        tcsetpgrp(stdio::stdin(), group).ok()?;
-        // It may have been stopped for reading before this.
-        let _ = process.signal_group(legwork::process::Signal::CONT);
-        Some(Foreground(()))
-    }
-}
-
-impl Drop for Foreground {
-    fn drop(&mut self) {
-        // A background process that does this is stopped by SIGTTOU, unless that is held.
-        let mut held = nix::sys::signal::SigSet::empty();
-        held.add(nix::sys::signal::Signal::SIGTTOU);
-        let _ = held.thread_block();
-        let _ = tcsetpgrp(stdio::stdin(), getpgrp());
-    }
 }

@@ -1,0 +1,72 @@
+//! What the report is written on: as wide as the terminal, in colour where colours are shown.
+
+use std::borrow::Cow;
+
+use rustix::stdio::stdout;
+use rustix::termios::{isatty, tcgetwinsize};
+use textwrap::{Options, WordSplitter};
+
+/// What the report is written on.
+pub(super) struct Paper {
+    /// `None`: a line may be of any length.
+    pub(super) width: Option<usize>,
+    colour: bool,
+}
+
+impl Paper {
+    /// A pipe or a file has neither colours nor a width; <https://no-color.org> says when a terminal has no
+    /// colours.
+    pub(super) fn of_standard_output() -> Self {
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let is_terminal = isatty(stdout());
+        let columns = tcgetwinsize(stdout()).map_or(0, |size| usize::from(size.ws_col));
+        Self {
+            width: (is_terminal && columns > 0).then_some(columns.max(NARROWEST)),
+            colour: is_terminal && !is_set("NO_COLOR") && !is_dumb,
+        }
+    }
+
+    pub(super) fn paint(&self, colour: Colour, text: &str) -> String {
+        let code = match colour {
+            Colour::Plain => return text.to_owned(),
+            Colour::Bold => "1",
+            Colour::Dim => "2",
+            Colour::Bad => "1;31",
+            Colour::Risky => "33",
+        };
+        if self.colour && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Below this the columns would be of one word each.
+const NARROWEST: usize = 60;
+
+#[derive(Clone, Copy)]
+pub(super) enum Colour {
+    Plain,
+    Bold,
+    Dim,
+    Bad,
+    Risky,
+}
+
+/// Without what would control the terminal: names and paths may contain anything.
+pub(super) fn plain(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(shown).collect()
+}
+
+/// In lines of at most so many columns, between words where that is possible.
+pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else {
+        return vec![text.to_owned()];
+    };
+    let options = Options::new(width).word_splitter(WordSplitter::NoHyphenation);
+    let lines = textwrap::wrap(text, options).into_iter();
+    lines.map(Cow::into_owned).collect()
+}

@@ -1,0 +1,33 @@
+//! `/proc`, read through procfs.
+
+use std::io::{self, ErrorKind, Read};
+
+use procfs::process::{Process, Stat, Status};
+use procfs::{FromBufRead, FromRead, ProcError, ProcResult};
+
+/// What a `status` file says. As procfs reads it, a name that is not UTF-8, which any process may
+/// give itself, would hide all of it.
+pub(super) struct AnyStatus(pub(super) Status);
+
+impl FromRead for AnyStatus {
+    fn from_read<R: Read>(mut file: R) -> ProcResult<Self> {
+        let mut text = Vec::new();
+        file.read_to_end(&mut text)?;
+        Status::from_buf_read(String::from_utf8_lossy(&text).as_bytes()).map(Self)
+    }
+}
+
+/// What the `stat` file of a process says; `None` if it is gone.
+pub(super) fn stat(pid: i32) -> Option<Stat> {
+    Process::new(pid).and_then(|process| process.stat()).ok()
+}
+
+/// The same error, for a sentence.
+pub(super) fn io_error(error: ProcError) -> io::Error {
+    match error {
+        ProcError::PermissionDenied(_) => ErrorKind::PermissionDenied.into(),
+        ProcError::NotFound(_) => ErrorKind::NotFound.into(),
+        ProcError::Io(error, _) => error,
+        other => io::Error::other(other.to_string()),
+    }
+}

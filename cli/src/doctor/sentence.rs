@@ -1,0 +1,237 @@
+//! What was found, in English.
+
+use std::fmt::Display;
+use std::io::ErrorKind;
+
+use legwork::process::Signal;
+use legwork_inspect::{End, Kind, Scene};
+
+use super::descriptors::{Entry, PassedOn};
+use super::finding::{Finding, Topic};
+use super::report::{Part, Report, Unreadable};
+use super::variables::Variable;
+use super::watch::{Ready, Watch};
+
+/// The heading of what is said about it.
+pub(super) fn heading(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Environment => "Environment that it was started with",
+        Topic::Signals => "Signals",
+        Topic::Children => "Children",
+        Topic::Threads => "Threads",
+        Topic::Watch => "Main loop",
+        Topic::NotSeen => "Not seen",
+    }
+}
+
+/// One sentence, or some, without the last full stop.
+pub(super) fn sentence(finding: &Finding<'_>) -> String {
+    match finding {
+        Finding::Variable(variable) => of_variable(variable),
+        Finding::BlockedByMainThread(signals) => format!(
+            "Blocked in the main thread: {}. A child that it starts blocks the same, whatever it executes",
+            names(signals)
+        ),
+        Finding::BlockedByOthers(signals) => format!(
+            "Blocked in other threads only: {}. A child that one of them starts blocks the same",
+            names(signals)
+        ),
+        Finding::Ignored(signals) => format!(
+            "Ignored: {}. A child ignores the same, whatever it executes",
+            names(signals)
+        ),
+        Finding::ChildSignalIgnored => {
+            "SIGCHLD is ignored: the kernel discards how children end, and waiting for one tells nothing".into()
+        }
+        Finding::ChildSignalHandled => {
+            "SIGCHLD is handled: whether the handler reaps every child or only its own cannot be seen from outside".into()
+        }
+        Finding::Zombies { pids, of } => format!(
+            "{} of its {of} children have ended, and nobody has waited for them: {}",
+            pids.len(),
+            list(pids)
+        ),
+        Finding::WaitsForAny { threads, .. } => format!(
+            "Thread {} waits for any child: it reaps those that others have started as well",
+            list(threads)
+        ),
+        Finding::Threads(count) => format!(
+            "{count} threads: a lock that one of them holds at a fork is never released in the child"
+        ),
+        Finding::Calm(watch) => format!("{}. It does not spin", figures(watch)),
+        Finding::Busy(watch) => figures(watch),
+        Finding::Unexplained => {
+            "No descriptor explains that: it computes, or a source of its loop always asks to be called again".into()
+        }
+        Finding::Spins { suspects: 1 } => "It spins, and this keeps it spinning:".into(),
+        Finding::Spins { .. } => {
+            "It spins, and one of these keeps it spinning; which it waits for cannot be seen from outside:".into()
+        }
+        Finding::Suspect(ready, entry) => of_suspect(ready, *entry),
+        Finding::Unreadable(unreadable) => {
+            format!("{}: {}", part(unreadable.part), why(unreadable))
+        }
+    }
+}
+
+/// What could not be seen.
+pub(super) fn part(part: Part) -> &'static str {
+    match part {
+        Part::Descriptors => "its descriptors",
+        Part::Environment => "its environment",
+    }
+}
+
+/// Why it could not be seen.
+pub(super) fn why(unreadable: &Unreadable) -> String {
+    if unreadable.error.kind() != ErrorKind::PermissionDenied {
+        return unreadable.error.to_string();
+    }
+    let own = rustix::process::getuid().as_raw();
+    match unreadable.user {
+        user if user != own => {
+            format!("it belongs to user {user}, and this command runs as user {own}")
+        }
+        _ => {
+            "it has rights that this command does not have, or has asked not to be looked at".into()
+        }
+    }
+}
+
+/// What a descriptor has done to others, or else what it could do.
+pub(super) fn harm(entry: &Entry) -> Option<(Option<Scene>, &'static str)> {
+    let harm = entry.info.harm()?;
+    let scene = harm.scene();
+    Some((scene, scene.map_or(harm.risk(), Scene::happened)))
+}
+
+/// Who else holds a descriptor, and its other end.
+pub(super) fn holders(entry: &Entry) -> Vec<String> {
+    /// How many are named.
+    const NAMED: usize = 3;
+    let ends = [
+        (End::Same, "also held by"),
+        (End::Other, "the other end is held by"),
+    ];
+    let sentences = ends.into_iter().filter_map(|(end, words)| {
+        let mut holders = entry.holders.iter().filter(|holder| holder.end == end);
+        let some = holders.by_ref().take(NAMED);
+        let names =
+            some.map(|holder| format!("{} ({}, its {})", holder.name, holder.pid, holder.number));
+        let mut names = names.collect::<Vec<_>>();
+        match holders.count() {
+            0 => {}
+            more => names.push(format!("{more} more")),
+        }
+        (!names.is_empty()).then(|| format!("{words} {}", names.join(", ")))
+    });
+    sentences.collect()
+}
+
+/// What the descriptors come to.
+pub(super) fn summary(report: &Report<'_>) -> String {
+    let count = |is: &dyn Fn(&Entry) -> bool| report.descriptors.iter().filter(|e| is(e)).count();
+    let exec = count(&|entry| entry.passed_on() == PassedOn::ByExec);
+    let fork = count(&|entry| entry.passed_on() == PassedOn::ByFork && entry.info.harm().is_some());
+    let leaked = count(&|entry| !entry.leaked_to.is_empty());
+    let mut text = match (exec, fork) {
+        (0, 0) => "No descriptor that a careless child could do harm with.".to_owned(),
+        _ => format!(
+            "Of {} descriptors, {exec} would go to a child that executes a program and closes nothing, and {fork} more, \
+             which can do harm, to one that only forks.",
+            report.descriptors.len()
+        ),
+    };
+    if leaked > 0 {
+        text.push_str(&format!(
+            " A child of the process already holds {leaked} of them."
+        ));
+    }
+    text
+}
+
+fn of_variable(variable: &Variable) -> String {
+    let mut text = variable.name.clone();
+    if let Some(value) = &variable.value {
+        text.push_str(&format!("={value}"));
+    }
+    for named in &variable.names {
+        let is = named.is.as_deref().unwrap_or("not open");
+        text.push_str(&format!("; {} is {is}", named.number));
+    }
+    let belief = match variable.name.as_str() {
+        "WAYLAND_SOCKET" => "that its connection to the compositor is there",
+        "LISTEN_FDS" | "LISTEN_FDNAMES" | "LISTEN_PID" | "LISTEN_PIDFDID" => {
+            "that systemd has handed it sockets, from 3 on"
+        }
+        "NOTIFY_SOCKET" | "FDSTORE" => "that it is the service, and speaks to systemd in its name",
+        "WATCHDOG_PID" | "WATCHDOG_USEC" => "that it has to feed the service's watchdog",
+        "DBUS_STARTER_ADDRESS" | "DBUS_STARTER_BUS_TYPE" => "that the bus has activated it",
+        "DESKTOP_STARTUP_ID" | "XDG_ACTIVATION_TOKEN" => {
+            "that the right to take the focus, once, is its own"
+        }
+        "GIO_LAUNCHED_DESKTOP_FILE" | "GIO_LAUNCHED_DESKTOP_FILE_PID" => {
+            "that the launcher started it"
+        }
+        "MAKEFLAGS" => "that make's jobserver is there",
+        _ => "that a descriptor meant for it is there",
+    };
+    format!("{text}. A child that finds it believes {belief}")
+}
+
+/// A list that stays readable when it is of all signals.
+fn names(signals: &[Signal]) -> String {
+    const MOST: usize = 12;
+    let some = signals.iter().take(MOST).map(|signal| signal.name());
+    let mut names = some.collect::<Vec<_>>().join(", ");
+    if signals.len() > MOST {
+        names.push_str(&format!(" and {} more", signals.len() - MOST));
+    }
+    names
+}
+
+fn list(numbers: &[impl Display]) -> String {
+    let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
+    numbers.join(", ")
+}
+
+fn figures(watch: &Watch) -> String {
+    let thread = &watch.busiest;
+    let who = if thread.is_main {
+        "the main thread".to_owned()
+    } else {
+        format!("thread {} ({})", thread.id, thread.name)
+    };
+    let in_kernel = thread.in_kernel.map_or(String::new(), |share| {
+        format!(" ({:.0} % of that in the kernel)", share * 100.0)
+    });
+    format!(
+        "In {:.1} s, {who} used {:.0} % of a processor{in_kernel}, wanted {:.0} %, and was woken {:.0} times a second",
+        watch.seconds,
+        thread.running * 100.0,
+        thread.busy * 100.0,
+        thread.wakeups
+    )
+}
+
+fn of_suspect(ready: &Ready, entry: Option<&Entry>) -> String {
+    let is = entry.map_or("", |entry| &entry.info.description);
+    let is_eventfd = entry.is_some_and(|entry| entry.info.kind == Kind::Eventfd);
+    let mut text = format!(
+        "Descriptor {}, {is}, was ready in {:.0} % of the looks",
+        ready.number,
+        ready.share * 100.0
+    );
+    if ready.hung_up {
+        text.push_str("; its other end is closed");
+    }
+    match ready.waiting {
+        None | Some(0) => {}
+        Some(count) if is_eventfd => text.push_str(&format!("; its count is {count}")),
+        Some(bytes) => text.push_str(&format!("; {bytes} bytes wait to be read")),
+    }
+    for holders in entry.map(holders).unwrap_or_default() {
+        text.push_str(&format!("; {holders}"));
+    }
+    text
+}

@@ -1,0 +1,103 @@
+//! The program that is started to be looked at.
+//!
+//! It is started as `legwork run` does it, and not left behind: this command stays until the program
+//! ends, hands on the signals that ask for that, and if this command is killed, so is the program.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::time::{Duration, Instant};
+
+use legwork::spawn::{Group, Plan, Standard};
+use procfs::process::Process;
+
+use super::proc::stat;
+use crate::child::{Child, Signals, program};
+use crate::failure::{Failure, cannot};
+
+/// So long its descriptors are the same when it has settled, and sleeps.
+const QUIET: Duration = Duration::from_secs(1);
+/// And so long if it does not sleep: it may still be starting, on a busy machine, or spin for ever.
+const RESTLESS: Duration = Duration::from_secs(3);
+/// And if they never are, it is looked at after this time.
+const LONGEST: Duration = Duration::from_secs(10);
+const STEP: Duration = Duration::from_millis(50);
+/// Between SIGTERM and SIGKILL.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A program that runs.
+pub(super) struct Started(Child);
+
+impl Started {
+    pub(super) fn start(words: &[OsString]) -> Result<Self, Failure> {
+        let mut words = words.iter().cloned();
+        let name = words.next().unwrap_or_default();
+        let signals = Signals::hold()?;
+        let error = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)
+            .map_err(cannot("the standard error cannot be shared"))?;
+        let plan = Plan::new(program(name))
+            .args(words)
+            .group(Group::Lead)
+            .inherit(Standard::Input)
+            .stdout(error)
+            .inherit(Standard::Error);
+        Child::start(plan, signals).map(Self)
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    /// Sleeps for a time and hands on signals; whether the program has ended meanwhile.
+    pub(super) fn nap(&self, time: Duration) -> bool {
+        self.0.nap(time)
+    }
+
+    /// Waits until it has opened what it opens at its start.
+    pub(super) fn settle(&mut self, after: Option<Duration>) -> Result<(), Failure> {
+        let start = Instant::now();
+        let (mut seen, mut since) = (self.open(), start);
+        loop {
+            let over = match after {
+                Some(after) => start.elapsed() >= after,
+                None => {
+                    let quiet = if self.sleeps() { QUIET } else { RESTLESS };
+                    since.elapsed() >= quiet || start.elapsed() >= LONGEST
+                }
+            };
+            if over {
+                return Ok(());
+            }
+            let left = after.map_or(STEP, |after| after.saturating_sub(start.elapsed()));
+            if self.nap(left.min(STEP)) {
+                let end = match self.0.wait() {
+                    Ok(exit) => exit.status.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                return Err(format!("the program ended before it was looked at: {end}").into());
+            }
+            let now = self.open();
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+        }
+    }
+
+    fn sleeps(&self) -> bool {
+        stat(self.pid().cast_signed()).is_some_and(|stat| stat.state == 'S')
+    }
+
+    /// Its descriptors, roughly.
+    fn open(&self) -> BTreeMap<i32, String> {
+        let process = Process::new(self.pid().cast_signed());
+        let open = process.and_then(|process| process.fd());
+        let open = open.into_iter().flatten().flatten();
+        open.map(|open| (open.fd, format!("{:?}", open.target)))
+            .collect()
+    }
+
+    /// Stays until it has ended, which it may be asked to.
+    pub(super) fn see_out(self, end: bool) -> Result<(), Failure> {
+        let timeout = end.then_some(Duration::ZERO);
+        self.0.stay(None, timeout, GRACE, &mut |_| ()).map(drop)
+    }
+}

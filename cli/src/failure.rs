@@ -1,0 +1,66 @@
+//! Why the command could not do what it was asked to, and its exit codes.
+
+use std::fmt;
+
+use legwork::spawn::{SpawnError, Step};
+
+/// The time was up, as timeout(1) has it.
+pub(crate) const TIMED_OUT: u8 = 124;
+/// The command line makes no sense, where no program's own codes are in the way.
+const USAGE: u8 = 2;
+/// The command itself failed, as timeout(1) and env(1) have it.
+pub(crate) const OWN_FAILURE: u8 = 125;
+/// The program cannot be executed, as shells have it.
+const NOT_EXECUTABLE: u8 = 126;
+/// The program is not there, as shells have it.
+const NOT_FOUND: u8 = 127;
+
+/// Why the command could not do what it was asked to.
+pub(crate) enum Failure {
+    /// The program did not start.
+    Spawn(SpawnError),
+    /// The command line makes no sense.
+    Usage(String),
+    /// Anything else.
+    Own(String),
+}
+
+impl Failure {
+    pub(crate) fn code(&self) -> u8 {
+        match self {
+            Self::Spawn(error) => match (error.step(), error.errno()) {
+                (Step::Program, Some(libc::ENOENT | libc::ENOTDIR)) => NOT_FOUND,
+                (Step::Program | Step::Interpreter | Step::Execute, _) => NOT_EXECUTABLE,
+                _ => OWN_FAILURE,
+            },
+            Self::Usage(_) => USAGE,
+            Self::Own(_) => OWN_FAILURE,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Spawn(error) => error.fmt(f),
+            Self::Usage(sentence) | Self::Own(sentence) => f.write_str(sentence),
+        }
+    }
+}
+
+impl From<SpawnError> for Failure {
+    fn from(error: SpawnError) -> Self {
+        Self::Spawn(error)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(sentence: String) -> Self {
+        Self::Own(sentence)
+    }
+}
+
+/// "This cannot be done: why", as a failure.
+pub(crate) fn cannot<E: fmt::Display>(what: &str) -> impl Fn(E) -> Failure {
+    move |error| Failure::Own(format!("{what}: {error}"))
+}
