@@ -175,7 +175,7 @@ fn a_context_that_goes_away_ends_its_jobs_and_their_handles_say_so() {
         .block_on(job.into_future(), sleep_a_little)
         .unwrap_err();
     assert!(error.is_cancelled());
-    assert!(error.to_string().contains("context went away"), "{error}");
+    assert!(error.to_string().contains("context is gone"), "{error}");
     let last = Foreign::new().block_on(stuck.message(), sleep_a_little);
     // What it had said is still told, and then the end.
     if last.is_some() {
