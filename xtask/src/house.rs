@@ -1,4 +1,5 @@
-//! `cargo xtask house`: which files import each other in a circle, and how long the code is.
+//! `cargo xtask house`: which files import each other in a circle, how long the code is, and whether each
+//! public name of the library has one path.
 //!
 //! A plain reading of formatted text: `crate::…`, `super::…`, `self::…` and the names of child
 //! modules are followed to the file that has the item, through `use` and `pub use`. Declaring a
@@ -27,7 +28,27 @@ pub(crate) fn run() -> Outcome {
         is_bad |= house.report(tree);
     }
     println!("in all: {lines} lines of code");
+    is_bad |= public_paths()?;
     Ok(ExitCode::from(u8::from(is_bad)))
+}
+
+/// Whether a public name of the library has more than one path, by the list of its documentation.
+fn public_paths() -> Result<bool, String> {
+    cargo::must(cargo::command().args(["doc", "--quiet", "--no-deps", "--package", "legwork"]))?;
+    let list = cargo::target_dir().join("doc/legwork/all.html");
+    let list = fs::read_to_string(&list).map_err(|error| format!("{}: {error}", list.display()))?;
+    let mut paths = BTreeMap::<&str, Vec<&str>>::new();
+    for item in list.split("<li><a href=\"").skip(1) {
+        let path = item.split('"').next().unwrap_or_default();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        paths.entry(name).or_default().push(path);
+    }
+    println!("legwork: {} public names", paths.len());
+    paths.retain(|_, paths| paths.len() > 1);
+    for paths in paths.values() {
+        println!("  one name by several paths: {}", paths.join(", "));
+    }
+    Ok(!paths.is_empty())
 }
 
 type Module = Vec<String>;
