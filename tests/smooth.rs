@@ -3,6 +3,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
+use std::future::IntoFuture;
 use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -196,6 +197,50 @@ fn a_flood_of_messages_progress_logs_and_output_starves_no_frame() {
     assert!(frames.longest.get() < WINDOW / 2, "{frames:?}");
     // What it may take, and what the last of the callbacks takes; this code is not optimised.
     assert!(longest < SLICE * 20, "an iteration of {longest:?}");
+}
+
+#[test]
+fn a_flood_of_lines_for_a_parser_keeps_to_its_slice() {
+    let _alone = alone();
+    for (what, arguments) in [
+        ("empty lines", "exec yes ''"),
+        ("lines", "exec yes 'a line'"),
+        ("a program that ends", "yes '' | head -c 3000000"),
+    ] {
+        let flood = || {
+            let context = MainContext::new();
+            poll::watch(&context);
+            let run = || {
+                let lines = Rc::new(Cell::new(0u64));
+                let count = lines.clone();
+                let program = Command::new("sh")
+                    .args(["-c", arguments])
+                    .helper(&worker())
+                    .deadline(WINDOW)
+                    .progress(move |_: &str| {
+                        count.set(count.get() + 1);
+                        None
+                    })
+                    .spawn();
+                poll::seen();
+                let outcome = context.block_on(program.into_future());
+                (poll::seen().longest, lines.get(), outcome.is_ok())
+            };
+            let seen = context.with_thread_default(run);
+            let (longest, lines, ended) = seen.expect("our own context");
+            println!(
+                "C9: {lines} {what}, and an iteration took {longest:?} of the processor at most"
+            );
+            assert!(
+                lines > 100_000 && (!ended || lines == 3_000_000),
+                "{lines} {what}"
+            );
+            longest
+        };
+        // The slice, and what is read at a time. A page that is new takes longer on a busy machine, but not each time.
+        let longest = (0..3).map(|_| flood()).min();
+        assert!(longest < Some(SLICE * 2), "{what}: {longest:?}");
+    }
 }
 
 #[test]

@@ -48,6 +48,11 @@ impl Step {
 /// ```
 pub trait LineProgress: 'static {
     /// Parses one line, without its end. `None` if it reports no progress.
+    ///
+    /// A line ends at `\n` and `\r`, and where a program that draws a progress line goes back in it:
+    /// at a backspace, and at an escape sequence that moves the cursor or erases. The line has no
+    /// escape sequences. One that has not ended after 50 ms is parsed as it is, and once more if it
+    /// has grown until it ends.
     fn line(&mut self, line: &str) -> Option<Step>;
 
     /// Returns what a line says to people, or `None` if it is not for them. The last such line is

@@ -232,9 +232,12 @@ impl Stream for Lines {
                 return Poll::Ready(None);
             }
             match std::task::ready!(this.stream.poll_chunk(cx)) {
-                Some(bytes) => this
-                    .splitter
-                    .feed(&bytes, |raw| this.ready.push_back(line(raw))),
+                Some(bytes) => {
+                    let mut rest = &*bytes;
+                    while let Some(raw) = this.splitter.next_line(&mut rest) {
+                        this.ready.push_back(line(raw));
+                    }
+                }
                 None => {
                     this.at_end = true;
                     this.ready.extend(this.splitter.finish().map(line));

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use self::exit_watch::ExitWatch;
 pub(super) use self::input_writer::InputWriter;
+use self::output_reader::Read;
 pub(super) use self::output_reader::{KEPT, OutputReader, Rule};
 pub(super) use self::progress_reader::ProgressReader;
 use self::stop_steps::StopSteps;
@@ -112,6 +113,8 @@ pub(super) struct Supervisor {
     exit: ExitWatch,
     stop: StopSteps,
     timers: Timers,
+    /// The alarm in the hub, which may ring before the first timer is due.
+    alarm: Cell<Option<Instant>>,
     /// What is known by now, for the outcome.
     facts: RefCell<Facts>,
     /// The app has sent it SIGSTOP.
@@ -136,6 +139,7 @@ impl Supervisor {
             exit: ExitWatch::default(),
             stop: StopSteps::new(parts.stop),
             timers: Timers::default(),
+            alarm: Cell::new(None),
             facts: RefCell::default(),
             is_paused: Cell::new(false),
             cancel_wait: Arc::default(),
@@ -180,7 +184,9 @@ impl Supervisor {
     }
 
     fn set_alarm(&self) {
-        self.seat.set_alarm(self.timers.first());
+        let first = self.timers.first();
+        self.alarm.set(first);
+        self.seat.set_alarm(first);
     }
 
     // --- standard descriptors -----------------------------------------------------------------
@@ -277,40 +283,70 @@ impl Supervisor {
     fn poll(&self, slice: &Slice) {
         self.timers.set(Timer::Poll, None);
         for output in self.outputs().filter(|output| output.is_unwatched()) {
-            self.read_output(output, usize::MAX, Some(slice));
+            self.read_output(output, slice);
             self.resume_output(output);
         }
         self.finish_if_drained();
         self.write_input();
     }
 
-    /// Reads while there is something to read, until it is `most` bytes or more; says how many. In a slice, a reader
-    /// that is far behind pauses it.
-    fn read_output(&self, output: &OutputReader, most: usize, slice: Option<&Slice>) -> usize {
+    /// Reads while there is something to read, as long as the slice lasts. A reader that is far behind pauses it.
+    fn read_output(&self, output: &OutputReader, slice: &Slice) {
+        // The parser has its time before there is more for it.
+        self.parse_progress(slice);
+        while !slice.is_over() && self.read_once(output, false).goes_on {
+            self.parse_progress(slice);
+        }
+    }
+
+    /// Reads while there is something to read, whoever is behind, until it is `most` bytes or more; says how many.
+    fn must_read(&self, output: &OutputReader, most: usize, slice: &Slice) -> usize {
         let mut total = 0;
         while total < most {
-            let read = output.read(&self.seat, self.progress.as_ref(), slice.is_none());
+            let read = self.read_once(output, true);
             total += read.length;
-            self.show_progress();
-            if let Some(waker) = read.waker {
-                waker.wake();
-            }
-            if !read.goes_on || slice.is_some_and(Slice::is_over) {
+            if !read.goes_on {
                 break;
             }
         }
-        if total > 0 {
-            self.renew_stall();
-        }
+        self.parse_progress(slice);
         total
     }
 
-    fn show_progress(&self) {
-        // Again for what comes while whoever is notified runs a nested main loop.
-        while let Some(step) = self.progress.as_ref().and_then(ProgressReader::next_step) {
-            if !self.seat.has_ended() {
-                self.status.set_progress(step.done, step.total, step.text);
+    fn read_once(&self, output: &OutputReader, must: bool) -> Read {
+        let mut read = output.read(&self.seat, self.progress.as_ref(), must);
+        if read.length > 0 {
+            self.renew_stall();
+        }
+        if let Some(waker) = read.waker.take() {
+            waker.wake();
+        }
+        read
+    }
+
+    /// Parses what was read, and shows it, within the slice; the rest is done by an alarm.
+    fn parse_progress(&self, slice: &Slice) {
+        if let Some(progress) = &self.progress {
+            progress.parse(slice);
+            self.show_progress(false);
+            let due = progress.due();
+            self.timers.set_at(Timer::Progress, due);
+            if due.is_some_and(|due| self.alarm.get().is_none_or(|alarm| due < alarm)) {
+                self.set_alarm();
             }
+        }
+    }
+
+    fn show_progress(&self, last: bool) {
+        if self.seat.has_ended() && !last {
+            return;
+        }
+        let step = self
+            .progress
+            .as_ref()
+            .and_then(|progress| progress.take_step(last));
+        if let Some(step) = step {
+            self.status.set_progress(step.done, step.total, step.text);
         }
     }
 
@@ -322,8 +358,16 @@ impl Supervisor {
         }
     }
 
-    fn check_stall(&self, after: Duration) {
-        let may_wait_for_app = self.is_paused.get() || self.outputs().any(OutputReader::is_paused);
+    fn is_parser_behind(&self) -> bool {
+        self.progress
+            .as_ref()
+            .is_some_and(ProgressReader::is_behind)
+    }
+
+    fn check_stall(&self, after: Duration, slice: &Slice) {
+        let may_wait_for_app = self.is_paused.get()
+            || self.is_parser_behind()
+            || self.outputs().any(OutputReader::is_paused);
         if may_wait_for_app {
             self.renew_stall();
             return;
@@ -331,7 +375,7 @@ impl Supervisor {
         // It may have written what the main loop had no time to look at.
         let has_written = self
             .outputs()
-            .any(|output| self.read_output(output, 1, None) > 0);
+            .any(|output| self.must_read(output, 1, slice) > 0);
         if !has_written {
             self.stop(StopReason::Stalled(after));
         }
@@ -430,7 +474,7 @@ impl Supervisor {
 
     // --- the end ------------------------------------------------------------------------------
 
-    fn exited(&self) {
+    fn exited(&self, slice: &Slice) {
         if self.exit.get().is_some() {
             // A nested main loop was quicker.
             return;
@@ -451,9 +495,9 @@ impl Supervisor {
         let mut wakers = self.exit.take_wakers();
         // Nobody reads it any more.
         wakers.extend(self.standards.input.close(&self.seat));
-        self.read_last();
         self.timers.clear();
         self.timers.set(Timer::Drain, Some(self.rules.drain));
+        self.read_last(slice);
         self.status.set_pid(0);
         wakers.into_iter().for_each(Waker::wake);
         self.finish_if_drained();
@@ -468,9 +512,9 @@ impl Supervisor {
         }
     }
 
-    fn read_last(&self) {
+    fn read_last(&self, slice: &Slice) {
         for output in self.outputs() {
-            self.read_output(output, LAST_READ, None);
+            self.must_read(output, LAST_READ, slice);
         }
     }
 
@@ -479,9 +523,22 @@ impl Supervisor {
     }
 
     fn finish_if_drained(&self) {
-        if self.exit.get().is_some() && self.is_drained() {
+        if self.exit.get().is_some() && self.is_drained() && !self.is_parser_behind() {
             self.finish();
         }
+    }
+
+    /// Reads no longer, whoever still holds the other ends.
+    fn give_up_outputs(&self, slice: &Slice) {
+        self.timers.set(Timer::Drain, None);
+        self.read_last(slice);
+        self.facts.borrow_mut().incomplete = !self.is_drained();
+        let wakers: Vec<_> = self
+            .outputs()
+            .filter_map(|output| output.close(&self.seat))
+            .collect();
+        wakers.into_iter().for_each(Waker::wake);
+        self.finish_if_drained();
     }
 
     fn finish(&self) {
@@ -497,6 +554,7 @@ impl Supervisor {
         self.seat.leave();
         self.seat.run_at_end();
         wakers.into_iter().for_each(Waker::wake);
+        self.show_progress(true);
         let outcome = self.decide();
         let (state, text) = match &outcome {
             Ok(_) => (State::Finished, None),
@@ -569,24 +627,26 @@ impl Entry for Supervisor {
         match Lane::of(token) {
             lane @ (Lane::Output | Lane::Errors) => {
                 if let Some(output) = self.output(lane) {
-                    self.read_output(output, usize::MAX, Some(slice));
+                    self.read_output(output, slice);
                 }
                 self.finish_if_drained();
             }
             Lane::Input => self.write_input(),
-            Lane::Exit => self.exited(),
+            Lane::Exit => self.exited(slice),
             Lane::Helper => self.read_helper(),
         }
     }
 
     fn alarm(&self, slice: &Slice) {
+        self.alarm.set(None);
         // What has happened in time counts, though the main loop was at something else until now.
         self.read_helper();
         if self.seat.is_exit_due() {
-            self.exited();
+            self.exited(slice);
         }
         let now = Instant::now();
-        let [poll, helper, deadline, stall, step, drained] = [
+        let [progress, poll, helper, deadline, stall, step, drained] = [
+            Timer::Progress,
             Timer::Poll,
             Timer::Helper,
             Timer::Deadline,
@@ -595,6 +655,10 @@ impl Entry for Supervisor {
             Timer::Drain,
         ]
         .map(|timer| self.timers.is_due(timer, now));
+        if progress {
+            self.parse_progress(slice);
+            self.finish_if_drained();
+        }
         if poll {
             self.poll(slice);
         }
@@ -605,16 +669,13 @@ impl Entry for Supervisor {
             self.stop(StopReason::Deadline(after));
         }
         if stall && let Some(after) = self.rules.stall {
-            self.check_stall(after);
+            self.check_stall(after, slice);
         }
         if step {
             self.take_stop_step();
         }
         if drained {
-            self.read_last();
-            // Another process holds the pipes, and may do so for ever.
-            self.facts.borrow_mut().incomplete = !self.is_drained();
-            self.finish();
+            self.give_up_outputs(slice);
         }
         self.set_alarm();
     }

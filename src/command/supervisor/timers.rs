@@ -17,9 +17,11 @@ pub(super) enum Timer {
     Drain,
     /// A descriptor that the kernel cannot watch is looked at.
     Poll,
+    /// Progress is parsed or shown.
+    Progress,
 }
 
-const COUNT: usize = Timer::Poll as usize + 1;
+const COUNT: usize = Timer::Progress as usize + 1;
 
 /// One alarm for each [`Timer`] that was set.
 #[derive(Debug, Default)]
@@ -28,7 +30,13 @@ pub(super) struct Timers([Cell<Option<Instant>>; COUNT]);
 impl Timers {
     /// `None` is never, and so is a time beyond the end of the clock.
     pub(super) fn set(&self, timer: Timer, after: Option<Duration>) {
-        let at = after.and_then(|after| Instant::now().checked_add(after));
+        self.set_at(
+            timer,
+            after.and_then(|after| Instant::now().checked_add(after)),
+        );
+    }
+
+    pub(super) fn set_at(&self, timer: Timer, at: Option<Instant>) {
         self.0[timer as usize].set(at);
     }
 
