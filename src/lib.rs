@@ -125,19 +125,19 @@
 //! what it must not know. Dependencies point downwards in this table; *app* is the app's side, which
 //! knows GLib, *child* is the worker's side, which must not.
 //!
-//! | room | side | what is in it |
+//! | room | side | its files |
 //! |---|---|---|
-//! | `job` | app | a typed job: options and their defaults (`builder`), the start of a worker (`start`), what the app holds (`handle`), messages and requests (`channel`, `requests`, `taken`), log records and printed lines (`log`, `lines`), one job in its worker with deadline and grace (`run`), one worker process with handshake and exit (`worker`), which outcome it is (`outcome`) |
-//! | `command` | app | an external program: options (`builder`, `stdio`, `stop`), the start (`start`, `standards`, `terminal`, `secrets`, `exec_helper`), what the app holds (`handle`, `streams`), while it runs (`supervisor`), progress from its lines (`progress`), which outcome it is (`outcome`) |
-//! | `model` | app | GObjects for user interfaces: [`Status`] |
-//! | `child` | app | common to both: [`Error`] with its kinds and questions, the seat of a child in the hub (`seat`), how handles stop it (`control`, `cancel`), which program is the worker (`worker`) |
-//! | `main_loop` | app | one epoll descriptor and one `GSource` per context (`hub`, `source`), alarms, the slice of an iteration, channels to futures (`mailbox`) |
-//! | `worker` | child | `main` and the loop over jobs (`boot`), the table (`jobs`), what a running job can do (`ctx`, `run`), the connection to the app (`link`), the watching thread (`watch`), logs, panics and fatal signals (`log`, `panic`, `crash`), the exec helper's own end (`exec`) |
-//! | `wire` | both | the bytes between: frames and their layout (`frame`), the control socket (`control`), the shared page (`page`), values with descriptors (`attach`), sealed memory (`buffer`), the fingerprint of types (`schema`) |
-//! | [`guardian`] | both | who kills what the app leaves behind: the app's end, and the guardian's own |
-//! | [`spawn`] | both | birth: the plan, the search for the program, the environment, the descriptor map, the one `posix_spawn` call, and why it failed |
-//! | [`process`] | both | life and death: pidfd, exit status, signals, threads for what takes long |
-//! | `text` | both | sentences as data, and their translation |
+//! | `job` | app | a typed job: `builder` has the setters and `options` the defaults (deadline, grace, capacity); `start` starts a worker for it; `handle`, `channel` and `log` are what the app holds; `run` is one job in its worker (deadline, stopping, progress, log); `worker/` is one worker process (handshake, frames in their turn, what it prints, exit); `outcome` decides which outcome it is; `sink`, `requests`, `taken` and `lines` are their parts |
+//! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
+//! | `model` | app | [`Status`], a GObject for user interfaces |
+//! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `control` and `cancel` how handles stop it, `worker` which program is the worker |
+//! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away, and the slice of an iteration; `alarms` are the deadlines of all children; `mailbox` is a channel to a future |
+//! | `worker` | child | `boot` is from `main` over the jobs to the end; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` are what arrives without the job's doing; `exec` is the exec helper |
+//! | `wire` | both | `frame` is what is said, field by field; `control` the socket; `page` the memory that both map; `limits` how long texts may be; `attach` values with descriptors; `buffer` sealed memory; `path` paths of any bytes; `schema` the fingerprint of types |
+//! | [`guardian`] | both | who kills what the app leaves behind: `app` is the app's end, `process` the guardian's own |
+//! | [`spawn`] | both | birth: `plan` is what to start; `program` finds it in PATH; `environment` and `map` are its variables and descriptors; `birth` is the one `posix_spawn` call; `error` and `diagnosis` say why it failed |
+//! | [`process`] | both | life and death: `handle`, `pidfd` (also whether an end can be known at all: SIGCHLD), `exit`, `signal`; `destroy` and `background` for what takes long |
+//! | `text` | both | how sentences are made of templates and translated; each sentence stands where its fault is noticed |
 //!
 //! `spawn`, `process` and `guardian` may be used by themselves, to start a program that inherits nothing.
 //!

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use glib::{GString, LogField, LogLevel, gstr};
 
 use crate::wire::frame::LogEntry;
-use crate::wire::text::{RECORD_MAX, TARGET_MAX, cut};
+use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 /// How many records wait for a [`Logs`] that is not read, before the oldest are dropped.
 pub(super) const LOGS_MAX: usize = 4096;

@@ -28,7 +28,7 @@ use crate::wire::control::{Fault, Unclaimed};
 use crate::wire::frame::{
     CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
 };
-use crate::wire::text::{PROGRESS_MAX, cut};
+use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::worker::{Cancelled, SendError};
 
 /// Called when the app has been told of a job's end, with how it ended.

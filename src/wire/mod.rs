@@ -11,7 +11,7 @@
 //! - [`attach`] and [`buffer`]: values to bytes and back, with descriptors and large memory
 //!   travelling beside the bytes; [`path`] for names that are not UTF-8.
 //!
-//! Small parts: [`schema`] is the shape of a type, which both sides must agree on; [`text`] cuts
+//! Small parts: [`schema`] is the shape of a type, which both sides must agree on; [`limits`] cuts
 //! what is too long.
 //!
 //! A peer is not trusted. Every length is checked before memory is taken for it, every count
@@ -22,7 +22,7 @@ pub(crate) mod attach;
 pub(crate) mod buffer;
 pub(crate) mod control;
 pub(crate) mod frame;
+pub(crate) mod limits;
 pub(crate) mod page;
 pub mod path;
 pub(crate) mod schema;
-pub(crate) mod text;

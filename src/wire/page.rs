@@ -27,7 +27,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::futex;
 
 use super::frame::JobNumber;
-use super::text::PROGRESS_MAX;
+use super::limits::PROGRESS_MAX;
 
 const SIZE: usize = 4096;
 

@@ -30,8 +30,8 @@ use crate::wire::frame::{
     CAUSES_MAX, CONTROL_FD, FIRST_JOB, Failure, Hello, JobNumber, Kind, MAGIC, PROTOCOL, Refusal,
     Role, Start,
 };
+use crate::wire::limits::cut;
 use crate::wire::page::Page;
-use crate::wire::text::cut;
 
 /// How long the end of a job waits for the app to read its last log records.
 const LAST_LOGS: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 use super::link::Link;
 use crate::wire::control::INLINE_MAX;
 use crate::wire::frame::{CRASH_FIXED, CRASH_FRAMES, Kind};
-use crate::wire::text::cut;
+use crate::wire::limits::cut;
 
 const SIGNALS: [i32; 7] = [
     libc::SIGSEGV,

@@ -4,7 +4,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 
 use super::link::Link;
 use crate::wire::frame::LogEntry;
-use crate::wire::text::{RECORD_MAX, TARGET_MAX, cut};
+use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 struct ToApp(&'static Link);
 

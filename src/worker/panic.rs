@@ -6,7 +6,7 @@ use std::panic::PanicHookInfo;
 
 use super::link::Link;
 use crate::wire::frame::{Kind, PanicReport};
-use crate::wire::text::{TARGET_MAX, cut};
+use crate::wire::limits::{TARGET_MAX, cut};
 
 /// The longest message and the longest backtrace, in bytes: a report fits into one packet.
 const MESSAGE_MAX: usize = 16 * 1024;

@@ -11,8 +11,8 @@ use super::ctx::{Cancelled, RecvError, SendError};
 use super::link::{Link, Request, lock};
 use crate::wire::control::{self, Wait};
 use crate::wire::frame::{JobNumber, Kind, Progress};
+use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::page::MESSAGES_MAX;
-use crate::wire::text::{PROGRESS_MAX, cut};
 
 /// How often progress is told at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);

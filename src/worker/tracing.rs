@@ -8,7 +8,7 @@ use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber, dispatcher, 
 
 use super::link::Link;
 use crate::wire::frame::LogEntry;
-use crate::wire::text::{RECORD_MAX, TARGET_MAX, cut};
+use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 struct ToApp {
     link: &'static Link,
