@@ -46,8 +46,10 @@ fn main() {
     let _ = std::io::Write::write(&mut &write, b"x");
 }
 
-/// What is blocked, ignored and caught.
+/// What is blocked, ignored and caught, but for 32 and 33: these are the C library's own, which catches 33 from the first
+/// thread on, and a child that is slow to die is reaped by a thread.
 fn signals() -> [u64; 3] {
+    const OWN: u64 = 0b11 << 31;
     let report = Report::of_self().unwrap();
-    [report.blocked, report.ignored, report.caught]
+    [report.blocked, report.ignored, report.caught].map(|set| set & !OWN)
 }
