@@ -27,7 +27,7 @@ pub(crate) enum Kind {
     Request = 3,
     /// No more requests will come.
     EndOfRequests = 4,
-    /// To the guardian: a pidfd to watch over.
+    /// To the guardian: pidfds to watch over, and the group that each leads.
     Guard = 5,
 
     // From the worker.
