@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use legwork::process::{Process, Signal};
 use legwork::spawn::{Plan, Program, Standard};
 use legwork_tests::context::{is_stopped, state};
+use legwork_tests::death::raise_the_limit_of_files;
 use legwork_tests::{program, raw, until};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -193,13 +194,17 @@ impl App {
 
     /// The guardian: a child of the app's that says so.
     fn guardian(&self) -> Option<Life> {
-        let pid = self.process.pid();
-        let children = File::open(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let children = std::io::read_to_string(children).unwrap();
-        let mut pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
-        pids.find(|pid| command_line(*pid).contains("--legwork-guardian"))
-            .map(Life::of)
+        let guardians = guardians(self.process.pid());
+        guardians.first().copied().map(Life::of)
     }
+}
+
+fn guardians(app: u32) -> Vec<u32> {
+    let children = File::open(format!("/proc/{app}/task/{app}/children")).unwrap();
+    let children = std::io::read_to_string(children).unwrap();
+    let pids = children.split_whitespace().map(|pid| pid.parse().unwrap());
+    pids.filter(|pid| command_line(*pid).contains("--legwork-guardian"))
+        .collect()
 }
 
 fn print(what: &str, mut times: Vec<Duration>) {
@@ -373,6 +378,51 @@ fn nobody_is_left_by_a_signal_that_finds_the_guardian_just_born() {
         app.process.signal(Signal::TERM).unwrap();
         app.leaves_nobody("TERM", Instant::now());
     }
+}
+
+/// More at once than find room in the guardian's socket, before it has had the time to begin.
+#[test]
+fn nobody_is_left_of_a_thousand_that_were_started_at_a_stroke() {
+    raise_the_limit_of_files();
+    let mut app = App::start();
+    app.starts("thousand programs");
+    let guardian = app.its_guardian();
+    let time = app.dies("kill");
+    print("kill, of a thousand programs", vec![time]);
+    assert!(guardian.is_gone_within(BOUND));
+}
+
+#[test]
+fn a_guardian_that_was_killed_is_followed_by_one_that_knows_a_thousand_children() {
+    raise_the_limit_of_files();
+    let mut app = App::start();
+    app.starts_all().starts("thousand programs");
+    let guardian = app.its_guardian();
+    guardian.send(Kernels::KILL);
+    assert!(guardian.is_gone_within(BOUND));
+    app.starts("program");
+    let next = app.its_guardian();
+    assert_ne!(next.pid, guardian.pid);
+    app.dies("kill");
+    assert!(next.is_gone_within(BOUND), "it has nothing left to do");
+}
+
+/// A stopped guardian takes nobody, and its socket fills.
+#[test]
+fn a_guardian_that_takes_nobody_any_more_goes_when_the_next_one_knows_all() {
+    raise_the_limit_of_files();
+    let mut app = App::start();
+    app.starts("program");
+    let guardian = app.its_guardian();
+    guardian.stop();
+    app.tell("thousand programs");
+    let pid = app.process.pid();
+    let followed = || guardians(pid).iter().any(|next| *next != guardian.pid);
+    while !guardian.is_gone_within(Duration::ZERO) {}
+    assert!(followed(), "there was a moment without any");
+    let answer = app.answer();
+    app.lives.extend(answer);
+    app.dies("kill");
 }
 
 #[test]

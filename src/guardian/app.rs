@@ -16,23 +16,29 @@
 //! its own.
 
 use std::fmt;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::Errno;
 
 use crate::process::{Process, own, pidfd};
 use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
-use crate::wire::control::{Control, Wait};
+use crate::wire::control::{Control, DESCRIPTORS_MAX, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
 
 /// How long a guardian may take to say that it is one.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// How many children may wait in the guardian's socket. The kernel takes some 270 such frames, and
-/// in all, per user, no more descriptors than the soft limit of open files.
-const WAITING_MAX: u32 = 32;
+/// How many children may wait in the guardian's socket before the bell rings.
+const WAITING_MAX: usize = 32;
+
+/// How long a full socket is waited for. The kernel takes some 270 frames, and in all, per user, no
+/// more descriptors than the soft limit of open files: an app that starts more than that before its
+/// guardian has had the time to begin waits here.
+const ROOM_WITHIN: Duration = Duration::from_millis(250);
 
 /// The guardian, as long as the app holds on to it.
 struct Guardian {
@@ -40,7 +46,7 @@ struct Guardian {
     /// An eventfd that has it take what waits in the socket.
     bell: OwnedFd,
     /// How many children have been handed over since it rang.
-    waiting: u32,
+    waiting: usize,
     since: Instant,
     /// It has said that it is one.
     answered: bool,
@@ -52,18 +58,6 @@ struct Ward {
     pidfd: Weak<OwnedFd>,
     /// The number of the group that it leads, 0 for none.
     group: u32,
-}
-
-impl Ward {
-    fn of(process: &Process) -> Ward {
-        Ward {
-            pidfd: Arc::downgrade(process.shared_pidfd()),
-            group: match process.leads_group() {
-                true => process.pid(),
-                false => 0,
-            },
-        }
-    }
 }
 
 #[derive(Default)]
@@ -87,6 +81,15 @@ impl Wards {
             self.enough = 2 * self.known.len() + 16;
         }
         self.known.push(ward);
+    }
+
+    /// Those that have not ended: what the others left behind is not the app's any more.
+    fn living(&self) -> Vec<(u32, Arc<OwnedFd>)> {
+        let held = |ward: &Ward| Some((ward.group, ward.pidfd.upgrade()?));
+        let living = self.known.iter().filter_map(held);
+        living
+            .filter(|(_, pidfd)| !pidfd::has_ended(pidfd.as_fd()))
+            .collect()
     }
 }
 
@@ -132,8 +135,8 @@ impl std::error::Error for GuardianError {
     }
 }
 
-impl From<std::io::Error> for GuardianError {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for GuardianError {
+    fn from(error: io::Error) -> Self {
         GuardianError(error.into())
     }
 }
@@ -186,7 +189,7 @@ pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardianErro
     let guardian = state.guardian.as_mut();
     match guardian.is_some_and(|guardian| guardian.is_up() && !guardian.is_mute()) {
         true => Ok(()),
-        false => state.restart(helper()),
+        false => state.replace(helper()),
     }
 }
 
@@ -200,17 +203,21 @@ impl State {
             let why = "it is a child of the process that this one was forked from";
             return Err(GuardianError(why.into()));
         }
-        let ward = Ward::of(process);
-        // That it has gone shows here, too.
-        let taken = match &mut self.guardian {
-            Some(guardian) => guardian.take(&ward).is_ok(),
-            None => false,
+        let group = match process.leads_group() {
+            true => process.pid(),
+            false => 0,
         };
-        self.wards.push(ward);
-        match taken {
-            true => Ok(()),
-            false => self.restart(helper()),
+        let pidfd = Arc::downgrade(process.shared_pidfd());
+        self.wards.push(Ward { pidfd, group });
+        // That it has gone shows here, too.
+        if let Some(guardian) = &mut self.guardian
+            && guardian
+                .take(&group.to_le_bytes(), &[process.pidfd()])
+                .is_ok()
+        {
+            return Ok(());
         }
+        self.replace(helper())
     }
 
     /// Has it take what waits, if there is anything.
@@ -218,12 +225,19 @@ impl State {
         self.guardian.as_mut().map_or(Ok(()), Guardian::ring)
     }
 
-    fn restart(&mut self, helper: Program) -> Result<(), GuardianError> {
-        self.guardian = None;
-        let next = self.guardian.insert(Guardian::start(helper)?);
-        for ward in &self.wards.known {
-            next.take(ward)?;
+    /// Has a new guardian take over. The one before it goes when the new one knows all children, so
+    /// that an app that dies meanwhile has one.
+    fn replace(&mut self, helper: Program) -> Result<(), GuardianError> {
+        let mut next = Guardian::start(helper)?;
+        for wards in self.wards.living().chunks(DESCRIPTORS_MAX) {
+            let groups: Vec<_> = wards
+                .iter()
+                .flat_map(|(group, _)| group.to_le_bytes())
+                .collect();
+            let pidfds: Vec<_> = wards.iter().map(|(_, pidfd)| pidfd.as_fd()).collect();
+            next.take(&groups, &pidfds)?;
         }
+        self.guardian = Some(next);
         Ok(())
     }
 }
@@ -232,9 +246,9 @@ impl Guardian {
     fn start(helper: Program) -> Result<Guardian, GuardianError> {
         let (control, theirs) = Control::pair()?;
         let hello = Hello::plain(Role::Guardian).encode();
-        let app = pidfd::own().map_err(std::io::Error::from)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
-            .map_err(std::io::Error::from)?;
+        let app = pidfd::own().map_err(io::Error::from)?;
+        let bell =
+            eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let brought = [app.as_fd(), bell.as_fd()];
         control.send(Kind::Hello, &hello, &brought, Wait::No)?;
         let process = Plan::new(helper)
@@ -263,24 +277,31 @@ impl Guardian {
         !self.answered && self.since.elapsed() > ANSWER_WITHIN
     }
 
-    /// Hands a child over, if it is still there.
-    fn take(&mut self, ward: &Ward) -> Result<(), GuardianError> {
-        let Some(pidfd) = ward.pidfd.upgrade() else {
-            return Ok(());
-        };
-        let group = ward.group.to_le_bytes();
-        (self.control).send(Kind::Guard, &group, &[pidfd.as_fd()], Wait::No)?;
-        self.waiting += 1;
-        match self.waiting {
-            WAITING_MAX => self.ring(),
-            _ => Ok(()),
+    /// Hands over children, by their pidfds and the numbers of their groups.
+    fn take(&mut self, groups: &[u8], pidfds: &[BorrowedFd<'_>]) -> Result<(), GuardianError> {
+        let mut until = None;
+        while let Err(error) = self.control.send(Kind::Guard, groups, pidfds, Wait::No) {
+            let is_full = error.kind() == io::ErrorKind::WouldBlock
+                || error.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error());
+            if !is_full
+                || Instant::now() > *until.get_or_insert_with(|| Instant::now() + ROOM_WITHIN)
+            {
+                return Err(error.into());
+            }
+            self.ring()?;
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.waiting += pidfds.len();
+        match self.waiting < WAITING_MAX {
+            true => Ok(()),
+            false => self.ring(),
         }
     }
 
     fn ring(&mut self) -> Result<(), GuardianError> {
         if self.waiting > 0 {
             self.waiting = 0;
-            rustix::io::write(&self.bell, &1_u64.to_ne_bytes()).map_err(std::io::Error::from)?;
+            rustix::io::write(&self.bell, &1_u64.to_ne_bytes()).map_err(io::Error::from)?;
         }
         Ok(())
     }

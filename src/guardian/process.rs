@@ -17,9 +17,9 @@ use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, kill_process_group, setrlimit};
 
-use crate::process::pidfd::{To, can_signal_groups, send};
+use crate::process::pidfd::{To, can_signal_groups, has_ended, send};
 use crate::process::{Signal, block_every_signal, leave};
-use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::control::{Control, DESCRIPTORS_MAX, Received, Scratch, Wait};
 use crate::wire::frame::Kind;
 
 const SOCKET: u64 = u64::MAX;
@@ -31,11 +31,16 @@ const BELL: u64 = u64::MAX - 2;
 /// gone, and that may take a while.
 const AFTERMATH: Duration = Duration::from_millis(500);
 
+/// How many descriptors are left free: for what is open beside the children's, and for those of a frame.
+const FREE: usize = DESCRIPTORS_MAX + 16;
+
 /// Whoever is watched over.
 struct Ward {
     pidfd: OwnedFd,
     /// The group that it leads.
     group: Option<Pid>,
+    /// Its end is seen when it comes.
+    watched: bool,
 }
 
 /// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
@@ -76,19 +81,22 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
     }
     // An app that is dead already does not hear it, and its children wait below.
     let _ = control.send(Kind::Ready, &[], &[], Wait::No);
+    let most = limit
+        .maximum
+        .map_or(usize::MAX, |most| (most as usize).saturating_sub(FREE));
     let mut wards: HashMap<u64, Ward> = HashMap::new();
     let mut ended: VecDeque<(Instant, Ward)> = VecDeque::new();
     let mut events = Vec::with_capacity(64);
     loop {
-        let connected = take_wards(&control, &mut scratch, |pidfd, group| {
-            let key = pidfd.as_raw_fd() as u64;
-            if watch(pidfd.as_fd(), key).is_ok() {
-                wards.insert(key, Ward { pidfd, group });
+        // What there are no descriptors for waits in the socket.
+        while wards.len() + ended.len() < most
+            && let Some(more) = receive(&control, &mut scratch)
+        {
+            for mut ward in more {
+                let key = ward.pidfd.as_raw_fd() as u64;
+                ward.watched = watch(ward.pidfd.as_fd(), key).is_ok();
+                wards.insert(key, ward);
             }
-        });
-        if !connected {
-            // It may not be watched at all.
-            let _ = epoll::delete(&epoll, &control);
         }
         events.clear();
         let now = Instant::now();
@@ -101,6 +109,10 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
         for event in &events {
             match event.data.u64() {
                 _ if app_gone => (),
+                // The app has closed it, and goes on.
+                SOCKET if { event.flags }.contains(epoll::EventFlags::HUP) => {
+                    let _ = epoll::delete(&epoll, &control);
+                }
                 SOCKET => (),
                 BELL => {
                     let _ = rustix::io::read(&bell, &mut [0; 8]);
@@ -115,12 +127,12 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
             }
         }
         if app_gone {
+            wards.into_values().for_each(kill);
+            ended.into_iter().for_each(|(_, ward)| kill(ward));
             // What it had sent before it died is still in the socket.
-            take_wards(&control, &mut scratch, |pidfd, group| {
-                kill(&Ward { pidfd, group });
-            });
-            wards.values().for_each(kill);
-            ended.iter().for_each(|(_, ward)| kill(ward));
+            while let Some(more) = receive(&control, &mut scratch) {
+                more.into_iter().for_each(kill);
+            }
             leave(0);
         }
         // The app has been seen alive since: what this process did not get round to meanwhile does not count.
@@ -130,31 +142,30 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
     }
 }
 
-/// Reads all that the app has sent; false at its end.
-fn take_wards(
-    control: &Control,
-    scratch: &mut Scratch,
-    mut take: impl FnMut(OwnedFd, Option<Pid>),
-) -> bool {
-    loop {
-        match control.recv(scratch, Wait::No) {
-            Ok(Received::Packet(packet)) if packet.kind == Kind::Guard as u8 => {
-                let group = <[u8; 4]>::try_from(&packet.payload[..])
-                    .ok()
-                    .and_then(|bytes| Pid::from_raw(i32::from_le_bytes(bytes)));
-                for pidfd in packet.descriptors.claim() {
-                    take(pidfd, group);
-                }
-            }
-            Ok(Received::Packet(_)) => (),
-            Ok(Received::Empty) => return true,
-            Ok(Received::Closed) | Err(_) => return false,
-        }
-    }
+/// Takes children over, those of one frame; `None` when the app has sent no more.
+fn receive(control: &Control, scratch: &mut Scratch) -> Option<Vec<Ward>> {
+    let Ok(Received::Packet(packet)) = control.recv(scratch, Wait::No) else {
+        return None;
+    };
+    let mut groups = packet.payload.as_chunks::<4>().0.iter();
+    let mut ward = |pidfd| Ward {
+        pidfd,
+        group: (groups.next()).and_then(|bytes| Pid::from_raw(i32::from_le_bytes(*bytes))),
+        watched: true,
+    };
+    let pidfds = match packet.kind == Kind::Guard as u8 {
+        true => packet.descriptors.claim(),
+        false => Vec::new(),
+    };
+    Some(pidfds.into_iter().map(&mut ward).collect())
 }
 
-fn kill(ward: &Ward) {
+fn kill(ward: Ward) {
     let pidfd = ward.pidfd.as_fd();
+    // It may have ended long ago: what it left behind is not the app's.
+    if !ward.watched && has_ended(pidfd) {
+        return;
+    }
     // The group first. Where the kernel cannot do it by pidfd, by its number: as long as somebody
     // is in it, the number is its own.
     if let Some(group) = ward.group

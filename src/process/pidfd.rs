@@ -16,7 +16,8 @@ use std::{
 };
 
 use rustix::{
-    io::Errno,
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::{Errno, retry_on_intr},
     process::{Pid, PidfdFlags, pidfd_open},
 };
 
@@ -113,6 +114,13 @@ pub(crate) fn own() -> Result<OwnedFd, Errno> {
     let this = own::id().cast_signed();
     let this = Pid::from_raw(this).expect("a process has a number above zero");
     pidfd_open(this, PidfdFlags::empty())
+}
+
+/// Whether the process has ended, whosever child it is.
+pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
+    // Interrupted, though it does not wait.
+    retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))) == Ok(1)
 }
 
 /// Whom a signal is for.

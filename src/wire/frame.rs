@@ -37,7 +37,7 @@ pub(crate) enum Kind {
     Request = 3,
     /// No more requests will come. Of a job.
     EndOfRequests = 4,
-    /// To the guardian: a pidfd to watch over.
+    /// To the guardian: pidfds to watch over, and the group that each leads.
     Guard = 5,
     /// A look at the page, for a job that waits for requests: it was asked to stop. Of a job.
     Cancel = 6,

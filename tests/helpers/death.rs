@@ -59,6 +59,7 @@ pub fn app() {
                 "plan" => planned(&mut held),
                 "plan of a thread that ends" => of_a_thread_that_ends(&mut held),
                 "threads" => of_threads(),
+                "thousand programs" => thousand(&mut held),
                 "copy" => vec![raw::leave_a_copy()],
                 "copy with programs of its own" => copy_with_programs(&mut held),
                 "copies while others are told of" => copies_meanwhile(&mut held),
@@ -137,6 +138,28 @@ fn planned_launcher() -> Vec<u32> {
     BufReader::new(said).read_line(&mut line).unwrap();
     assert!(program.wait().unwrap().success());
     vec![number(line.trim())]
+}
+
+/// A thousand programs, without a look at the main loop between them.
+fn thousand(held: &mut Held) -> Vec<u32> {
+    raise_the_limit_of_files();
+    let sleep = |_| Command::new("sleep").arg("1000").spawn();
+    let programs: Vec<_> = (0..1000).map(sleep).collect();
+    let pids = programs.iter().map(|program| program.pid().unwrap());
+    let pids = pids.collect();
+    held.push(Box::new(programs));
+    pids
+}
+
+/// As many open files as the system allows: for a pidfd of each of a thousand.
+pub fn raise_the_limit_of_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
 }
 
 fn detach(handle: Box<dyn Any>) {
