@@ -15,8 +15,8 @@ fn main() -> ExitCode {
     let mut args: Vec<_> = std::env::args_os().skip(1).collect();
     // What follows `--` is a program's, or a file's name.
     let mut options = args.iter().take_while(|arg| *arg != "--");
-    if let Some(place) = options.position(|arg| arg == "--headless") {
-        args.remove(place);
+    if let Some(position) = options.position(|arg| arg == "--headless") {
+        args.remove(position);
         return headless::run(args.into_iter());
     }
     app::run().into()

@@ -1,4 +1,4 @@
-//! The app without a window: what it prints, and what it exits with.
+//! The app without a window: its output and its exit codes.
 
 use std::{
     ffi::OsStr,
@@ -93,7 +93,7 @@ fn events_are_lines_of_json_with_the_outcome_last() {
 }
 
 #[test]
-fn trouble_with_some_entries_is_told_and_exits_with_1() {
+fn entries_that_cannot_be_read_are_reported_and_exit_with_1() {
     let folder = folder();
     std::os::unix::fs::symlink("nothing", folder.path().join("link")).unwrap();
     let output = run(&["checksum".as_ref(), folder.path().as_ref()]);
@@ -110,19 +110,19 @@ fn trouble_with_some_entries_is_told_and_exits_with_1() {
         folder.path().as_ref(),
     ]);
     let events = events(&output);
-    let trouble = events
+    let error = events
         .iter()
         .find(|event| event["event"] == "trouble")
         .unwrap();
     assert_eq!(
-        (&trouble["path"], &trouble["code"]),
+        (&error["path"], &error["code"]),
         (&"link".into(), &"dangling".into())
     );
     assert_eq!(events.last().unwrap()["outcome"], "partly");
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_said_and_exits_with_3() {
+fn a_missing_folder_is_reported_and_exits_with_3() {
     let missing = OsStr::new("/no/such/folder");
     let output = run(&["checksum".as_ref(), missing]);
     assert_eq!(output.status.code(), Some(3));
@@ -167,7 +167,7 @@ fn the_option_may_follow_the_task() {
 }
 
 #[test]
-fn who_asks_the_window_for_help_or_has_no_display_learns_how_to_do_without() {
+fn the_help_of_the_window_and_the_error_without_a_display_name_the_other_way() {
     let window = |args: &[&str]| {
         let mut app = Command::new(env!("CARGO_BIN_EXE_legwork-demo"));
         app.args(args)
@@ -199,7 +199,7 @@ fn who_asks_the_window_for_help_or_has_no_display_learns_how_to_do_without() {
 }
 
 #[test]
-fn small_pictures_are_written_beside_each_other() {
+fn thumbnails_of_one_folder_have_different_names() {
     let folder = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();
     image::RgbImage::new(60, 30)
@@ -224,12 +224,12 @@ fn small_pictures_are_written_beside_each_other() {
     );
 }
 
-/// A folder with more in it than can be read before a signal arrives.
+/// A folder that takes longer to read than a signal takes to arrive.
 fn endless() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..64 {
         let file = fs::File::create(folder.path().join(n.to_string())).unwrap();
-        // Sparse: it takes time to read and no room on the disk.
+        // Sparse: it takes time to read and no space on the disk.
         file.set_len(1 << 34).unwrap();
     }
     folder
@@ -257,7 +257,7 @@ fn stopped_by(signal: Signal) -> (Option<i32>, Value) {
 }
 
 #[test]
-fn sigint_and_sigterm_stop_the_job_and_say_so() {
+fn sigint_and_sigterm_stop_the_job_and_are_reported() {
     for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let (exit, end) = stopped_by(signal);
         assert_eq!((exit, &end["outcome"]), (Some(code), &"cancelled".into()));
@@ -265,7 +265,7 @@ fn sigint_and_sigterm_stop_the_job_and_say_so() {
 }
 
 #[test]
-fn a_reader_that_goes_away_ends_it() {
+fn a_closed_pipe_ends_the_app() {
     let folder = tempfile::tempdir().unwrap();
     for n in 0..5_000 {
         fs::write(folder.path().join(n.to_string()), "x").unwrap();
@@ -285,7 +285,7 @@ fn a_reader_that_goes_away_ends_it() {
 
 #[test]
 fn the_worker_may_be_missing() {
-    // Alone in a folder, the app does its worker's work itself.
+    // Without a worker next to it, the app runs the jobs itself.
     let folder = tempfile::tempdir().unwrap();
     let alone = folder.path().join("legwork-demo");
     fs::copy(env!("CARGO_BIN_EXE_legwork-demo"), &alone).unwrap();

@@ -1,4 +1,4 @@
-//! Programs without a window: what is passed on, what is told of them, and what it exits with.
+//! Programs without a window: their streams, the reports about them, and the exit codes.
 
 mod media;
 
@@ -49,7 +49,7 @@ fn names(folder: &Path) -> Vec<String> {
 }
 
 #[test]
-fn what_a_program_writes_goes_where_it_would_have_gone() {
+fn the_output_of_a_program_is_passed_on_unchanged() {
     let script = "printf 'a\\377b'; echo wrong >&2";
     let output = run(&["run", "--", "sh", "-c", script]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -58,7 +58,7 @@ fn what_a_program_writes_goes_where_it_would_have_gone() {
 }
 
 #[test]
-fn a_program_reads_what_is_piped_in() {
+fn a_program_reads_the_input_of_the_app() {
     let mut app = app(&["run", "--", "tr", "a-z", "A-Z"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -69,7 +69,7 @@ fn a_program_reads_what_is_piped_in() {
 }
 
 #[test]
-fn a_program_that_fails_is_told_and_exits_with_3() {
+fn a_program_that_fails_is_reported_and_exits_with_3() {
     let output = run(&["run", "--", "sh", "-c", "exit 7"]);
     assert_eq!(output.status.code(), Some(3));
     assert_eq!(text(&output.stderr), "exited with code 7\n");
@@ -103,7 +103,7 @@ fn events_of_a_program_are_lines_of_json_with_the_outcome_last() {
 }
 
 #[test]
-fn sigint_stops_a_program_and_says_so() {
+fn sigint_stops_a_program_and_is_reported() {
     let mut app = app(&[
         "--json",
         "run",
@@ -145,7 +145,7 @@ fn a_file_is_converted_and_none_is_replaced() {
 }
 
 #[test]
-fn a_conversion_tells_its_progress_up_to_the_end() {
+fn a_conversion_reports_its_progress_up_to_the_end() {
     let folder = tempfile::tempdir().unwrap();
     let input = media::tone(folder.path(), 3);
     let output = folder.path().join("tone.flac");
@@ -171,7 +171,7 @@ fn a_conversion_tells_its_progress_up_to_the_end() {
 }
 
 #[test]
-fn without_ffmpeg_it_says_how_to_get_it() {
+fn without_ffmpeg_the_error_says_how_to_install_it() {
     let output = app(&["convert", "in.wav", "out.ogg"])
         .env("PATH", "/nonexistent")
         .output()
@@ -185,7 +185,7 @@ fn without_ffmpeg_it_says_how_to_get_it() {
 }
 
 #[test]
-fn a_file_that_is_no_media_fails_and_leaves_nothing() {
+fn a_file_that_is_not_a_recording_fails_and_leaves_no_output() {
     let folder = tempfile::tempdir().unwrap();
     let input = folder.path().join("notes.txt");
     std::fs::write(&input, "no sound").unwrap();
@@ -196,7 +196,7 @@ fn a_file_that_is_no_media_fails_and_leaves_nothing() {
     assert_eq!(names(folder.path()), ["notes.txt"]);
 }
 
-/// An ffmpeg that has begun its file and does not end when it is asked to; it says that it was.
+/// An ffmpeg that starts to write its file and ignores every request to stop, which it prints.
 const DEAF: &str = r#"#!/bin/sh
 trap '' INT TERM
 for last; do :; done
@@ -221,7 +221,7 @@ struct Conversion {
 }
 
 impl Conversion {
-    /// A conversion in `folder` by the ffmpeg in `programs`, begun.
+    /// A conversion in `folder` by the ffmpeg in `programs`, which has started to write.
     fn begun(folder: &Path, programs: &Path) -> Self {
         let (input, output) = (folder.join("tone.wav"), folder.join("tone.ogg"));
         std::fs::write(&input, "sound").unwrap();
@@ -257,7 +257,7 @@ impl Drop for Conversion {
 }
 
 #[test]
-fn nothing_is_left_of_a_conversion_that_somebody_gives_up_at_once() {
+fn a_conversion_that_is_interrupted_twice_leaves_no_output() {
     let (programs, folder) = (deaf(), tempfile::tempdir().unwrap());
 
     for again in [Signal::INT, Signal::TERM] {
@@ -265,7 +265,7 @@ fn nothing_is_left_of_a_conversion_that_somebody_gives_up_at_once() {
         assert_eq!(
             names(folder.path()).len(),
             2,
-            "the control: a file is begun"
+            "the control: the output exists"
         );
         conversion.signal(Signal::INT);
         conversion.wait_for("asked");
@@ -284,20 +284,20 @@ fn nothing_is_left_of_a_conversion_that_somebody_gives_up_at_once() {
 }
 
 #[test]
-fn what_a_killed_app_had_begun_is_gone_when_the_file_is_made_again() {
+fn the_output_of_a_killed_app_is_removed_when_the_file_is_converted_again() {
     let (programs, folder) = (deaf(), tempfile::tempdir().unwrap());
 
     let mut conversion = Conversion::begun(folder.path(), programs.path());
     conversion.signal(Signal::KILL);
     conversion.app.wait().unwrap();
     let left = names(folder.path());
-    assert_eq!(left.len(), 2, "the control: nobody could remove it");
+    assert_eq!(left.len(), 2, "the control: it was not removed");
 
     let first = Conversion::begun(folder.path(), programs.path());
     let now = names(folder.path());
     assert_eq!(now.len(), 2, "{now:?}");
     assert_ne!(now[0], left[0]);
-    // Of one that still runs it is left alone.
+    // The output of one that still runs is not removed.
     let second = Conversion::begun(folder.path(), programs.path());
     assert!(names(folder.path()).contains(&now[0]));
     for mut conversion in [first, second] {
@@ -341,5 +341,5 @@ fn a_conversion_that_is_stopped_keeps_what_can_be_played() {
         .arg(&output)
         .args(["-f", "null", "-"])
         .status();
-    assert!(played.unwrap().success(), "it is whole as far as it goes");
+    assert!(played.unwrap().success(), "it can be played up to its end");
 }

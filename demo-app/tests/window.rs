@@ -1,4 +1,4 @@
-//! The window, clicked through: real clicks on a display of the test's own, and what a screen reader reads there.
+//! The window, tested by real clicks on a display of its own, and by what a screen reader reads there.
 
 #[path = "window/desktop.rs"]
 mod desktop;
@@ -10,7 +10,7 @@ use std::{fs, path::Path};
 
 use desktop::Desktop;
 
-/// A folder with a name for people.
+/// A folder with this name.
 fn folder(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join(name);
@@ -18,7 +18,7 @@ fn folder(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     (parent, folder)
 }
 
-/// More to read than any test waits for, and no room on the disk.
+/// A folder that takes longer to read than any test waits, and no space on the disk.
 fn endless(name: &str) -> (tempfile::TempDir, std::path::PathBuf) {
     let (parent, folder) = folder(name);
     for n in 0..64 {
@@ -81,7 +81,7 @@ fn a_running_job_shows_its_progress_and_is_stopped_by_its_button() {
 }
 
 #[test]
-fn every_misdeed_is_told_in_words_and_the_window_lives() {
+fn every_misdeed_is_explained_and_the_window_survives() {
     let misdeeds = [
         ("Panic", "Detected an internal error and stopped"),
         ("Abort", "Aborted itself at once"),
@@ -98,8 +98,8 @@ fn every_misdeed_is_told_in_words_and_the_window_lives() {
         desktop.start(misdeed);
         desktop.wait("the list", |desktop| desktop.windows().len() == 1);
     }
-    for (misdeed, told) in misdeeds {
-        desktop.wait_for(&format!("Misbehave: {misdeed}, {told}"));
+    for (misdeed, outcome) in misdeeds {
+        desktop.wait_for(&format!("Misbehave: {misdeed}, {outcome}"));
     }
     assert!(desktop.app_runs());
     let jargon: Vec<_> = desktop
@@ -109,7 +109,7 @@ fn every_misdeed_is_told_in_words_and_the_window_lives() {
         .collect();
     assert_eq!(jargon, [""; 0]);
 
-    // The technical part is there, folded, for whoever wants it.
+    // The technical details are in an expander.
     desktop
         .click("Misbehave: Memory Fault, Accessed memory that is not its own; the system ended it");
     desktop.click("Details");
@@ -122,7 +122,7 @@ fn every_misdeed_is_told_in_words_and_the_window_lives() {
 }
 
 #[test]
-fn pictures_come_from_the_worker_and_bad_ones_say_why() {
+fn pictures_are_shown_and_invalid_ones_with_the_reason() {
     let (_parent, folder) = folder("Holiday");
     image::RgbImage::from_pixel(64, 32, image::Rgb([200, 80, 0]))
         .save(folder.join("beach.png"))
@@ -145,7 +145,7 @@ fn pictures_come_from_the_worker_and_bad_ones_say_why() {
 }
 
 #[test]
-fn a_jobs_page_shows_what_it_could_reach_and_what_it_logged() {
+fn a_job_page_shows_the_descriptors_and_the_log() {
     let (_parent, folder) = endless("Old Disk");
     let mut desktop = Desktop::with_app(&[&folder]);
     desktop.click("Start");
@@ -169,7 +169,7 @@ fn a_jobs_page_shows_what_it_could_reach_and_what_it_logged() {
 }
 
 #[test]
-fn closing_with_a_job_running_asks_and_stopping_leaves_nothing_behind() {
+fn closing_while_a_job_runs_asks_and_stop_ends_its_process() {
     let (_parent, folder) = endless("Old Disk");
     let mut desktop = Desktop::with_app(&[&folder]);
     desktop.click("Start");
@@ -190,7 +190,7 @@ fn closing_with_a_job_running_asks_and_stopping_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_job_may_go_on_without_the_window_and_the_app_ends_with_it() {
+fn a_job_may_continue_without_the_window() {
     let mut desktop = Desktop::with_app(&[]);
     desktop.start("Hang");
     desktop.wait_for("Misbehave: Hang, running");
@@ -232,7 +232,7 @@ fn a_long_table_is_searched_by_keyboard() {
     desktop.wait_for("Search Names");
     desktop.types("letter-599");
     desktop.wait_for("letter-599");
-    // Once for the search, which leaves what was found in sight, with one of its neighbours, and once for the list.
+    // The first Escape ends the search, and what was found stays visible beside its neighbours; the second one leaves.
     desktop.press("Escape");
     desktop.wait("what was found among the others", |desktop| {
         desktop.sees("letter-599") && (desktop.sees("letter-598") || desktop.sees("letter-6"))
@@ -242,9 +242,9 @@ fn a_long_table_is_searched_by_keyboard() {
 }
 
 #[test]
-fn the_doctor_names_what_a_fork_of_the_app_would_pass_on() {
+fn the_doctor_names_the_descriptors_that_a_fork_of_the_app_would_inherit() {
     let desktop = Desktop::with_app(&[]);
-    // Of another package; it lies beside the app when all is built.
+    // The command of another package, next to the app when everything is built.
     let doctor = Path::new(env!("CARGO_BIN_EXE_legwork-demo")).with_file_name("legwork");
     let output = std::process::Command::new(&doctor)
         .args(["doctor", "--json", "--fork"])

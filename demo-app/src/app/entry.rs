@@ -1,11 +1,14 @@
 //! One entry of a job's result: a file's sum, a picture, or the reason why there is none.
 
+use std::{
+    cell::{Cell, OnceCell},
+    path::Path,
+};
+
 use gtk::{gdk, glib, prelude::*, subclass::prelude::*};
 use legwork_demo::jobs::{FileSum, Picture};
 
 mod imp {
-    use std::cell::{Cell, OnceCell};
-
     use super::*;
 
     #[derive(Default, glib::Properties)]
@@ -16,17 +19,65 @@ mod imp {
         name: OnceCell<String>,
         /// In bytes; 0 if there is no result.
         #[property(get, construct_only)]
+        #[property(name = "size-text", type = Option<String>, get = Self::size_text)]
         size: Cell<u64>,
         /// The sum's 64 digits, or a picture's width and height.
         #[property(get, construct_only)]
         value: OnceCell<String>,
         /// Why there is no result; empty if there is one.
         #[property(get, construct_only)]
+        #[property(name = "text", type = String, get = Self::text)]
+        #[property(name = "text-classes", type = Vec<String>, get = Self::text_classes)]
+        #[property(name = "tooltip", type = String, get = Self::tooltip)]
+        #[property(name = "page", type = String, get = Self::page)]
         error: OnceCell<String>,
         #[property(get, construct_only)]
         texture: OnceCell<Option<gdk::Texture>>,
         /// Its line in a list of sums.
         pub(super) line: OnceCell<Vec<u8>>,
+    }
+
+    impl Entry {
+        fn failed(&self) -> bool {
+            !self.obj().error().is_empty()
+        }
+
+        fn size_text(&self) -> Option<String> {
+            (!self.failed()).then(|| glib::format_size(self.size.get()).into())
+        }
+
+        fn text(&self) -> String {
+            let entry = self.obj();
+            if self.failed() {
+                entry.error()
+            } else {
+                entry.value()
+            }
+        }
+
+        fn text_classes(&self) -> Vec<String> {
+            let class = if self.failed() {
+                "warning"
+            } else {
+                "monospace"
+            };
+            vec!["caption".into(), class.into()]
+        }
+
+        fn tooltip(&self) -> String {
+            let entry = self.obj();
+            format!("{}\n{}", entry.name(), entry.error())
+                .trim_end()
+                .to_owned()
+        }
+
+        fn page(&self) -> String {
+            if self.failed() {
+                "error".into()
+            } else {
+                "picture".into()
+            }
+        }
     }
 
     #[glib::object_subclass]
@@ -45,21 +96,29 @@ glib::wrapper! {
 }
 
 impl Entry {
+    fn new(
+        path: &Path,
+        size: u64,
+        value: Result<String, String>,
+        texture: Option<gdk::MemoryTexture>,
+    ) -> Self {
+        let error = value.as_ref().err().cloned().unwrap_or_default();
+        glib::Object::builder()
+            .property("name", path.to_string_lossy().into_owned())
+            .property("size", size)
+            .property("value", value.unwrap_or_default())
+            .property("error", error)
+            .property("texture", texture)
+            .build()
+    }
+
     /// A file and its sum.
     pub(crate) fn sum(file: &FileSum) -> Self {
-        let (size, value, error) = match &file.sum {
-            Ok(sum) => (sum.size, sum.hex(), String::new()),
-            Err(error) => (0, String::new(), error.to_string()),
-        };
-        let entry: Self = glib::Object::builder()
-            .property("name", file.path.to_string_lossy().into_owned())
-            .property("size", size)
-            .property("value", value)
-            .property("error", error)
-            .build();
+        let sum = file.sum.as_ref().map_err(ToString::to_string);
+        let size = sum.as_ref().map_or(0, |sum| sum.size);
+        let entry = Self::new(&file.path, size, sum.map(|sum| sum.hex()), None);
         if let Ok(sum) = &file.sum {
-            let mut line = sum.line(&file.path);
-            line.push(b'\n');
+            let line = [&*sum.line(&file.path), b"\n"].concat();
             entry.imp().line.set(line).expect("a new entry");
         }
         entry
@@ -72,27 +131,20 @@ impl Entry {
 
     /// A picture. The texture uses the memory that the worker filled; nothing is copied.
     pub(crate) fn picture(picture: &Picture) -> Self {
-        let builder =
-            glib::Object::builder().property("name", picture.path.to_string_lossy().into_owned());
-        match &picture.thumbnail {
-            Ok(small) => {
-                let texture = gdk::MemoryTexture::new(
-                    small.width.cast_signed(),
-                    small.height.cast_signed(),
-                    gdk::MemoryFormat::R8g8b8a8,
-                    &small.pixels.to_bytes(),
-                    small.width as usize * 4,
-                );
-                let (width, height) = small.original;
-                builder
-                    .property("value", format!("{width} × {height}"))
-                    .property("error", "")
-                    .property("texture", texture)
-            }
-            Err(error) => builder
-                .property("value", "")
-                .property("error", error.to_string()),
-        }
-        .build()
+        let thumbnail = picture.thumbnail.as_ref().map_err(ToString::to_string);
+        let texture = thumbnail.as_ref().ok().map(|thumbnail| {
+            gdk::MemoryTexture::new(
+                thumbnail.width.cast_signed(),
+                thumbnail.height.cast_signed(),
+                gdk::MemoryFormat::R8g8b8a8,
+                &thumbnail.pixels.to_bytes(),
+                thumbnail.width as usize * 4,
+            )
+        });
+        let size = thumbnail.map(|thumbnail| {
+            let (width, height) = thumbnail.original;
+            format!("{width} × {height}")
+        });
+        Self::new(&picture.path, 0, size, texture)
     }
 }

@@ -1,6 +1,10 @@
-//! Functions for the expressions of templates, which bind a widget to something computed from a job's property.
+//! Functions for the expressions of templates, which bind a widget to something computed from a property.
 
-use super::outcome::State;
+use std::path::PathBuf;
+
+use gtk::glib;
+
+use super::{outcome::State, work};
 
 pub(super) struct Expressions;
 
@@ -12,6 +16,17 @@ impl Expressions {
     }
 
     #[template_callback]
+    fn or(one: bool, other: bool) -> bool {
+        one || other
+    }
+
+    #[template_callback]
+    fn path_name(path: Option<PathBuf>) -> String {
+        let name = path.map_or("Nothing chosen yet".into(), |path| work::name(&path));
+        glib::markup_escape_text(&name).into()
+    }
+
+    #[template_callback]
     fn is_set(text: &str) -> bool {
         !text.is_empty()
     }
@@ -19,11 +34,5 @@ impl Expressions {
     #[template_callback]
     fn state_classes(state: State) -> Vec<String> {
         vec!["state".to_owned(), state.class().to_owned()]
-    }
-
-    #[template_callback]
-    fn row_classes(edges: &str) -> Vec<String> {
-        let classes = ["job"].into_iter().chain(edges.split_whitespace());
-        classes.map(str::to_owned).collect()
     }
 }

@@ -76,65 +76,15 @@ fn descriptor(item: &glib::Object) -> Descriptor {
 }
 
 fn row(descriptor: &Descriptor, is_app: bool) -> gtk::Widget {
-    let label = |text: &str, classes: &[&str]| {
-        gtk::Label::builder()
-            .label(text)
-            .xalign(0.0)
-            .hexpand(true)
-            .wrap(true)
-            .wrap_mode(gtk::pango::WrapMode::WordChar)
-            .css_classes(classes.to_vec())
-            .build()
-    };
-    let tag = |text: &str, classes: &[&str]| {
-        gtk::Label::builder()
-            .label(text)
-            .valign(gtk::Align::Start)
-            .css_classes(classes.to_vec())
-            .build()
-    };
-    let text = gtk::Box::builder()
-        .orientation(gtk::Orientation::Vertical)
-        .hexpand(true)
-        .spacing(2)
-        .build();
-    text.append(&label(&descriptor.name, &[]));
-    text.append(&label(&descriptor.technical, &["caption", "dim-label"]));
-    if let Some(harm) = descriptor.harm.filter(|_| is_app) {
-        let line = gtk::Box::builder()
-            .spacing(6)
-            .css_classes(["warning"])
-            .build();
-        let icon = gtk::Image::builder()
-            .icon_name("dialog-warning-symbolic")
-            .valign(gtk::Align::Start)
-            .accessible_role(gtk::AccessibleRole::Presentation)
-            .build();
-        line.append(&icon);
-        line.append(&label(harm, &["caption"]));
-        text.append(&line);
-    }
-    let content = gtk::Box::builder()
-        .spacing(12)
-        .margin_top(9)
-        .margin_bottom(9)
-        .margin_start(12)
-        .margin_end(12)
-        .build();
-    content.append(&tag(
-        &descriptor.number.to_string(),
-        &["number", "caption", "numeric"],
-    ));
-    content.append(&text);
-    if is_app && passed_by_exec(descriptor) {
-        let tag = tag("survives exec", &["tag", "caption", "error"]);
-        let reason = "It is not marked close-on-exec: even a new program would inherit it";
-        tag.set_tooltip_text(Some(reason));
-        content.append(&tag);
-    }
-    gtk::ListBoxRow::builder()
-        .child(&content)
-        .activatable(false)
-        .build()
-        .upcast()
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/descriptor-row.ui");
+    let widget = |id| builder.object::<gtk::Widget>(id).expect("in the template");
+    let label = |id| builder.object::<gtk::Label>(id).expect("in the template");
+    label("number").set_label(&descriptor.number.to_string());
+    label("name").set_label(&descriptor.name);
+    label("technical").set_label(&descriptor.technical);
+    let harm = descriptor.harm.filter(|_| is_app);
+    label("harm").set_label(harm.unwrap_or_default());
+    widget("harm_line").set_visible(harm.is_some());
+    widget("survives_exec").set_visible(is_app && passed_by_exec(descriptor));
+    widget("row")
 }

@@ -98,8 +98,8 @@ mod imp {
         pub(super) cancellable: gio::Cancellable,
         pub(super) program: ProgramControl,
         pub(super) rate: RefCell<Rate>,
-        /// When the line was, or will be, updated last.
-        pub(super) updated: Cell<Option<Instant>>,
+        /// Whether the line is going to be updated.
+        pub(super) update_due: Cell<bool>,
         /// Entries that are not in the list yet.
         pub(super) pending: RefCell<Vec<Entry>>,
     }
@@ -245,37 +245,30 @@ impl Job {
         if !self.running() {
             return;
         }
-        let (now, imp) = (Instant::now(), self.imp());
+        let imp = self.imp();
         let counted = status.total() > 0;
         if counted {
-            imp.rate.borrow_mut().add(now, status.done());
+            imp.rate.borrow_mut().add(Instant::now(), status.done());
         }
         if counted != self.counted() {
             self.set_counted(counted);
             // The text from before there was a total does not fit a bar that has a length.
             self.update_line(status);
         }
-        match imp.updated.get() {
-            // An update that is due already shows this progress as well.
-            Some(updated) if updated > now => {}
-            Some(updated) if now < updated + LINE_INTERVAL => {
-                let due = updated + LINE_INTERVAL;
-                imp.updated.set(Some(due));
-                glib::timeout_add_local_once(
-                    due - now,
-                    clone!(
-                        #[weak(rename_to = job)]
-                        self,
-                        #[weak]
-                        status,
-                        move || job.update_line(&status)
-                    ),
-                );
-            }
-            _ => {
-                imp.updated.set(Some(now));
-                self.update_line(status);
-            }
+        if !imp.update_due.replace(true) {
+            glib::timeout_add_local_once(
+                LINE_INTERVAL,
+                clone!(
+                    #[weak(rename_to = job)]
+                    self,
+                    #[weak]
+                    status,
+                    move || {
+                        job.imp().update_due.set(false);
+                        job.update_line(&status);
+                    }
+                ),
+            );
         }
     }
 

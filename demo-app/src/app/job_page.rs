@@ -6,8 +6,8 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone, prelude::*};
 
 use super::{
-    accessible, expressions::Expressions, find_bar::FindBar, isolation_view, job::Job, log_view,
-    output_view, result_view, toast::toast, work::Work,
+    accessible, expressions::Expressions, isolation_view, job::Job, log_view, output_view,
+    result_view, toast::toast, work::Work,
 };
 
 mod imp {
@@ -109,7 +109,7 @@ mod imp {
 
         #[template_callback]
         fn view_changed(&self) {
-            self.search.set_visible(self.obj().find_bar().is_some());
+            self.search.set_visible(self.obj().search_bar().is_some());
             // The descriptors of a running job change.
             if let Some(job) = &*self.job.borrow()
                 && self.views.visible_child_name().as_deref() == Some("isolation")
@@ -194,8 +194,8 @@ impl JobPage {
         );
     }
 
-    /// The find bar of the visible view, which is its first child if the view can be searched.
-    fn find_bar(&self) -> Option<FindBar> {
+    /// The search bar of the visible view, which is its first child if the view can be searched.
+    fn search_bar(&self) -> Option<gtk::SearchBar> {
         self.imp()
             .views
             .visible_child()?
@@ -206,11 +206,15 @@ impl JobPage {
 
     /// Starts a search in the visible view.
     pub(crate) fn search(&self) {
-        self.find_bar().iter().for_each(FindBar::open);
+        if let Some(bar) = self.search_bar() {
+            bar.set_search_mode(true);
+        }
     }
 
     /// Ends a search; returns whether there was one.
     pub(crate) fn end_search(&self) -> bool {
-        self.find_bar().is_some_and(|bar| bar.close())
+        let bar = self.search_bar().filter(gtk::SearchBar::is_search_mode);
+        bar.iter().for_each(|bar| bar.set_search_mode(false));
+        bar.is_some()
     }
 }

@@ -88,12 +88,19 @@ mod imp {
             self.job.replace(job.clone());
             if let Some(job) = &job {
                 self.job_changed(job, "title");
+                self.job_changed(job, "edges");
             }
         }
 
         fn job_changed(&self, job: &Job, property: &str) {
             match property {
                 "line" => job.pulse(&self.bar),
+                // Not in the template: GTK 4.8 removes a watch twice if its target is the template itself.
+                "edges" => {
+                    let edges = job.edges();
+                    let classes = ["job"].into_iter().chain(edges.split_whitespace());
+                    self.obj().set_css_classes(&classes.collect::<Vec<_>>());
+                }
                 // Read out when the row gets the focus; every change of a running job would be too much.
                 "running" => self.set_name(job),
                 "title" => {

@@ -16,7 +16,7 @@ pub(crate) enum Level {
 
 impl Level {
     /// Its name, shown before the text.
-    pub(crate) fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Debug => "Debug",
             Self::Info => "Info",
@@ -26,7 +26,7 @@ impl Level {
     }
 
     /// The style class of its name.
-    pub(crate) fn class(self) -> &'static str {
+    fn class(self) -> &'static str {
         match self {
             Self::Debug | Self::Info => "dim-label",
             Self::Warning => "warning",
@@ -44,12 +44,20 @@ mod imp {
     #[properties(wrapper_type = super::LogLine)]
     pub(crate) struct LogLine {
         #[property(get, construct_only, builder(Level::default()))]
+        #[property(name = "level-name", type = String, get = |line: &Self| line.level.get().name().into())]
+        #[property(name = "level-classes", type = Vec<String>, get = Self::level_classes)]
         level: Cell<Level>,
         /// The time of day, `14:03:59`.
         #[property(get, construct_only)]
         time: OnceCell<String>,
         #[property(get, construct_only)]
         text: OnceCell<String>,
+    }
+
+    impl LogLine {
+        fn level_classes(&self) -> Vec<String> {
+            vec!["caption".into(), self.level.get().class().into()]
+        }
     }
 
     #[glib::object_subclass]

@@ -19,11 +19,11 @@ const LEVELS: [(&str, Level); 4] = [
 
 /// The view of the log of `job`.
 pub(super) fn new(job: &Job) -> TailView {
-    let level = gtk::DropDown::from_strings(&LEVELS.map(|(name, _)| name));
-    level.set_tooltip_text(Some("Records to Show"));
-    super::accessible::set_name(&level, "Records to Show");
-    let list = gtk::ListView::builder().css_classes(["log"]).build();
-    super::accessible::set_name(&list, "Log");
+    LogLine::ensure_type();
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/log.ui");
+    let level: gtk::DropDown = builder.object("level").expect("in the template");
+    let list: gtk::ListView = builder.object("list").expect("in the template");
+    level.set_model(Some(&gtk::StringList::new(&LEVELS.map(|(name, _)| name))));
     let view = TailView::new("Log", "log-symbolic", Some(level.upcast_ref()), &list);
     let empty = "The job’s log and what it prints appear here.";
     view.empty_page().set_description(Some(empty));
@@ -55,7 +55,6 @@ pub(super) fn new(job: &Job) -> TailView {
     both.append(by_text);
     both.append(by_level);
     let lines = gtk::FilterListModel::new(Some(job.log()), Some(both));
-    list.set_factory(Some(&factory()));
     list.set_model(Some(&gtk::NoSelection::new(Some(gradually(&lines)))));
     view.set_empty(lines.n_items() == 0);
     lines.connect_items_changed(clone!(
@@ -79,45 +78,4 @@ pub(super) fn new(job: &Job) -> TailView {
         lines.collect::<Vec<_>>().join("\n")
     });
     view
-}
-
-fn factory() -> gtk::SignalListItemFactory {
-    let factory = gtk::SignalListItemFactory::new();
-    factory.connect_setup(|_, item| {
-        let item: &gtk::ListItem = item.downcast_ref().expect("a list item");
-        let label = || gtk::Label::builder().xalign(0.0).yalign(0.0);
-        let row = gtk::Box::builder().spacing(12).build();
-        row.append(
-            &label()
-                .css_classes(["caption", "numeric", "dim-label"])
-                .build(),
-        );
-        row.append(&label().width_chars(7).build());
-        row.append(
-            &label()
-                .hexpand(true)
-                .wrap(true)
-                .wrap_mode(gtk::pango::WrapMode::WordChar)
-                .css_classes(["caption", "monospace"])
-                .build(),
-        );
-        item.set_child(Some(&row));
-    });
-    factory.connect_bind(|_, item| {
-        let item: &gtk::ListItem = item.downcast_ref().expect("a list item");
-        let line = item.item().and_downcast::<LogLine>().expect("a log line");
-        let row = item.child().expect("as set up");
-        let labels = row.observe_children();
-        let label = |n| {
-            labels
-                .item(n)
-                .and_downcast::<gtk::Label>()
-                .expect("as set up")
-        };
-        label(0).set_label(&line.time());
-        label(1).set_label(line.level().name());
-        label(1).set_css_classes(&["caption", line.level().class()]);
-        label(2).set_label(&line.text());
-    });
-    factory
 }

@@ -37,7 +37,6 @@ mod new_job;
 mod outcome;
 mod output;
 mod output_view;
-mod pictures;
 mod program;
 mod program_control;
 mod program_outcome;
@@ -159,17 +158,11 @@ fn start(app: &adw::Application, folder: Option<&glib::Variant>, work: fn(&Path)
 }
 
 fn about(app: &adw::Application) {
-    let about = adw::AboutWindow::builder()
-        .application_name("Legwork")
-        .application_icon(APP_ID)
-        .version(env!("CARGO_PKG_VERSION"))
-        .developer_name("The Legwork contributors")
-        .comments("Shows what an app can leave to processes of its own. The window stays smooth while they run, and survives when they crash.")
-        .website(env!("CARGO_PKG_REPOSITORY"))
-        .issue_url(concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"))
-        .license_type(gtk::License::MitX11)
-        .modal(true)
-        .build();
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/about.ui");
+    let about: adw::AboutWindow = builder.object("about").expect("in the template");
+    about.set_version(env!("CARGO_PKG_VERSION"));
+    about.set_website(env!("CARGO_PKG_REPOSITORY"));
+    about.set_issue_url(concat!(env!("CARGO_PKG_REPOSITORY"), "/issues"));
     about.set_transient_for(app.active_window().as_ref());
     about.present();
 }

@@ -1,17 +1,15 @@
 //! The dialog for a new job: a kind of work on a folder or a file, a program, or a misdeed.
 
-use std::{
-    num::NonZero,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZero, path::PathBuf};
 
 use adw::{prelude::*, subclass::prelude::*};
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone};
-use legwork_demo::jobs::{Checksum, Misdeed, Thumbnails};
+use legwork_demo::jobs::{Checksum, Misdeed, Source, Thumbnails};
 
 use super::{
     choose,
-    work::{self, Work, misdeed_story, misdeed_title},
+    expressions::Expressions,
+    work::{Work, misdeed_story, misdeed_title},
 };
 use crate::programs::{self, Conversion, FORMATS, Program};
 
@@ -49,21 +47,9 @@ mod imp {
         #[template_child]
         pub(super) convert_row: TemplateChild<adw::ActionRow>,
         #[template_child]
-        pub(super) program_group: TemplateChild<adw::PreferencesGroup>,
-        #[template_child]
         pub(super) command: TemplateChild<adw::EntryRow>,
         #[template_child]
-        pub(super) program_folder_row: TemplateChild<adw::ActionRow>,
-        #[template_child]
-        pub(super) convert_group: TemplateChild<adw::PreferencesGroup>,
-        #[template_child]
-        pub(super) file_row: TemplateChild<adw::ActionRow>,
-        #[template_child]
         pub(super) format: TemplateChild<adw::ComboRow>,
-        #[template_child]
-        pub(super) folder_group: TemplateChild<adw::PreferencesGroup>,
-        #[template_child]
-        pub(super) folder_row: TemplateChild<adw::ActionRow>,
         #[template_child]
         pub(super) follow_links: TemplateChild<gtk::Switch>,
         #[template_child]
@@ -94,6 +80,7 @@ mod imp {
         fn class_init(class: &mut Self::Class) {
             class.bind_template();
             class.bind_template_callbacks();
+            Expressions::bind_template_callbacks(class);
             class.add_binding_action(
                 gtk::gdk::Key::Escape,
                 gtk::gdk::ModifierType::empty(),
@@ -276,15 +263,7 @@ impl NewJob {
 
     fn changed(&self) {
         let imp = self.imp();
-        let on_folder = imp.checksum.is_active() || imp.thumbnails.is_active();
-        imp.folder_group.set_visible(on_folder);
-        imp.program_group.set_visible(imp.program.is_active());
-        imp.convert_group.set_visible(imp.convert.is_active());
         imp.start.set_sensitive(self.work().is_some());
-        show_path(&imp.folder_row, self.folder().as_deref());
-        show_path(&imp.program_folder_row, self.program_folder().as_deref());
-        show_path(&imp.file_row, self.file().as_deref());
-
         let line = imp.command.text();
         let error = Program::split(&line).err().filter(|_| !line.is_empty());
         imp.command.set_title(error.as_deref().unwrap_or("Command"));
@@ -308,31 +287,16 @@ impl NewJob {
             let format = FORMATS.get(imp.format.selected() as usize)?;
             return Some(Work::Convert(Conversion::next_to(&self.file()?, format)));
         }
-        let folder = self.folder()?;
-        let follow_links = imp.follow_links.is_active();
-        let threads = usize::try_from(imp.threads.value_as_int())
-            .ok()
-            .and_then(NonZero::new);
+        let source = Source {
+            folder: self.folder()?,
+            follow_links: imp.follow_links.is_active(),
+            threads: NonZero::new(imp.threads.value_as_int().unsigned_abs() as usize),
+        };
         Some(if imp.thumbnails.is_active() {
             let side = imp.side.value_as_int().unsigned_abs();
-            Work::Thumbnails(Thumbnails {
-                folder,
-                follow_links,
-                side,
-                threads,
-            })
+            Work::Thumbnails(Thumbnails { source, side })
         } else {
-            Work::Checksum(Checksum {
-                folder,
-                follow_links,
-                threads,
-            })
+            Work::Checksum(Checksum { source })
         })
     }
-}
-
-fn show_path(row: &adw::ActionRow, path: Option<&Path>) {
-    let name = path.map_or("Nothing chosen yet".into(), work::name);
-    row.set_subtitle(&glib::markup_escape_text(&name));
-    row.set_tooltip_text(path.map(Path::to_string_lossy).as_deref());
 }

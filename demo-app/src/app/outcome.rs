@@ -96,6 +96,21 @@ impl<'a> From<&'a Error> for Failure<'a> {
     }
 }
 
+#[cfg(test)]
+impl Failure<'static> {
+    pub(super) fn of_kind(kind: ErrorKind) -> Self {
+        Self {
+            kind,
+            exit_code: None,
+            signal: None,
+            step: None,
+            errno: None,
+            printed: "",
+            message: String::new(),
+        }
+    }
+}
+
 /// The outcome of a job that gave its result.
 pub(crate) fn completed(work: &Work, summary: Option<Summary>, elapsed: Duration) -> Outcome {
     let Some(summary) = summary else {
@@ -200,13 +215,8 @@ mod tests {
 
     fn failure(kind: ErrorKind, signal: Option<&str>) -> Failure<'static> {
         Failure {
-            kind,
             signal: signal.map(str::to_owned),
-            exit_code: None,
-            step: None,
-            errno: None,
-            printed: "",
-            message: String::new(),
+            ..Failure::of_kind(kind)
         }
     }
 

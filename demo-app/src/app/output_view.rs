@@ -19,8 +19,8 @@ pub(super) fn new(job: &Job) -> TailView {
         .bottom_margin(9)
         .left_margin(12)
         .right_margin(12)
-        .css_classes(["output"])
         .build();
+    text.add_css_class("output");
     accessible::set_name(&text, "Output");
     let view = TailView::new("Output", "program-symbolic", None, &text);
     job.bind_property("running", view.empty_page(), "description")

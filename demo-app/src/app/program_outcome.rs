@@ -116,21 +116,9 @@ pub(crate) fn not_written(error: &std::io::Error) -> Outcome {
 mod tests {
     use super::*;
 
-    fn failure(kind: ErrorKind) -> Failure<'static> {
-        Failure {
-            kind,
-            exit_code: None,
-            signal: None,
-            step: None,
-            errno: None,
-            printed: "",
-            message: String::new(),
-        }
-    }
-
     #[test]
     fn a_program_that_fails_is_shown_with_the_last_line_that_it_wrote() {
-        let mut exit = failure(ErrorKind::Exit);
+        let mut exit = Failure::of_kind(ErrorKind::Exit);
         exit.exit_code = Some(2);
         assert_eq!(failed("ls", &exit).sentence, "Failed with exit code 2");
         exit.printed = "ls: cannot access 'x'";
@@ -147,7 +135,7 @@ mod tests {
         let start = Failure {
             step: Some(Step::Program),
             errno: Some(ENOENT),
-            ..failure(ErrorKind::Start)
+            ..Failure::of_kind(ErrorKind::Start)
         };
         assert_eq!(
             failed("frob", &start).sentence,
@@ -160,7 +148,7 @@ mod tests {
         for signal in ["SIGSEGV", "SIGABRT", "SIGKILL", "SIGHUP"] {
             let killed = Failure {
                 signal: Some(signal.into()),
-                ..failure(ErrorKind::Signal)
+                ..Failure::of_kind(ErrorKind::Signal)
             };
             let outcome = failed("x", &killed);
             assert!(!outcome.sentence.contains("SIG") && !outcome.advice.is_empty());
@@ -171,7 +159,7 @@ mod tests {
     fn a_conversion_that_fails_names_the_file_and_not_its_address() {
         let exit = Failure {
             printed: "file:/home/ada/notes.txt: Invalid data found when processing input",
-            ..failure(ErrorKind::Exit)
+            ..Failure::of_kind(ErrorKind::Exit)
         };
         assert_eq!(
             not_converted(Path::new("/home/ada/notes.txt"), &exit).sentence,
@@ -187,7 +175,7 @@ mod tests {
             "Stopped. The first 34 seconds can be played"
         );
         assert_eq!(
-            failed("x", &failure(ErrorKind::Cancelled)).state,
+            failed("x", &Failure::of_kind(ErrorKind::Cancelled)).state,
             State::Stopped
         );
     }

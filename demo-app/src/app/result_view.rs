@@ -4,10 +4,10 @@ use gtk::{glib, glib::clone, prelude::*};
 
 use super::{
     entry::Entry,
-    file_page,
-    find_bar::FindBar,
+    file_page, find_bar,
+    gradually::gradually,
     job::Job,
-    pictures, sums,
+    sums,
     work::{self, Work},
 };
 
@@ -18,12 +18,12 @@ pub(super) fn new(job: &Job) -> gtk::Box {
     match job.work() {
         Work::Checksum(_) => {
             let found = found(job);
-            let list = sums::table(found.clone());
-            view.append(&find_bar(&found, list.upcast_ref()));
-            view.append(&sums::tools(job));
+            let (tools, table) = sums::new(job, &found);
+            view.append(&find_bar(&found, table.upcast_ref()));
+            view.append(&tools);
             view.append(&results(
                 job,
-                &list,
+                &table,
                 icon,
                 "Sums appear",
                 "There are no sums.",
@@ -31,7 +31,7 @@ pub(super) fn new(job: &Job) -> gtk::Box {
         }
         Work::Thumbnails(_) => {
             let found = found(job);
-            let grid = pictures::grid(found.clone());
+            let grid = pictures(&found);
             view.append(&find_bar(&found, grid.upcast_ref()));
             view.append(&results(
                 job,
@@ -70,11 +70,19 @@ fn found(job: &Job) -> gtk::FilterListModel {
     gtk::FilterListModel::new(Some(job.entries()), Some(filter))
 }
 
+/// A grid of pictures, with their names and sizes or errors.
+fn pictures(found: &gtk::FilterListModel) -> gtk::GridView {
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/pictures.ui");
+    let grid: gtk::GridView = builder.object("grid").expect("in the template");
+    grid.set_model(Some(&gtk::NoSelection::new(Some(gradually(found)))));
+    grid
+}
+
 /// The bar that searches `found`, which `list` shows.
-fn find_bar(found: &gtk::FilterListModel, list: &gtk::Widget) -> FindBar {
-    let bar = FindBar::new("Search Names");
+fn find_bar(found: &gtk::FilterListModel, list: &gtk::Widget) -> gtk::SearchBar {
+    let (bar, entry) = find_bar::new("Search Names");
     // Connected before the filter, so that the list still contains only what was found.
-    bar.entry().connect_text_notify(clone!(
+    entry.connect_text_notify(clone!(
         #[weak]
         list,
         move |entry| {
@@ -86,7 +94,7 @@ fn find_bar(found: &gtk::FilterListModel, list: &gtk::Widget) -> FindBar {
         }
     ));
     let filter = found.filter().expect("set by found()");
-    bar.entry().bind_property("text", &filter, "search").build();
+    entry.bind_property("text", &filter, "search").build();
     bar
 }
 

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib, glib::clone, prelude::*};
 
-use super::{find_bar::FindBar, toast::toast};
+use super::{find_bar, toast::toast};
 
 mod imp {
     use super::*;
@@ -30,7 +30,7 @@ mod imp {
         pub(super) scrolled: TemplateChild<gtk::ScrolledWindow>,
         #[template_child]
         pub(super) clamp: TemplateChild<adw::ClampScrollable>,
-        pub(super) find_bar: OnceCell<FindBar>,
+        pub(super) search_entry: OnceCell<gtk::SearchEntry>,
         pub(super) scroll_to_end: OnceCell<Box<dyn Fn()>>,
     }
 
@@ -106,9 +106,9 @@ impl TailView {
     ) -> Self {
         let view: Self = glib::Object::new();
         let imp = view.imp();
-        let find_bar = FindBar::new(&format!("Search {what}"));
-        view.prepend(&find_bar);
-        imp.find_bar.set(find_bar).expect("a new view");
+        let (bar, entry) = find_bar::new(&format!("Search {what}"));
+        view.prepend(&bar);
+        imp.search_entry.set(entry).expect("a new view");
         imp.empty.set_icon_name(Some(icon_name));
         filter
             .iter()
@@ -119,7 +119,7 @@ impl TailView {
 
     /// The entry for what is searched.
     pub(super) fn search_entry(&self) -> &gtk::SearchEntry {
-        self.imp().find_bar.get().expect("constructed").entry()
+        self.imp().search_entry.get().expect("set by new()")
     }
 
     /// Where the content is scrolled.

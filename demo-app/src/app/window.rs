@@ -351,18 +351,13 @@ impl Window {
 
     fn ask_before_closing(&self) {
         let body = match self.imp().jobs.running.n_items() {
-            1 => "A job is still running. It can continue without the window, with a notification when it is done.".into(),
+            1 => "A job is still running. It can continue without the window, with a notification when it is done.".to_owned(),
             n => format!("{n} jobs are still running. They can continue without the window, with notifications when they are done."),
         };
-        let dialog = adw::MessageDialog::new(Some(self), Some("Stop Running Jobs?"), Some(&body));
-        dialog.add_responses(&[
-            ("cancel", "_Cancel"),
-            ("keep", "_Keep Running"),
-            ("stop", "_Stop Jobs"),
-        ]);
-        dialog.set_response_appearance("stop", adw::ResponseAppearance::Destructive);
-        dialog.set_default_response(Some("keep"));
-        dialog.set_close_response("cancel");
+        let builder = gtk::Builder::from_resource("/org/legwork/Demo/close-dialog.ui");
+        let dialog: adw::MessageDialog = builder.object("dialog").expect("in the template");
+        dialog.set_transient_for(Some(self));
+        dialog.set_body(&body);
         dialog.connect_response(
             None,
             clone!(
@@ -427,25 +422,13 @@ fn bind_row(item: &gtk::ListItem) {
     row.set_job(Some(job));
 }
 
-fn section(heading: &str) -> gtk::Box {
-    let row = gtk::Box::builder().css_classes(["section"]).build();
-    let title = gtk::Label::builder()
-        .label(heading)
-        .xalign(0.0)
-        .hexpand(true)
-        .css_classes(["heading"])
-        .build();
-    row.append(&title);
-    if heading == "Finished" {
-        let clear = gtk::Button::builder()
-            .label("Clear")
-            .action_name("win.clear")
-            .css_classes(["flat"])
-            .build();
-        accessible::set_name(&clear, "Clear Finished Jobs");
-        row.append(&clear);
-    }
-    row
+fn section(heading: &str) -> gtk::Widget {
+    let builder = gtk::Builder::from_resource("/org/legwork/Demo/section.ui");
+    let title: gtk::Label = builder.object("title").expect("in the template");
+    title.set_label(heading);
+    let clear: gtk::Button = builder.object("clear").expect("in the template");
+    clear.set_visible(heading == "Finished");
+    builder.object("section").expect("in the template")
 }
 
 /// Sets what GTK 4.8 has no property for, on the row around a list item's child.

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use legwork_demo::jobs::{Checksum, Misbehave, Misdeed, Thumbnails};
+use legwork_demo::jobs::{Checksum, Misbehave, Misdeed, Source, Thumbnails};
 
 use crate::programs::{Conversion, Program};
 
@@ -31,21 +31,14 @@ pub(crate) struct Kind {
 impl Work {
     /// Checksums of `folder` with the options that most people want.
     pub(crate) fn checksum(folder: &Path) -> Self {
-        Self::Checksum(Checksum {
-            folder: folder.to_owned(),
-            follow_links: true,
-            threads: None,
-        })
+        let source = Source::new(folder);
+        Self::Checksum(Checksum { source })
     }
 
     /// Thumbnails of `folder` with the options that most people want.
     pub(crate) fn thumbnails(folder: &Path) -> Self {
-        Self::Thumbnails(Thumbnails {
-            folder: folder.to_owned(),
-            follow_links: true,
-            side: 256,
-            threads: None,
-        })
+        let source = Source::new(folder);
+        Self::Thumbnails(Thumbnails { source, side: 256 })
     }
 
     /// `misdeed`, after enough time to see the job run.
@@ -60,8 +53,8 @@ impl Work {
     pub(crate) fn title(&self) -> String {
         let kind = self.kind().name;
         match self {
-            Self::Checksum(job) => format!("{kind} of {}", name(&job.folder)),
-            Self::Thumbnails(job) => format!("{kind} of {}", name(&job.folder)),
+            Self::Checksum(job) => format!("{kind} of {}", name(&job.source.folder)),
+            Self::Thumbnails(job) => format!("{kind} of {}", name(&job.source.folder)),
             Self::Misbehave(job) => format!("{kind}: {}", misdeed_title(job.misdeed)),
             Self::Program(program) => program.command_line.clone(),
             Self::Convert(job) => format!("{kind} of {}", name(&job.input)),
@@ -87,8 +80,8 @@ impl Work {
     /// The folder that it reads or works in.
     pub(crate) fn folder(&self) -> Option<&Path> {
         match self {
-            Self::Checksum(job) => Some(&job.folder),
-            Self::Thumbnails(job) => Some(&job.folder),
+            Self::Checksum(job) => Some(&job.source.folder),
+            Self::Thumbnails(job) => Some(&job.source.folder),
             Self::Misbehave(_) => None,
             Self::Program(program) => program.folder.as_deref(),
             Self::Convert(job) => job.output.parent(),

@@ -3,7 +3,7 @@
 use std::{ffi::OsString, num::NonZero, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, value_parser};
-use legwork_demo::jobs::{Checksum, Thumbnails};
+use legwork_demo::jobs::Source;
 
 /// The command as it is typed, for usage and error messages.
 const COMMAND: &str = "legwork-demo --headless";
@@ -84,26 +84,12 @@ pub(super) struct Folder {
     threads: Option<u16>,
 }
 
-impl Folder {
-    fn threads(&self) -> Option<NonZero<usize>> {
-        self.threads
-            .and_then(|threads| NonZero::new(threads.into()))
-    }
-
-    pub(super) fn checksum(self) -> Checksum {
-        Checksum {
-            threads: self.threads(),
-            folder: self.folder,
-            follow_links: !self.no_links,
-        }
-    }
-
-    pub(super) fn thumbnails(self, side: u32) -> Thumbnails {
-        Thumbnails {
-            threads: self.threads(),
-            folder: self.folder,
-            follow_links: !self.no_links,
-            side,
+impl From<Folder> for Source {
+    fn from(folder: Folder) -> Self {
+        Self {
+            folder: folder.folder,
+            follow_links: !folder.no_links,
+            threads: folder.threads.and_then(|n| NonZero::new(n.into())),
         }
     }
 }
@@ -141,9 +127,12 @@ mod tests {
             panic!("{arguments:?}")
         };
         assert_eq!(out, PathBuf::from("out"));
-        let job = folder.thumbnails(side);
-        assert_eq!((job.folder, job.side), (PathBuf::from("in"), 64));
-        assert_eq!((job.threads, job.follow_links), (NonZero::new(3), true));
+        let source = Source::from(folder);
+        assert_eq!((source.folder, side), (PathBuf::from("in"), 64));
+        assert_eq!(
+            (source.threads, source.follow_links),
+            (NonZero::new(3), true)
+        );
     }
 
     #[test]
@@ -153,7 +142,7 @@ mod tests {
         let Task::Checksum(folder) = arguments.task else {
             panic!("{arguments:?}")
         };
-        assert_eq!(folder.checksum().folder, PathBuf::from(name));
+        assert_eq!(Source::from(folder).folder, PathBuf::from(name));
     }
 
     #[test]

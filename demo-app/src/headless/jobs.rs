@@ -7,7 +7,7 @@ use std::{
 };
 
 use legwork::{gio, prelude::*};
-use legwork_demo::jobs::{Checksum, Picture, Summary, Thumbnail, Thumbnails};
+use legwork_demo::jobs::{Checksum, Picture, Source, Summary, Thumbnail, Thumbnails};
 
 use super::{
     exit,
@@ -16,9 +16,9 @@ use super::{
 use crate::worker_program;
 
 /// Prints the sum of every file; returns the exit code.
-pub(super) async fn checksum(job: Checksum, report: &Report) -> io::Result<u8> {
-    report.start("checksum", "folder", report::path(&job.folder))?;
-    run(job, report, "files", async |file| {
+pub(super) async fn checksum(source: Source, report: &Report) -> io::Result<u8> {
+    report.start("checksum", "folder", report::path(&source.folder))?;
+    run(Checksum { source }, report, "files", async |file| {
         report.sum(&file)?;
         Ok(true)
     })
@@ -26,15 +26,23 @@ pub(super) async fn checksum(job: Checksum, report: &Report) -> io::Result<u8> {
 }
 
 /// Writes the thumbnail of every picture to `out`; returns the exit code.
-pub(super) async fn thumbnails(job: Thumbnails, out: &Path, report: &Report) -> io::Result<u8> {
-    if let Err(sentence) = prepare(&job.folder, out) {
+pub(super) async fn thumbnails(
+    source: Source,
+    side: u32,
+    out: &Path,
+    report: &Report,
+) -> io::Result<u8> {
+    if let Err(sentence) = prepare(&source.folder, out) {
         eprintln!("legwork-demo: {sentence}");
         return Ok(exit::USAGE);
     }
-    report.start("thumbnails", "folder", report::path(&job.folder))?;
-    run(job, report, "pictures", async |picture| {
-        save(picture, out, report).await
-    })
+    report.start("thumbnails", "folder", report::path(&source.folder))?;
+    run(
+        Thumbnails { source, side },
+        report,
+        "pictures",
+        async |picture| save(picture, out, report).await,
+    )
     .await
 }
 

@@ -43,9 +43,9 @@ pub(crate) fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
 async fn run_task(arguments: Arguments) -> io::Result<u8> {
     let report = Report::new(arguments.json);
     match arguments.task {
-        Task::Checksum(folder) => jobs::checksum(folder.checksum(), &report).await,
+        Task::Checksum(folder) => jobs::checksum(folder.into(), &report).await,
         Task::Thumbnails { folder, out, side } => {
-            jobs::thumbnails(folder.thumbnails(side), &out, &report).await
+            jobs::thumbnails(folder.into(), side, &out, &report).await
         }
         Task::Run { program, arguments } => {
             let argv = iter::once(program.into()).chain(arguments).collect();

@@ -1,12 +1,11 @@
 //! Programs without a window: their output is printed to the streams of the same names.
 
 use std::{
-    future::poll_fn,
     io::{self, IsTerminal},
     pin::pin,
-    task::Poll,
 };
 
+use futures_util::future::{Either, select, try_join};
 use legwork::{
     CommandHandle, OutputStream, Stdio,
     gio::{self, prelude::*},
@@ -131,42 +130,20 @@ pub(super) async fn convert(conversion: Conversion, report: Report) -> io::Resul
 
 /// The result of `work`, or `None` if it is cancelled first.
 async fn unless_cancelled<T>(
-    cancelled: &gio::Cancellable,
+    cancellable: &gio::Cancellable,
     work: impl Future<Output = T>,
 ) -> Option<T> {
-    let (mut cancelled, mut work) = (cancelled.future(), pin!(work));
-    poll_fn(|cx| match work.as_mut().poll(cx) {
-        Poll::Ready(done) => Poll::Ready(Some(done)),
-        Poll::Pending => cancelled.as_mut().poll(cx).map(|()| None),
-    })
-    .await
+    match select(pin!(work), cancellable.future()).await {
+        Either::Left((result, _)) => Some(result),
+        Either::Right(_) => None,
+    }
 }
 
 /// Prints both streams of a program until both have ended.
 async fn pass_on(handle: &mut CommandHandle, report: &Report) -> io::Result<()> {
-    let mut output = pin!(pass_on_stream(handle.stdout(), Stream::Stdout, report));
-    let mut errors = pin!(pass_on_stream(handle.stderr(), Stream::Stderr, report));
-    let mut ends = [None, None];
-    poll_fn(|cx| {
-        if ends[0].is_none()
-            && let Poll::Ready(end) = output.as_mut().poll(cx)
-        {
-            ends[0] = Some(end);
-        }
-        if ends[1].is_none()
-            && let Poll::Ready(end) = errors.as_mut().poll(cx)
-        {
-            ends[1] = Some(end);
-        }
-        // The first error ends both.
-        match &mut ends {
-            [Some(Err(_)), _] => Poll::Ready(ends[0].take().expect("it is there")),
-            [_, Some(Err(_))] => Poll::Ready(ends[1].take().expect("it is there")),
-            [Some(_), Some(_)] => Poll::Ready(Ok(())),
-            _ => Poll::Pending,
-        }
-    })
-    .await
+    let output = pass_on_stream(handle.stdout(), Stream::Stdout, report);
+    let errors = pass_on_stream(handle.stderr(), Stream::Stderr, report);
+    try_join(output, errors).await.map(drop)
 }
 
 async fn pass_on_stream(

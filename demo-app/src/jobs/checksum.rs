@@ -3,7 +3,6 @@
 use std::{
     fs::File,
     io::Read,
-    num::NonZero,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -15,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::{
     error::{EntryError, JobError},
     parallel,
+    source::Source,
     summary::{Counter, Summary, grouped},
     walk,
 };
@@ -23,12 +23,7 @@ use super::{
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Checksum {
     /// The folder.
-    #[serde(with = "legwork::path")]
-    pub folder: PathBuf,
-    /// Whether links to files and folders are followed.
-    pub follow_links: bool,
-    /// Files that are read at the same time; `None` for one per processor.
-    pub threads: Option<NonZero<usize>>,
+    pub source: Source,
 }
 
 /// A file's sum, or why it has none.
@@ -92,7 +87,7 @@ impl Job for Checksum {
     type Error = JobError;
 
     fn run(self, cx: &Ctx<Self>) -> Result<Summary, JobError> {
-        let found = walk::walk(&self.folder, self.follow_links, |count| {
+        let found = walk::walk(&self.source.folder, self.source.follow_links, |count| {
             cx.set_text(format!("Counting files, {} found", grouped(count)));
             Ok(cx.check()?)
         })?;
@@ -108,32 +103,36 @@ impl Job for Checksum {
         cx.set_total(bytes + found.len() as u64);
 
         let read = AtomicU64::new(0);
-        parallel::for_each(&found, self.threads, |found| -> Result<(), JobError> {
-            let mut counted = 0;
-            let mut count = |bytes: u64| -> Result<(), JobError> {
-                cx.check()?;
-                cx.advance(bytes);
-                counted += bytes;
+        parallel::for_each(
+            &found,
+            self.source.threads,
+            |found| -> Result<(), JobError> {
+                let mut counted = 0;
+                let mut count = |bytes: u64| -> Result<(), JobError> {
+                    cx.check()?;
+                    cx.advance(bytes);
+                    counted += bytes;
+                    Ok(())
+                };
+                let sum = match &found.size {
+                    Ok(_) => sum_of(&self.source.folder.join(&found.path), &mut count)?,
+                    Err(error) => Err(error.clone()),
+                };
+                if let Err(error) = &sum {
+                    log::warn!("{}: {error}", found.path.display());
+                }
+                read.fetch_add(counted, Ordering::Relaxed);
+                // Bytes that are in the total and were not read count as done, or the bar would never be full.
+                let expected = found.size.as_ref().map_or(0, |size| *size);
+                cx.advance(1 + expected.saturating_sub(counted));
+                cx.set_text(counter.add(sum.is_err()));
+                cx.send(FileSum {
+                    path: found.path.clone(),
+                    sum,
+                })?;
                 Ok(())
-            };
-            let sum = match &found.size {
-                Ok(_) => sum_of(&self.folder.join(&found.path), &mut count)?,
-                Err(error) => Err(error.clone()),
-            };
-            if let Err(error) = &sum {
-                log::warn!("{}: {error}", found.path.display());
-            }
-            read.fetch_add(counted, Ordering::Relaxed);
-            // Bytes that are in the total and were not read count as done, or the bar would never be full.
-            let expected = found.size.as_ref().map_or(0, |size| *size);
-            cx.advance(1 + expected.saturating_sub(counted));
-            cx.set_text(counter.add(sum.is_err()));
-            cx.send(FileSum {
-                path: found.path.clone(),
-                sum,
-            })?;
-            Ok(())
-        })?;
+            },
+        )?;
         Ok(counter.summary(0, read.into_inner()))
     }
 }
@@ -198,9 +197,7 @@ mod tests {
 
     fn run(folder: &Path) -> (Result<Summary, String>, Vec<FileSum>) {
         let job = Checksum {
-            folder: folder.to_owned(),
-            follow_links: true,
-            threads: None,
+            source: Source::new(folder),
         };
         let mut sums = Vec::new();
         let end = job
@@ -210,20 +207,22 @@ mod tests {
         (end, sums)
     }
 
+    fn summary(entries: u64, failed: u64, bytes: u64) -> Result<Summary, String> {
+        Ok(Summary {
+            entries,
+            failed,
+            skipped: 0,
+            bytes,
+        })
+    }
+
     #[test]
     fn the_sums_are_those_of_sha256() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("abc"), "abc").unwrap();
         fs::write(dir.path().join("empty"), "").unwrap();
         let (end, sums) = run(dir.path());
-        assert_eq!(
-            end,
-            Ok(Summary {
-                entries: 2,
-                bytes: 3,
-                ..Summary::default()
-            })
-        );
+        assert_eq!(end, summary(2, 0, 3));
         let hex: Vec<_> = sums
             .iter()
             .map(|sum| sum.sum.as_ref().unwrap().hex())
@@ -255,7 +254,7 @@ mod tests {
     #[test]
     fn an_empty_folder_has_an_empty_result() {
         let dir = tempfile::tempdir().unwrap();
-        assert_eq!(run(dir.path()), (Ok(Summary::default()), vec![]));
+        assert_eq!(run(dir.path()), (summary(0, 0, 0), vec![]));
     }
 
     #[test]
@@ -271,15 +270,7 @@ mod tests {
         fs::write(dir.path().join("good"), "x").unwrap();
         symlink("nothing", dir.path().join("bad")).unwrap();
         let (end, sums) = run(dir.path());
-        assert_eq!(
-            end,
-            Ok(Summary {
-                entries: 2,
-                failed: 1,
-                bytes: 1,
-                ..Summary::default()
-            })
-        );
+        assert_eq!(end, summary(2, 1, 1));
         assert_eq!(
             sums[0],
             FileSum {

@@ -8,6 +8,7 @@ mod checksum;
 mod error;
 mod misbehave;
 mod parallel;
+mod source;
 mod summary;
 mod thumbnails;
 mod walk;
@@ -16,6 +17,7 @@ pub use self::{
     checksum::{Checksum, FileSum, Sum},
     error::{EntryError, JobError},
     misbehave::{Misbehave, Misdeed},
+    source::Source,
     summary::{Summary, grouped},
     thumbnails::{Limits, Picture, Thumbnail, Thumbnails},
 };

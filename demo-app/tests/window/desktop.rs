@@ -1,4 +1,4 @@
-//! A desktop of the test's own: a display nobody sees, a session bus, a home, the app, and a person in front of it.
+//! A desktop for a test: a virtual display, a session bus, a home, the app, and a person who uses it.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-/// How long something may take on a busy machine that draws by the processor.
+/// How long something may take on a busy machine that renders in software.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A program that ends with the test.
@@ -23,9 +23,9 @@ impl Drop for Running {
     }
 }
 
-/// The app on a desktop, with a person in front of it.
+/// The app on a desktop, with a person who uses it.
 pub(crate) struct Desktop {
-    // Dropped in this order: who talks to whom.
+    // Dropped in this order: each one uses the next ones.
     app: Running,
     person: Running,
     ask: ChildStdin,
@@ -42,7 +42,7 @@ impl Desktop {
         let home = tempfile::tempdir().expect("a home");
         let settings = home.path().join("gtk-4.0");
         std::fs::create_dir(&settings).unwrap();
-        // A test would wait for what merely moves.
+        // A test would have to wait for animations.
         std::fs::write(
             settings.join("settings.ini"),
             "[Settings]\ngtk-enable-animations=false\n",
@@ -118,7 +118,7 @@ impl Desktop {
         desktop
     }
 
-    /// Clicks on what has this name, as soon as it is there.
+    /// Clicks on the widget with this name, as soon as it is visible.
     #[track_caller]
     pub(crate) fn click(&mut self, name: &str) {
         self.wait(&format!("“{name}” to click on"), |desktop| {
@@ -188,13 +188,13 @@ impl Desktop {
         self.names("list item")
     }
 
-    /// What stands in the text that has this name.
+    /// The content of the text widget with this name.
     pub(crate) fn reads(&mut self, name: &str) -> String {
         let text = self.ask(json!({"do": "reads", "name": name}));
         text.as_str().unwrap_or_default().to_owned()
     }
 
-    /// The colour of one character of the text that has this name.
+    /// The colour of a character in the text widget with this name.
     pub(crate) fn colour(&mut self, name: &str, place: usize) -> Option<String> {
         let colour = self.ask(json!({"do": "colour", "name": name, "place": place}));
         colour.as_str().map(str::to_owned)
@@ -222,7 +222,7 @@ impl Desktop {
         }
     }
 
-    /// Waits until the app has ended, and returns whether it was content.
+    /// Waits until the app has ended, and returns whether it succeeded.
     pub(crate) fn app_ends(&mut self) -> bool {
         let start = Instant::now();
         loop {
@@ -239,19 +239,19 @@ impl Desktop {
         self.app.0.try_wait().unwrap().is_none()
     }
 
-    /// The app's own process.
+    /// The process ID of the app.
     pub(crate) fn app_pid(&self) -> u32 {
         self.app.0.id()
     }
 
-    /// The processes that work for the app now.
+    /// The process IDs of the app's workers.
     pub(crate) fn workers(&self) -> Vec<u32> {
         let children = format!("/proc/{0}/task/{0}/children", self.app.0.id());
         let children = std::fs::read_to_string(children).unwrap_or_default();
         children
             .split_whitespace()
             .map(|pid| pid.parse().expect("a number"))
-            // Its guardian stays: it is there for jobs to come.
+            // Its guardian stays for the next jobs.
             .filter(|pid| {
                 let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
                 String::from_utf8_lossy(&line).contains("--legwork-worker")
@@ -278,7 +278,7 @@ fn strings(value: Value) -> Vec<String> {
     serde_json::from_value(value).unwrap_or_default()
 }
 
-/// Starts a daemon that prints where it is.
+/// Starts a daemon that prints its address.
 fn first_line(command: &mut Command) -> (Running, String) {
     let mut daemon = command
         .stdout(Stdio::piped())

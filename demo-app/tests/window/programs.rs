@@ -1,4 +1,4 @@
-//! Programs in the window, clicked through: what they write, what they are told, and how they end.
+//! Programs in the window: their output, their input, and their end.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ fn run(desktop: &mut Desktop, line: &str) {
     desktop.wait("the list", |desktop| desktop.windows().len() == 1);
 }
 
-/// Waits for the row of `line` to say this, and opens it.
+/// Waits for the row of `line` with this text, and opens it.
 fn open(desktop: &mut Desktop, line: &str, says: &str) {
     let start = format!("{line}, {says}");
     let mut found = None;
@@ -29,7 +29,7 @@ fn open(desktop: &mut Desktop, line: &str, says: &str) {
 }
 
 #[test]
-fn what_a_program_prints_is_read_with_its_colours() {
+fn the_output_of_a_program_is_shown_with_its_colours() {
     let mut desktop = Desktop::with_app(&[]);
     let line = r"printf '10%%\r100%%\n\033[31mred\033[0m \033[5Aplain\n'";
     run(&mut desktop, line);
@@ -50,12 +50,12 @@ fn what_a_program_prints_is_read_with_its_colours() {
 }
 
 #[test]
-fn a_program_that_fails_or_is_not_there_says_why() {
+fn a_program_that_fails_or_does_not_exist_is_shown_with_the_reason() {
     let mut desktop = Desktop::with_app(&[]);
     run(&mut desktop, "ls /no/such/place");
-    let told =
+    let outcome =
         "Failed with exit code 2: ls: cannot access '/no/such/place': No such file or directory";
-    desktop.wait_for(&format!("ls /no/such/place, {told}"));
+    desktop.wait_for(&format!("ls /no/such/place, {outcome}"));
     run(&mut desktop, "frobnicate --now");
     open(
         &mut desktop,
@@ -64,7 +64,7 @@ fn a_program_that_fails_or_is_not_there_says_why() {
     );
     desktop.wait_for("Check the spelling, or install it. Then try again.");
 
-    // A line that cannot be a command is not started at all.
+    // A line that is not a command is not started.
     desktop.press("Escape");
     desktop.press("ctrl+r");
     desktop.wait_for("Command");
@@ -126,7 +126,7 @@ fn a_running_program_is_answered_paused_and_stopped() {
     desktop.wait("the end of the program", |_| !Path::new(&process).exists());
 }
 
-/// The last size that a program of [`a_programs_terminal_is_as_large_as_what_is_seen_of_it`] has told: columns, rows.
+/// The last size that a program has printed: columns, rows.
 fn last_size(desktop: &mut Desktop) -> Option<(u32, u32)> {
     let said = desktop.reads("Output");
     let (rows, columns) = said.trim_end().lines().last()?.split_once(' ')?;
@@ -134,7 +134,7 @@ fn last_size(desktop: &mut Desktop) -> Option<(u32, u32)> {
 }
 
 #[test]
-fn a_programs_terminal_is_as_large_as_what_is_seen_of_it() {
+fn the_terminal_of_a_program_has_the_size_of_its_view() {
     let mut desktop = Desktop::with_app(&[]);
     let line =
         "sh -c 'trap \"stty size\" WINCH; stty size; while :; do sleep 1000 & wait $!; done'";
@@ -175,7 +175,7 @@ fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
     let file = media::tone(folder.path(), 2);
     let mut desktop = Desktop::with_app(&[&file]);
     desktop.click("Format");
-    // By keyboard: where a popover's rows lie, GTK 4.8 does not tell truly.
+    // By keyboard: GTK 4.8 reports wrong positions for the rows of a popover.
     desktop.wait_for("Ogg Vorbis Audio");
     desktop.press("Down");
     desktop.press("Return");
@@ -195,14 +195,14 @@ fn a_file_that_is_dropped_is_converted_and_can_be_opened() {
 }
 
 #[test]
-fn a_file_that_is_no_media_says_so_and_nothing_is_left_of_it() {
+fn a_file_that_is_not_a_recording_is_shown_with_the_reason_and_leaves_no_output() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");
     std::fs::write(&file, "no sound").unwrap();
     let mut desktop = Desktop::with_app(&[&file]);
     desktop.click("Start");
-    let told = "Could not be converted. notes.txt: Invalid data found when processing input";
-    open(&mut desktop, "Conversion of notes.txt", told);
+    let outcome = "Could not be converted. notes.txt: Invalid data found when processing input";
+    open(&mut desktop, "Conversion of notes.txt", outcome);
     desktop.wait_for("No New File");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }

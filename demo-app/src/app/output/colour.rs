@@ -124,23 +124,18 @@ fn luminance(colour: Rgb) -> f32 {
 mod tests {
     use super::*;
 
+    const fn background(dark: bool, high_contrast: bool) -> Background {
+        Background {
+            dark,
+            high_contrast,
+        }
+    }
+
     const BACKGROUNDS: [Background; 4] = [
-        Background {
-            dark: false,
-            high_contrast: false,
-        },
-        Background {
-            dark: false,
-            high_contrast: true,
-        },
-        Background {
-            dark: true,
-            high_contrast: false,
-        },
-        Background {
-            dark: true,
-            high_contrast: true,
-        },
+        background(false, false),
+        background(false, true),
+        background(true, false),
+        background(true, true),
     ];
 
     fn back(colour: RGBA) -> Rgb {

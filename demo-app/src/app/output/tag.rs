@@ -47,14 +47,14 @@ glib::wrapper! {
         @extends gtk::TextTag;
 }
 
-impl Tag {
-    pub(super) fn new(name: &str) -> Self {
-        glib::Object::builder().property("name", name).build()
+impl Default for Tag {
+    fn default() -> Self {
+        glib::Object::new()
     }
 }
 
-/// An attribute of text. There are a few hundred, so the table of tags is bounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// An attribute of text. There are a few hundred, so the number of tags is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Attribute {
     Text(Colour),
     /// A coloured background; its text is black or white, whichever has more contrast.
@@ -93,40 +93,8 @@ pub(super) fn attributes(style: Style) -> impl Iterator<Item = Attribute> {
     .flatten()
 }
 
-const PLAIN: [(Attribute, &str); 6] = [
-    (Attribute::Inverse, "inverse"),
-    (Attribute::Dim, "dim"),
-    (Attribute::Bold, "bold"),
-    (Attribute::Italic, "italic"),
-    (Attribute::Underlined, "underlined"),
-    (Attribute::Struck, "struck"),
-];
-
 impl Attribute {
-    pub(super) fn name(self) -> String {
-        match self {
-            Self::Text(colour) => format!("text-{colour}"),
-            Self::Block(colour) => format!("block-{colour}"),
-            _ => PLAIN
-                .iter()
-                .find(|(attribute, _)| *attribute == self)
-                .map_or("", |(_, name)| name)
-                .to_owned(),
-        }
-    }
-
-    pub(super) fn named(name: &str) -> Option<Self> {
-        let number = |text: &str| text.parse().ok();
-        match name.split_once('-') {
-            Some(("text", colour)) => number(colour).map(Self::Text),
-            Some(("block", colour)) => number(colour).map(Self::Block),
-            _ => PLAIN
-                .iter()
-                .find(|(_, own)| *own == name)
-                .map(|(attribute, _)| *attribute),
-        }
-    }
-
+    /// Gives a tag this attribute, as it can be read on `background`.
     pub(super) fn set_up(self, tag: &gtk::TextTag, background: Background) {
         let block = |(background, text): (gdk::RGBA, gdk::RGBA)| {
             tag.set_background_rgba(Some(&background));
@@ -148,18 +116,6 @@ impl Attribute {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_attribute_has_a_name() {
-        let all = PLAIN
-            .map(|(attribute, _)| attribute)
-            .into_iter()
-            .chain([Attribute::Text(208), Attribute::Block(0)]);
-        for tag in all {
-            assert_eq!(Attribute::named(&tag.name()), Some(tag));
-        }
-        assert_eq!(Attribute::named("something"), None);
-    }
 
     #[test]
     fn on_a_coloured_background_the_text_has_no_colour_of_its_own() {

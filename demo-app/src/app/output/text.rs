@@ -3,7 +3,7 @@
 //! However fast a program writes, the buffer changes a few times a second, and only by what is new. Colours are tags, one
 //! for each that occurs; when the desktop's style changes, the tags change and not the text.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use gtk::{glib, glib::clone, prelude::*, subclass::prelude::*};
 
@@ -27,6 +27,7 @@ mod imp {
         pub(super) buffer: gtk::TextBuffer,
         /// On all of the text, which is shown as it was written.
         pub(super) verbatim: gtk::TextTag,
+        pub(super) tags: RefCell<HashMap<Attribute, Tag>>,
         pub(super) screen: RefCell<Screen>,
         /// Whether an update is due.
         pub(super) due: Cell<bool>,
@@ -161,25 +162,23 @@ impl Output {
         }
     }
 
-    fn tag(&self, attribute: Attribute) -> gtk::TextTag {
-        let (table, name) = (self.buffer().tag_table(), attribute.name());
-        table.lookup(&name).unwrap_or_else(|| {
-            let tag = Tag::new(&name);
+    fn tag(&self, attribute: Attribute) -> Tag {
+        let mut tags = self.imp().tags.borrow_mut();
+        let tag = tags.entry(attribute).or_insert_with(|| {
+            let tag = Tag::default();
             attribute.set_up(tag.upcast_ref(), background());
-            table.add(&tag);
-            tag.upcast()
-        })
+            self.buffer().tag_table().add(&tag);
+            tag
+        });
+        tag.clone()
     }
 
     /// Updates the tags when the desktop has become dark or light, or requires more contrast.
     fn update_colours(&self) {
         let background = background();
-        self.buffer().tag_table().foreach(|tag| {
-            let attribute = tag.name().and_then(|name| Attribute::named(&name));
-            if let Some(attribute) = attribute {
-                attribute.set_up(tag, background);
-            }
-        });
+        for (attribute, tag) in &*self.imp().tags.borrow() {
+            attribute.set_up(tag.upcast_ref(), background);
+        }
     }
 }
 
