@@ -1,4 +1,4 @@
-//! The bytes that are carried, and the work that is done on them at either end.
+//! The bytes that are transferred, and the work that either end does on them.
 
 /// The bytes of one call, and of its answer: 64. Two arrays, because serde stops at 32.
 pub type Call = [[u8; 32]; 2];
@@ -15,7 +15,7 @@ pub fn fill(bytes: &mut [u8], seed: u64) {
     }
 }
 
-/// Reads every byte of `bytes` once: the consumer's part. What it returns depends on all of them.
+/// Reads every byte of `bytes` once: the consumer's part. The result depends on all of them.
 pub fn sum(bytes: &[u8]) -> u64 {
     bytes.chunks_exact(8).fold(0, |sum, word| {
         sum.wrapping_add(u64::from_ne_bytes(

@@ -1,4 +1,4 @@
-//! The jobs that are measured. None does more than its row asks about.
+//! The jobs that are measured. Each does only what its row asks about.
 
 use std::convert::Infallible;
 use std::error::Error;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock;
 use crate::data::{self, Call, Note};
 
-/// Answers with the clock at its first line.
+/// Returns the time at its first line.
 #[derive(Serialize, Deserialize)]
 pub struct FirstLine;
 
@@ -68,7 +68,7 @@ impl Receive for Echo {
 /// Sends messages as fast as they are taken.
 #[derive(Serialize, Deserialize)]
 pub struct Stream {
-    /// How many.
+    /// The number of messages.
     pub notes: usize,
 }
 
@@ -85,10 +85,10 @@ impl Job for Stream {
 /// Makes a new [`Buffer`] for every request, fills it and sends it.
 #[derive(Serialize, Deserialize)]
 pub struct Fill {
-    /// Bytes of one buffer.
+    /// The size of one buffer, in bytes.
     pub len: usize,
-    /// Whether it is written piece by piece, as by a job that never has all bytes at once, and not
-    /// filled in place.
+    /// Whether the buffer is written piece by piece, as by a job that never has all bytes at once, instead of filled in
+    /// place.
     pub piecewise: bool,
 }
 
@@ -111,16 +111,16 @@ impl Fill {
     }
 }
 
-/// A full buffer, and the clock at every step on the way to it.
+/// A full buffer, and the time of every step on the way to it.
 #[derive(Serialize, Deserialize)]
 pub struct Filled {
     /// The bytes.
     pub buffer: Buffer,
-    /// Before the memory was asked for.
+    /// The time before the memory was requested.
     pub started: u64,
-    /// After the last byte was written.
+    /// The time after the last byte was written.
     pub filled: u64,
-    /// After it was sealed, right before it was sent.
+    /// The time after it was sealed, right before it was sent.
     pub sealed: u64,
 }
 

@@ -1,11 +1,11 @@
-//! A picture of many megabytes, drawn by a child process and read by the app where it lies: a `Buffer` travels as
-//! a descriptor, not as bytes.
+//! A child process draws a picture of many megabytes, and the app reads it in place: a `Buffer` is passed as a
+//! descriptor, not as bytes.
 //!
 //! ```sh
 //! cargo run --example big_data
 //! ```
 //!
-//! Beside legwork it takes serde.
+//! Besides legwork it needs serde.
 
 use std::error::Error;
 
@@ -13,13 +13,13 @@ use legwork::prelude::*;
 use legwork::{Buffer, BufferMut, Ctx, glib};
 use serde::{Deserialize, Serialize};
 
-/// The job: a colour wheel of so many pixels on each side.
+/// The job: draws a square with a colour gradient, of `side` by `side` pixels.
 #[derive(Serialize, Deserialize)]
 struct Draw {
     side: usize,
 }
 
-/// What it answers. A buffer may stand anywhere in a value, beside anything.
+/// The job's output. A buffer may be anywhere in a value, next to other fields.
 #[derive(Serialize, Deserialize)]
 struct Picture {
     width: usize,
@@ -47,7 +47,7 @@ impl legwork::Job for Draw {
         Ok(Picture {
             width: self.side,
             stride,
-            rgba: rgba.seal()?, // from here on nobody can change it, which makes it safe to share
+            rgba: rgba.seal()?, // nobody can change it from here on, so it is safe to share
         })
     }
 }
@@ -75,7 +75,7 @@ async fn app() -> Result<(), Box<dyn Error>> {
         &rgba[rgba.len() - 4..]
     );
 
-    // What GTK takes, `gdk::MemoryTexture::new(width, height, format, &bytes, stride)` for one: the same memory.
+    // The same memory, as GTK takes it, for example in `gdk::MemoryTexture::new(width, height, format, &bytes, stride)`.
     let bytes: glib::Bytes = rgba.to_bytes();
     assert_eq!(bytes[..].as_ptr(), rgba[..].as_ptr());
     println!("no byte was copied on the way to GLib; one row has {stride}");

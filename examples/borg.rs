@@ -1,5 +1,5 @@
-//! A backup with borg, as one command: the passphrase by descriptor, progress out of its JSON, SIGINT first when it is
-//! stopped, and warnings that are no failure. Ctrl+C stops it.
+//! A backup with borg, as one command. The passphrase is passed by descriptor, progress is read from borg's JSON, a stop
+//! begins with SIGINT, and warnings do not count as a failure. Ctrl+C stops it.
 //!
 //! ```sh
 //! echo secret | cargo run --example borg -- REPOSITORY FOLDER...
@@ -17,10 +17,10 @@ use legwork::process::Signal;
 use legwork::{Command, Error, Secret, Stop, glib, progress};
 
 legwork::jobs! {
-    static JOBS = []; // no jobs: the helper that ends borg when the app is killed
+    static JOBS = []; // no jobs, but a helper that ends borg if the app is killed
 }
 
-/// Back to the line's beginning, and what stood there is gone.
+/// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 fn main() -> ExitCode {
@@ -79,16 +79,16 @@ async fn app(repository: &OsString, folders: &[OsString], passphrase: &str) -> R
     Ok(())
 }
 
-/// What all of them have in common.
+/// The part that all calls of borg share.
 fn borg(passphrase: &str) -> Command {
     Command::new("borg")
         .arg("--log-json")
         .secret(Secret::Env("BORG_PASSPHRASE_FD".into()), passphrase)
-        .env_remove("BORG_PASSPHRASE") // this one would come first
+        .env_remove("BORG_PASSPHRASE") // it would take precedence
         .env_remove("BORG_PASSCOMMAND")
         .success_codes([0, 1]) // 1: done, with warnings
         .progress(progress::borg()) // and the words of its errors
-        // At SIGINT it leaves the repository unlocked, and takes its time for it.
+        // On SIGINT borg unlocks the repository, which may take a while.
         .stop(
             Stop::signal(Signal::INT)
                 .grace(Duration::from_secs(30))

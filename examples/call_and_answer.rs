@@ -1,11 +1,11 @@
-//! A job that is asked and answers for as long as the app likes: here a spelling dictionary that is loaded once,
-//! in a child, and looked up many times.
+//! A job that answers requests for as long as the app likes: here a spelling dictionary, which is loaded once in a
+//! child and looked up many times.
 //!
 //! ```sh
 //! cargo run --example call_and_answer
 //! ```
 //!
-//! Beside legwork it takes serde.
+//! Besides legwork it needs serde.
 
 use std::collections::HashSet;
 use std::error::Error;
@@ -14,20 +14,20 @@ use legwork::prelude::*;
 use legwork::{Ctx, glib};
 use serde::{Deserialize, Serialize};
 
-/// The job. Its value is what it starts with.
+/// The job. This value is what it starts with.
 #[derive(Serialize, Deserialize)]
 struct Spelling {
     words: Vec<String>,
 }
 
-/// What the app asks.
+/// A request from the app.
 #[derive(Serialize, Deserialize)]
 enum Question {
     IsKnown(String),
     Learn(String),
 }
 
-/// What the job answers: every question gets one, in order.
+/// A message from the job: one for each question, in order.
 #[derive(Debug, Serialize, Deserialize)]
 enum Answer {
     Known,
@@ -43,7 +43,7 @@ impl legwork::Job for Spelling {
     fn run(self, cx: &Ctx<Self>) -> Result<usize, Self::Error> {
         let mut words: HashSet<String> = self.words.into_iter().collect();
         let mut questions = 0;
-        // `None` when the app has no more questions; an error when it asks the job to stop.
+        // `None` once the app has no more questions; an error once it has asked the job to stop.
         while let Some(question) = cx.recv()? {
             questions += 1;
             cx.send(match question {
@@ -59,7 +59,7 @@ impl legwork::Job for Spelling {
     }
 }
 
-/// What makes it a job that can be talked to.
+/// This lets the job receive requests.
 impl legwork::Receive for Spelling {
     type Request = Question;
 }
@@ -76,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 async fn app() -> Result<(), Box<dyn Error>> {
     let words = ["frame", "loop", "spawn"].map(String::from).to_vec();
     let mut job = Spelling { words }.spawn();
-    let sender = job.sender(); // clone it into as many callbacks as you like
+    let sender = job.sender(); // it can be cloned into as many callbacks as you like
 
     for word in ["spawn", "pidfd"] {
         sender.send(Question::IsKnown(word.to_owned())).await?;
@@ -87,7 +87,7 @@ async fn app() -> Result<(), Box<dyn Error>> {
     sender.send(Question::IsKnown("pidfd".to_owned())).await?;
     println!("pidfd: {:?}", job.message().await);
 
-    drop(sender); // no more questions: awaiting the job closes the last sender, and `recv` gives `None`
+    drop(sender); // no more questions: awaiting the job closes the last sender, and `recv` returns `None`
     println!("{} questions", job.await?);
     Ok(())
 }

@@ -1,11 +1,11 @@
-//! SHA-256 sums of the files in a folder, made in a child process. The app is a program for the terminal: a
+//! SHA-256 sums of the files in a folder, computed in a child process. The app is a program for the terminal, with a
 //! GLib main loop, progress, and Ctrl+C to stop.
 //!
 //! ```sh
 //! cargo run --example checksum -- /usr/bin
 //! ```
 //!
-//! Beside legwork it takes serde, sha2, glib-unix and libc.
+//! Besides legwork it needs serde, sha2, glib-unix and libc.
 
 use std::error::Error;
 use std::fs::File;
@@ -26,7 +26,7 @@ struct Checksum {
     folder: PathBuf,
 }
 
-/// What it sends while it runs: one file, and its sum or why there is none.
+/// A message that the job sends while it runs: one file, with its sum or the reason why it has none.
 #[derive(Serialize, Deserialize)]
 struct FileSum {
     #[serde(with = "legwork::path")]
@@ -60,7 +60,8 @@ impl legwork::Job for Checksum {
     }
 }
 
-/// One file's sum. A file that cannot be read is no reason to stop; a request to stop is one.
+/// Computes the sum of one file. The outer error is the request to stop; a file that cannot be read does not stop the
+/// job.
 fn checksum(file: &Path, cx: &Ctx<Checksum>) -> Result<io::Result<String>, legwork::Cancelled> {
     let mut file = match File::open(file) {
         Ok(file) => file,
@@ -84,11 +85,11 @@ legwork::jobs! {
     static JOBS = [Checksum];
 }
 
-/// Back to the line's beginning, and what stood there is gone.
+/// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 fn main() -> ExitCode {
-    JOBS.run_if_worker(); // the child ends in this line; in the app it returns at once
+    JOBS.run_if_worker(); // in the child, this does not return; in the app it returns at once
     let folder = std::env::args_os().nth(1).unwrap_or_else(|| ".".into());
     glib::MainContext::default().block_on(app(folder.into()))
 }

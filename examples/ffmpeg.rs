@@ -1,12 +1,12 @@
-//! What apps write by hand around ffmpeg, as one command: progress, an end that leaves a playable file, a deadline,
-//! and words when it fails. Ctrl+C stops it.
+//! What apps write by hand around ffmpeg, as one command: progress, a stop that leaves a playable file, deadlines, and
+//! an error that says what went wrong. Ctrl+C stops it.
 //!
 //! ```sh
 //! cargo run --example ffmpeg -- in.wav out.ogg    # your own file
 //! cargo run --example ffmpeg -- tone out.ogg 30   # 30 seconds of a tone that ffmpeg makes itself
 //! ```
 //!
-//! It needs ffmpeg and ffprobe; beside legwork it takes glib-unix and libc.
+//! It needs ffmpeg and ffprobe, and besides legwork glib-unix and libc.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use legwork::gio::prelude::*;
 use legwork::{Command, Stop, glib, progress};
 
 legwork::jobs! {
-    static JOBS = []; // no jobs: the helper that ends ffmpeg when the app is killed
+    static JOBS = []; // no jobs, but a helper that ends ffmpeg if the app is killed
 }
 
-/// Back to the line's beginning, and what stood there is gone.
+/// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 fn main() -> ExitCode {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
     match glib::MainContext::default().block_on(app(input, output, seconds)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if error.is_cancelled() => {
-            eprintln!("{CLEAR}stopped; what was done can be played");
+            eprintln!("{CLEAR}stopped; the part that is done can be played");
             ExitCode::from(130)
         }
         Err(error) => {
@@ -57,7 +57,7 @@ async fn app(input: &OsString, output: &OsString, tone: Option<u32>) -> Result<(
         .args(source)
         .arg(output)
         .progress(progress::ffmpeg(duration))
-        // At a `q` it writes the file's end; who does not listen gets SIGTERM, and SIGKILL.
+        // On `q` ffmpeg completes the file; if it does not react, SIGTERM and then SIGKILL follow.
         .stop(
             Stop::stdin(b"q")
                 .grace(Duration::from_secs(10))
@@ -84,7 +84,7 @@ async fn app(input: &OsString, output: &OsString, tone: Option<u32>) -> Result<(
     Ok(())
 }
 
-/// How long a file plays.
+/// Returns the duration of a file.
 async fn length(file: &OsString) -> Result<Duration, legwork::Error> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-show_entries", "format=duration"])

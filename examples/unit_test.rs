@@ -1,14 +1,14 @@
-//! How to test jobs: in the test's own process, without a child and without a main loop.
+//! How to test a job: in the test's own process, without a child and without a main loop.
 //!
 //! ```sh
 //! cargo test --example unit_test
 //! ```
 //!
-//! Beside legwork it takes serde.
+//! Besides legwork it needs serde.
 //!
-//! A test program cannot be its own worker: its `main` is the test harness's, and would run every test again. So
-//! tests of the app's side, which want a real child, name a worker program: in an integration test (a file in
-//! `tests/`) `Worker::program(env!("CARGO_BIN_EXE_my-worker"))`, whose `main` is `JOBS.run_worker()`.
+//! A test program cannot be its own worker, because its `main` is the test harness's and would run every test again. So
+//! tests of the app's side, which need a real child, name a worker program: in an integration test (a file in
+//! `tests/`) that is `Worker::program(env!("CARGO_BIN_EXE_my-worker"))`, and its `main` is `JOBS.run_worker()`.
 
 use std::error::Error;
 
@@ -16,7 +16,7 @@ use legwork::prelude::*;
 use legwork::{Ctx, glib};
 use serde::{Deserialize, Serialize};
 
-/// The longest word of a text; each new record on the way is a message.
+/// Finds the longest word of a text. Each word that is longer than all before it is a message.
 #[derive(Serialize, Deserialize)]
 struct LongestWord {
     text: String,

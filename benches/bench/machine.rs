@@ -1,4 +1,4 @@
-//! The machine a row runs on: what it is, what a process holds on it, on which processor it runs.
+//! The machine that a row runs on: its properties, the resources of a process, and the processor that it runs on.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use rustix::thread::{CpuSet, Pid, sched_setaffinity};
 use crate::Result;
 use crate::peers::native;
 
-/// What a reader needs to compare two runs.
+/// Returns what a reader needs to compare two runs.
 pub(crate) fn facts() -> Vec<(&'static str, String)> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let field = |text: &str, name: &str, split: char| {
@@ -60,7 +60,7 @@ pub(crate) fn facts() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// A program that was built beside this one.
+/// Returns the path of a program that was built beside this one.
 pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
     if path.exists() {
@@ -74,14 +74,14 @@ pub(crate) fn sibling(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// Puts all threads of process `pid` on `processor` (`sched_setaffinity(2)`).
+/// Pins all threads of process `pid` to `processor` (`sched_setaffinity(2)`).
 pub(crate) fn pin(pid: u32, processor: usize) -> Result<()> {
     let mut set = CpuSet::new();
     set.set(processor);
     place(pid, &set)
 }
 
-/// Lets all threads of process `pid` run anywhere.
+/// Lets all threads of process `pid` run on any processor.
 pub(crate) fn unpin(pid: u32) -> Result<()> {
     let mut set = CpuSet::new();
     (0..CpuSet::MAX_CPU).for_each(|processor| set.set(processor));
@@ -96,7 +96,7 @@ fn place(pid: u32, set: &CpuSet) -> Result<()> {
     Ok(())
 }
 
-/// A field of `/proc/PID/status`, in its own unit.
+/// Returns a field of `/proc/PID/status`, in its own unit.
 pub(crate) fn status(pid: u32, field: &str) -> Result<u64> {
     status_of(&format!("/proc/{pid}/status"), field)
 }
@@ -115,12 +115,12 @@ fn status_of(path: &str, field: &str) -> Result<u64> {
         .ok_or_else(|| format!("no {field} in {path}").into())
 }
 
-/// The peak memory of a process in bytes (`VmHWM`).
+/// Returns the peak memory of a process in bytes (`VmHWM`).
 pub(crate) fn peak_memory(pid: u32) -> Result<f64> {
     Ok(status(pid, "VmHWM")? as f64 * 1024.0)
 }
 
-/// How often the threads of this process went to sleep of their own accord.
+/// Returns how often the threads of this process went to sleep voluntarily.
 pub(crate) fn sleeps() -> Result<u64> {
     fs::read_dir("/proc/self/task")?
         .map(|task| {
@@ -132,12 +132,12 @@ pub(crate) fn sleeps() -> Result<u64> {
         .sum()
 }
 
-/// Open descriptors of this process, the one that counts them left out.
+/// Returns the number of open descriptors of this process, without the one that is used to count them.
 pub(crate) fn descriptors() -> Result<usize> {
     Ok(fs::read_dir("/proc/self/fd")?.count() - 1)
 }
 
-/// Sets this process's own limit of descriptors, and returns what it was.
+/// Sets this process's own limit of descriptors, and returns the old one.
 pub(crate) fn limit_descriptors(limit: u64) -> Result<u64> {
     let old = getrlimit(Resource::Nofile);
     setrlimit(

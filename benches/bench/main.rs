@@ -1,8 +1,8 @@
 //! Legwork beside its peers, in one run.
 //!
 //! `bench [--quick] [--only NAME]... [--json FILE] [--list]`. Every row runs in a process of its own, which is the app
-//! of that comparison: what one row holds, opens or breaks cannot change another. A row that fails or hangs says so and
-//! the rest go on.
+//! of that comparison: what one row holds, opens or breaks cannot affect another. A row that fails or hangs is reported
+//! as such, and the others go on.
 
 mod machine;
 mod peers;
@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use report::Row;
 
-/// A row's failure is a sentence for the report.
+/// The failure of a row is a sentence in the report.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// How thorough a run is.
@@ -25,7 +25,7 @@ struct Effort {
 }
 
 impl Effort {
-    /// `full`, or `quick` of it.
+    /// Returns `full`, or `quick` in a quick run.
     fn of(self, full: usize, quick: usize) -> usize {
         if self.quick { quick } else { full }
     }
@@ -37,9 +37,9 @@ struct Arguments {
     list: bool,
     only: Vec<String>,
     json: Option<String>,
-    /// This process is one row's own.
+    /// This process runs one row.
     row: Option<String>,
-    /// This process is a control, to be ruined.
+    /// This process is a control, which ruins it.
     control: Option<String>,
 }
 
@@ -85,7 +85,7 @@ fn arguments() -> Result<Arguments> {
     let mut arguments = Arguments::default();
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
-        let mut value = || words.next().ok_or_else(|| format!("{word} wants a value"));
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
         match word.as_str() {
             "--quick" => arguments.quick = true,
             "--list" => arguments.list = true,
@@ -93,7 +93,7 @@ fn arguments() -> Result<Arguments> {
             "--json" => arguments.json = Some(value()?),
             "--row" => arguments.row = Some(value()?),
             "--control" => arguments.control = Some(value()?),
-            _ => return Err(format!("unknown: {word}").into()),
+            _ => return Err(format!("unknown argument: {word}").into()),
         }
     }
     Ok(arguments)
@@ -105,13 +105,13 @@ fn run(arguments: &Arguments) -> Result<()> {
         .iter()
         .find(|name| rows::ROWS.iter().all(|row| row.name != **name))
     {
-        return Err(format!("no row is named {unknown}; --list names them").into());
+        return Err(format!("there is no row named {unknown}; --list shows all").into());
     }
     let facts = machine::facts();
     facts
         .iter()
         .for_each(|(name, value)| println!("{name}: {value}"));
-    println!("medians (a tenth of the samples is below .. above); ratio: measured to peer");
+    println!("medians (10th .. 90th percentile); ratio: measured to peer");
     let mut done: Vec<Row> = Vec::new();
     for row in rows::ROWS {
         if arguments.only.is_empty() || arguments.only.iter().any(|name| name == row.name) {
@@ -134,7 +134,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
-/// Says what is being measured, to somebody who waits at a terminal.
+/// Shows what is being measured to somebody who waits at a terminal.
 fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K{text}");

@@ -1,12 +1,12 @@
-//! What a run has to tell: for people as a table, for machines as JSON.
+//! The report of a run: for people as a table, for programs as JSON.
 //!
-//! A bar is printed with whether it is met; nothing is asserted, because a busy machine proves nothing.
+//! The report says whether each bar is met; nothing is asserted, because a busy machine proves nothing.
 
 use serde::{Deserialize, Serialize};
 
 use crate::samples::{Figure, Unit};
 
-/// What a figure is held to.
+/// The limit for a figure.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Bar {
@@ -21,19 +21,19 @@ pub(crate) enum Bar {
 /// One line of the report.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Entry {
-    /// Under what circumstances.
+    /// The circumstances.
     pub(crate) case: String,
     pub(crate) measured: Figure,
     pub(crate) peer: Option<Figure>,
-    /// Of the medians, measured to peer.
+    /// The ratio of the medians, measured to peer.
     pub(crate) ratio: Option<f64>,
     pub(crate) bar: Option<Bar>,
-    /// Whether the bar is met, when there is one.
+    /// Whether the bar is met, if there is one.
     pub(crate) meets: Option<bool>,
 }
 
 impl Entry {
-    /// A figure beside its peer, without a bar.
+    /// Creates an entry with a peer, without a bar.
     pub(crate) fn beside(case: &str, measured: Figure, peer: Figure) -> Self {
         let ratio = measured.median / peer.median;
         Entry {
@@ -43,7 +43,7 @@ impl Entry {
         }
     }
 
-    /// A figure by itself, without a bar.
+    /// Creates an entry without a peer or a bar.
     pub(crate) fn alone(case: &str, measured: Figure) -> Self {
         Entry {
             case: case.into(),
@@ -55,7 +55,7 @@ impl Entry {
         }
     }
 
-    /// Holds the entry to `bar`. A bar on a ratio needs a peer.
+    /// Sets the bar of the entry. A bar on a ratio needs a peer.
     pub(crate) fn bar(self, bar: Bar) -> Self {
         let meets = match bar {
             Bar::Ratio(most) => self.ratio.map(|ratio| ratio <= most),
@@ -70,13 +70,13 @@ impl Entry {
     }
 }
 
-/// One row of the benchmark, as its own process hands it back.
+/// One row of the benchmark, as its own process returns it.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) title: String,
     pub(crate) entries: Vec<Entry>,
-    /// What a reader must know beside the figures.
+    /// What a reader must know besides the figures.
     pub(crate) notes: Vec<String>,
     /// Why there are no figures, or not all of them.
     pub(crate) failure: Option<String>,
@@ -172,7 +172,7 @@ fn figure(figure: &Figure) -> String {
     )
 }
 
-/// A number with its unit, three digits or so.
+/// Formats a number with its unit, to about three digits.
 fn quantity(value: f64, unit: Unit) -> String {
     let (value, unit) = match unit {
         Unit::Nanoseconds if value >= 1e9 => (value / 1e9, " s"),

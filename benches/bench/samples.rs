@@ -1,12 +1,12 @@
-//! Samples and what is told of them.
+//! Samples, and the figures that are reported of them.
 //!
-//! A shared machine is noisy, and noise only ever adds: so the median is told, with the tenth and the ninetieth of a
-//! hundred beside it. Two things that are compared are measured in turns, in an order that is shuffled each time,
-//! never one after the other.
+//! A shared machine is noisy, and noise only ever adds time. So the median is reported, with the 10th and the 90th
+//! percentile. Things that are compared are measured in turns, in an order that is shuffled each time, never one after
+//! the other.
 
 use serde::{Deserialize, Serialize};
 
-/// What a number counts.
+/// The unit of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Unit {
@@ -14,16 +14,16 @@ pub(crate) enum Unit {
     Nanoseconds,
     /// Bytes.
     Bytes,
-    /// Things: descriptors, wakeups, iterations.
+    /// A number of things: descriptors, wakeups, iterations.
     Count,
     /// Things per second.
     PerSecond,
 }
 
-/// A measured quantity, as the report tells it.
+/// A measured quantity, as it is reported.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Figure {
-    /// Who or what was measured.
+    /// The name of what was measured.
     pub(crate) name: String,
     pub(crate) unit: Unit,
     pub(crate) median: f64,
@@ -83,13 +83,13 @@ impl FromIterator<f64> for Samples {
     }
 }
 
-/// One reading of something that is compared; its own failure ends the row.
+/// One reading of something that is compared. If it fails, the row ends.
 pub(crate) type Reading<'a> = &'a mut dyn FnMut() -> crate::Result<f64>;
 
-/// Takes `rounds` readings of each, in turns. The first round warms up and is thrown away.
+/// Takes `rounds` readings of each, in turns. The first round is a warm-up and is discarded.
 ///
-/// Each round has another order, so that none always comes after the same other one and finds what that has left in
-/// the caches. The orders are the same in every run.
+/// The order changes in each round, so that no reading always follows the same other one and finds what that one left
+/// in the caches. The orders are the same in every run.
 pub(crate) fn in_turns<const N: usize>(
     rounds: usize,
     readings: [Reading; N],

@@ -1,2 +1,2 @@
-//! An empty Rust program: what a process costs before anything is done in it.
+//! An empty Rust program: what a process costs before it does anything.
 fn main() {}

@@ -1,4 +1,4 @@
-//! An empty program as a C compiler would build it: `main` itself, without the set-up of Rust's standard library.
+//! An empty program as a C compiler would build it: only `main`, without the setup of Rust's standard library.
 #![no_main]
 #![allow(unsafe_code)]
 

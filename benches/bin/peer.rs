@@ -1,4 +1,4 @@
-//! The child of the hand-written peers: what somebody would write who needs just this one thing.
+//! The child of the hand-written peers: what somebody would write who needs only this one thing.
 //!
 //! `bench-peer WHAT [NUMBER]`; its end of the socket or pipe is descriptor 3.
 //!
@@ -9,7 +9,7 @@
 //! - `whole LENGTH`: the same from memory that is kept between rounds.
 //! - `pieces LENGTH`: the same bytes, filled and written in pieces that stay in the cache.
 //!
-//! The last three read their orders from standard input and begin with eight bytes: the clock when filling started.
+//! The last three read their orders from standard input and begin with eight bytes: the time when filling started.
 #![allow(unsafe_code)]
 
 use std::fs::File;
@@ -18,7 +18,7 @@ use std::os::fd::{FromRawFd, OwnedFd};
 
 use legwork_benches::{clock, data};
 
-/// What a pipe holds: more would wait in the middle of a write.
+/// The capacity of a pipe. More would block in the middle of a write.
 const PIECE: usize = 64 * 1024;
 
 fn main() -> Result<()> {

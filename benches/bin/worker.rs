@@ -1,4 +1,4 @@
-//! The lean worker: what a program costs that holds the jobs and nothing else.
+//! The lean worker: what a program costs that contains only the jobs.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -6,11 +6,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use legwork_benches::clock;
 
-/// What a pipe holds.
+/// The capacity of a pipe.
 const PIECE: usize = 64 * 1024;
 
 fn main() {
-    // What is started without Legwork, to compare the births, and as a program, is this same one.
+    // The same program is started without Legwork, to compare the starts, and as an external program.
     let done = match std::env::args().nth(1).as_deref() {
         Some("exit") => Ok(()),
         Some("busy") => busy(),
@@ -32,7 +32,7 @@ fn busy() -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what it reads.
+/// Copies its input to its output.
 fn copy() -> io::Result<()> {
     let (mut input, mut output) = (File::from(stdin()), File::from(stdout()));
     let mut piece = vec![0; PIECE];
@@ -51,7 +51,7 @@ fn pour() -> io::Result<()> {
     (0..(256 << 20) / PIECE).try_for_each(|_| output.write_all(&piece))
 }
 
-/// Without the standard library's own buffers.
+/// Bypasses the buffers of the standard library.
 fn stdin() -> OwnedFd {
     io::stdin()
         .as_fd()

@@ -1,11 +1,11 @@
-//! Calls of cargo, and where the workspace is.
+//! Calls to cargo, and the paths of the workspace.
 
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 
-/// The workspace, wherever below it the task was started.
+/// Returns the workspace, wherever in it the task was started.
 pub(crate) fn workspace() -> PathBuf {
-    // The variable first: a built xtask may have been moved together with its checkout.
+    // The variable takes precedence: a built xtask may have been moved together with its checkout.
     let here =
         std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
     PathBuf::from(here)
@@ -14,20 +14,20 @@ pub(crate) fn workspace() -> PathBuf {
         .to_path_buf()
 }
 
-/// Where cargo puts what it builds.
+/// Returns the folder where cargo puts what it builds.
 pub(crate) fn target_dir() -> PathBuf {
     let chosen = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     workspace().join(chosen.unwrap_or_else(|| "target".into()))
 }
 
-/// A call of the cargo that runs this task.
+/// Returns a command that calls the cargo that runs this task.
 pub(crate) fn command() -> Command {
     let mut cargo = Command::new(program());
     prepare(&mut cargo);
     cargo
 }
 
-/// The cargo that runs this task.
+/// Returns the cargo that runs this task.
 pub(crate) fn program() -> std::ffi::OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }
@@ -41,8 +41,8 @@ pub(crate) fn prepare(command: &mut Command) {
     }
 }
 
-/// Takes out of `command`'s environment what cargo put there for this task: a program that it starts is to find what
-/// the caller's shell has, and libraries where the system has them.
+/// Removes from `command`'s environment what cargo added for this task, so that the program finds what the caller's
+/// shell has, and the libraries of the system.
 pub(crate) fn forget(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -65,7 +65,7 @@ pub(crate) fn forget(command: &mut Command) {
     }
 }
 
-/// Runs `command` and says so in a sentence when it cannot be run at all.
+/// Runs `command`, or returns a sentence that says why it could not be run at all.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus, String> {
     command.status().map_err(|error| {
         format!(
@@ -86,7 +86,7 @@ pub(crate) fn must(command: &mut Command) -> Result<(), String> {
         .map(|arg| arg.to_string_lossy())
         .collect();
     Err(format!(
-        "{} {} ended with {status}",
+        "{} {} failed: {status}",
         command.get_program().display(),
         args.join(" ")
     ))

@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: the app in front of the person who asked, or, where there is no display to show it on, its
-//! jobs on real input and a picture of its window.
+//! `cargo xtask demo`: opens the app on the caller's display. Without a display, it runs the app's jobs on real input
+//! and takes a screenshot of its window.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
 }
 
 fn without_display(app: &Path) -> Result<(), String> {
-    say("no display here: the same jobs without a window, then a picture of the window");
+    say("there is no display: running the same jobs without a window, then taking a screenshot");
     let folder = cargo::target_dir().join("demo");
     let pictures = folder.join("Pictures");
     let thumbnails = folder.join("Thumbnails");
@@ -55,9 +55,9 @@ fn without_display(app: &Path) -> Result<(), String> {
         .and_then(|()| std::fs::create_dir_all(&thumbnails))
         .map_err(|error| format!("{} could not be written: {error}", folder.display()))?;
 
-    say(&format!("checksums of {}", pictures.display()));
+    say(&format!("computing checksums of {}", pictures.display()));
     cargo::must(plain(app).args(["--headless", "checksum"]).arg(&pictures))?;
-    say(&format!("thumbnails of {}", pictures.display()));
+    say(&format!("creating thumbnails of {}", pictures.display()));
     cargo::must(
         plain(app)
             .args(["--headless", "thumbnails"])
@@ -65,16 +65,16 @@ fn without_display(app: &Path) -> Result<(), String> {
     )?;
 
     let shot = folder.join("window.png");
-    say("opening the window on a display that nobody sees");
+    say("opening the window on a virtual display");
     let taken = window::take_picture(app, &pictures, &disks, &shot);
-    // Of no room, and of no further use: a copy of the folder would not know that they are empty.
+    // They take no space and have no further use. A copy of the folder would not preserve the holes.
     let _ = std::fs::remove_dir_all(&disks);
     taken?;
-    say(&format!("the window is in {}", shot.display()));
+    say(&format!("the screenshot is {}", shot.display()));
     Ok(())
 }
 
-/// Fills `folder` with files that take long to read and no room: half a gigabyte each, of nothing.
+/// Fills `folder` with files that take long to read and no space: half a gigabyte of holes each.
 fn make_holes(folder: &Path, count: u32) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
     (1..=count).try_for_each(|number| {
@@ -83,7 +83,7 @@ fn make_holes(folder: &Path, count: u32) -> std::io::Result<()> {
     })
 }
 
-/// A call of the app as from a shell.
+/// Returns a command that runs the app as from a shell.
 fn plain(app: &Path) -> Command {
     let mut command = Command::new(app);
     cargo::forget(&mut command);

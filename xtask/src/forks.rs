@@ -1,8 +1,9 @@
-//! `cargo xtask forks`: a trace of every process that is born while all the tests run, and who has borne it.
+//! `cargo xtask forks`: traces every process that starts while all tests run, and the program that started it.
 //!
-//! A birth by `posix_spawn` shares the parent's memory until the exec (`CLONE_VM` and `CLONE_VFORK`); a fork does not.
-//! Programs from elsewhere (shells, ffmpeg) may fork, and so may those of ours that do it on purpose, which stand in
-//! [`APART`]. Whoever else forks is a failure. Whether the tests pass is not asked here: a tracer is in their way.
+//! A child of `posix_spawn` shares its parent's memory until the exec (`CLONE_VM` and `CLONE_VFORK`); a fork does not.
+//! Programs from elsewhere (shells, ffmpeg) may fork, and so may the programs of this project that do it on purpose,
+//! which are listed in [`APART`]. If any other program forks, the task fails. It does not check whether the tests pass,
+//! because the tracer disturbs them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -15,14 +16,14 @@ use crate::session::Session;
 use crate::setup::{self, Install};
 use crate::{Outcome, cargo, say, test};
 
-/// Programs of this project that fork on purpose, tests among them; a star stands for the rest of a name.
+/// Programs of this project that fork on purpose, tests among them. A star stands for the rest of a name.
 const APART: &[(&str, &str)] = &[
     ("control_*", "the control of a scene"),
     ("smooth", "a fork beside a start, as its control"),
     ("count_forks", "a fork as its control"),
     ("run_every_way", "a fork as its control"),
-    ("buffer", "what a forked copy of an app does with a Buffer"),
-    ("fork*", "what a forked copy of an app does with a handle"),
+    ("buffer", "a forked copy of an app uses a Buffer"),
+    ("fork*", "a forked copy of an app uses a handle"),
     ("app_that_dies", "a forked copy holds its descriptors"),
     ("woken_by_a_copy", "a forked copy wakes it"),
     ("hostile", "a worker that forks to outlive its end"),
@@ -45,7 +46,7 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
     cargo::prepare(&mut tests);
     tests.args(["test", "--no-fail-fast"]).args(scope);
     if args.is_empty() {
-        // Without the examples in the documentation, which a compiler makes as it goes.
+        // Without the examples in the documentation, which the compiler would build while they run.
         tests.args(["--lib", "--bins", "--tests"]);
     }
     tests
@@ -63,7 +64,7 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
     Ok(births.report(&cargo::target_dir()))
 }
 
-/// What one program has done.
+/// The processes and threads that a program has created.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     /// Processes that shared its memory until they executed something.
@@ -72,13 +73,13 @@ struct Counts {
     threads: u64,
 }
 
-/// What all have done, by the paths of their programs.
+/// The counts of all programs, by path.
 #[derive(Debug, Default)]
 struct Births {
     counts: BTreeMap<String, Counts>,
-    /// Which program a thread or process of this number runs.
+    /// The program that runs in a process or thread, by its id.
     programs: HashMap<u32, String>,
-    /// The program that it has asked for, in a call that another line has cut.
+    /// The program that a process is about to execute, in a call that another line has interrupted.
     asked: HashMap<u32, String>,
 }
 
@@ -90,12 +91,12 @@ impl Births {
             births.take(&String::from_utf8_lossy(&line));
         }
         if births.counts.is_empty() {
-            return Err("the trace shows no birth at all".to_owned());
+            return Err("the trace shows no new process".to_owned());
         }
         Ok(births)
     }
 
-    /// Takes a line of the trace: `PID CALL(ARGUMENTS) = RESULT`, which may be cut in two.
+    /// Reads a line of the trace, `PID CALL(ARGUMENTS) = RESULT`, which may be split in two.
     fn take(&mut self, line: &str) {
         let Some((pid, call)) = line.split_once(' ') else {
             return;
@@ -103,7 +104,7 @@ impl Births {
         let Ok(pid) = pid.parse() else { return };
         let call = call.trim_start();
         if call.starts_with("+++") {
-            // Its number may be another's by now.
+            // Its id may be reused by now.
             self.programs.remove(&pid);
             self.asked.remove(&pid);
             return;
@@ -115,7 +116,7 @@ impl Births {
         let name = call.trim_start_matches("<... ");
         if name.starts_with("execve") {
             let path = call.split('"').nth(1).filter(|_| !resumed);
-            // By this name it executes what it is already.
+            // By this name it executes the same program again.
             if let Some(path) = path.filter(|path| *path != "/proc/self/exe") {
                 self.asked.insert(pid, path.to_owned());
             }
@@ -131,7 +132,7 @@ impl Births {
         }
         let program = self.programs.entry(pid).or_insert_with(|| unknown(pid));
         let program = program.clone();
-        // The flags stand in its first half only.
+        // The flags are only in the first half.
         if !resumed && result != Some(-1) {
             let counts = self.counts.entry(program.clone()).or_default();
             let shares = call.contains("CLONE_VM") && call.contains("CLONE_VFORK");
@@ -146,7 +147,7 @@ impl Births {
         }
     }
 
-    /// A process of this number has been born, and may have done this and that before its parent's call came to an end.
+    /// Notes a new child process. It may have created processes itself before its parent's call returned.
     fn is_child(&mut self, child: u32, program: String) {
         if let Some(counts) = self.counts.remove(&unknown(child)) {
             let all = self.counts.entry(program.clone()).or_default();
@@ -160,7 +161,7 @@ impl Births {
         self.programs.entry(child).or_insert(program);
     }
 
-    /// Prints who has done what, and whether a program has forked that must not.
+    /// Prints what each program has done. Returns a failure if a program has forked that must not.
     fn report(&self, target: &Path) -> ExitCode {
         let mut faults = 0;
         let mut own = Counts::default();
@@ -168,7 +169,7 @@ impl Births {
         for (program, counts) in &self.counts {
             let name = Path::new(program).file_name().unwrap_or_default();
             let name = name.to_string_lossy();
-            // Tests make copies elsewhere.
+            // Some tests copy themselves to another folder.
             let ours = Path::new(program).starts_with(target)
                 || target.join("debug").join(&*name).is_file();
             let why = match (ours, apart(&name)) {
@@ -200,14 +201,14 @@ impl Births {
     }
 }
 
-/// Stands for the program of a process whose birth is not over yet.
+/// Returns the placeholder for the program of a process whose creation is not complete yet.
 fn unknown(pid: u32) -> String {
     format!("process {pid}")
 }
 
-/// Why a program may fork.
+/// Returns why a program may fork, if it may.
 fn apart(name: &str) -> Option<&'static str> {
-    // A test has a hash behind its name.
+    // A test has a hash after its name.
     let plain = match name.rsplit_once('-') {
         Some((plain, hash)) if hash.bytes().all(|byte| byte.is_ascii_hexdigit()) => plain,
         _ => name,

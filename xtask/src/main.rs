@@ -38,7 +38,7 @@ cargo xtask TASK [--no-install] [ARGUMENTS]
   --no-install    Install nothing; say what is missing.
 ";
 
-/// What a task ends with: an exit code, or a sentence that says why it could not be done.
+/// The result of a task: an exit code, or a sentence that says why the task could not be done.
 type Outcome = Result<ExitCode, String>;
 
 fn main() -> ExitCode {
@@ -76,7 +76,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Takes `flag` out of the arguments that are ours: those before a `--`.
+/// Takes `flag` out of the task's own arguments, those before a `--`.
 fn take_flag(args: &mut Vec<OsString>, flag: &str) -> bool {
     let ours = args
         .iter()
@@ -89,7 +89,7 @@ fn take_flag(args: &mut Vec<OsString>, flag: &str) -> bool {
     found.is_some()
 }
 
-/// Says what happens next. On the error stream, so that a task's output stays its own.
+/// Prints what happens next, to standard error, so that standard output stays the task's own.
 fn say(what: &str) {
     eprintln!("==> {what}");
 }

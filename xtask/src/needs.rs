@@ -1,32 +1,32 @@
-//! What a build needs from the system, Rust apart.
+//! What a build needs from the system, apart from Rust.
 //!
 //! Nothing is assumed from the name of a distribution: each need is probed for as a person would in a shell.
 
-/// How much of the needs a task has; each level includes those before it.
+/// The extent of a task's needs; each level includes those before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// Build everything, run the app on the user's own display.
+    /// Build everything and run the app on the user's own display.
     Build,
-    /// Run the app on a display that nobody sees, and take its picture.
+    /// Run the app on a virtual display and take a screenshot.
     Picture,
     /// Run every test.
     Test,
-    /// The Meson build and what it checks, too.
+    /// Run the Meson build and its checks as well.
     Everything,
 }
 
 /// One thing that is needed.
 pub(crate) struct Need {
-    /// In the words of the message that says it is missing.
+    /// The name of the need in the message that says it is missing.
     pub(crate) what: &'static str,
     pub(crate) from: Level,
-    /// A line for `sh` that succeeds when the need is met.
+    /// A line for `sh` that succeeds if the need is met.
     pub(crate) probe: &'static str,
-    /// Packages by package manager, parted by spaces; empty where it comes with another.
+    /// The packages by package manager, separated by spaces; empty if another package includes it.
     pub(crate) apt: &'static str,
     pub(crate) dnf: &'static str,
     pub(crate) pacman: &'static str,
-    /// Whether a task goes on without it, and says so.
+    /// Whether a task continues without it, with a message.
     pub(crate) optional: bool,
 }
 
@@ -59,7 +59,7 @@ const fn nice(
     }
 }
 
-/// Everything that is needed from the system, Rust apart. The floor is what Debian 12 has.
+/// Everything that is needed from the system, apart from Rust. The minimum versions are those of Debian 12.
 pub(crate) const NEEDS: &[Need] = &[
     need(
         Level::Build,
@@ -81,13 +81,13 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     nice(
         Level::Build,
-        "the certificates that downloads are checked with",
+        "certificates to verify downloads",
         "ls /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem | grep .",
         ["ca-certificates", "ca-certificates", "ca-certificates"],
     ),
     nice(
         Level::Build,
-        "the icons of GNOME",
+        "GNOME's icons",
         "test -e /usr/share/icons/Adwaita/index.theme",
         [
             "adwaita-icon-theme",
@@ -97,33 +97,33 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     nice(
         Level::Build,
-        "a loader for icons drawn as SVG",
+        "a loader for SVG icons",
         "ls /usr/lib*/gdk-pixbuf-2.0/*/loaders /usr/lib/*/gdk-pixbuf-2.0/*/loaders /usr/libexec/glycin-loaders/* \
          /usr/lib/glycin-loaders/* | grep svg",
         ["librsvg2-common", "librsvg2", "librsvg"],
     ),
     nice(
         Level::Picture,
-        "the font of GNOME 43, or the one that came after it",
+        "GNOME's font (Cantarell or Adwaita Sans)",
         "ls -d /usr/share/fonts/*/*antarell* /usr/share/fonts/*antarell* /usr/share/fonts/*/*dwaita* \
          /usr/share/fonts/*dwaita* | grep .",
         ["fonts-cantarell", "adwaita-sans-fonts", "adwaita-fonts"],
     ),
     nice(
         Level::Picture,
-        "a font for figures of one width",
+        "a monospace font",
         "ls -d /usr/share/fonts/*/*ejavu* /usr/share/fonts/*ejavu* /usr/share/fonts/*/DejaVu* | grep .",
         ["fonts-dejavu-core", "dejavu-sans-mono-fonts", "ttf-dejavu"],
     ),
     nice(
         Level::Picture,
-        "drawing without a graphics card",
+        "software rendering",
         "ls /usr/lib*/dri/swrast_dri.so /usr/lib/*/dri/swrast_dri.so /usr/lib*/libgallium* /usr/lib/*/libgallium* | grep .",
         ["libgl1-mesa-dri", "mesa-dri-drivers", "mesa"],
     ),
     need(
         Level::Picture,
-        "a display that nobody sees",
+        "a virtual display (Xvfb)",
         "command -v Xvfb",
         ["xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb"],
     ),
@@ -135,13 +135,13 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Picture,
-        "clicks and keys for the display",
+        "mouse and keyboard input for the display (xdotool)",
         "command -v xdotool",
         ["xdotool", "xdotool", "xdotool"],
     ),
     need(
         Level::Picture,
-        "pictures of the display",
+        "screenshots of the display (ImageMagick)",
         "command -v import && command -v identify",
         ["imagemagick", "ImageMagick", "imagemagick"],
     ),
@@ -153,7 +153,7 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Test,
-        "the accessibility bus, from Python",
+        "the accessibility bus for Python",
         r#"/usr/bin/python3 -c 'import gi; gi.require_version("Atspi", "2.0"); from gi.repository import Atspi'"#,
         [
             "python3-gi gir1.2-atspi-2.0",
@@ -163,28 +163,23 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Test,
-        "signals from a program, not only from a shell",
+        "the program kill, not only the shell's",
         "env kill -l",
         ["procps", "util-linux", "util-linux"],
     ),
     need(
         Level::Test,
-        "a look into programs",
+        "readelf",
         "command -v readelf",
         ["binutils", "binutils", "binutils"],
     ),
     need(
         Level::Test,
-        "a trace of system calls",
+        "strace",
         "command -v strace",
         ["strace", "strace", "strace"],
     ),
-    need(
-        Level::Test,
-        "a debugger",
-        "command -v gdb",
-        ["gdb", "gdb", "gdb"],
-    ),
+    need(Level::Test, "gdb", "command -v gdb", ["gdb", "gdb", "gdb"]),
     need(
         Level::Test,
         "ffmpeg and ffprobe",
@@ -211,7 +206,7 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Everything,
-        "a check for desktop files",
+        "desktop-file-validate",
         "command -v desktop-file-validate",
         [
             "desktop-file-utils",
@@ -221,7 +216,7 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Everything,
-        "a check for AppStream data",
+        "appstreamcli",
         "command -v appstreamcli",
         ["appstream", "appstream", "appstream"],
     ),

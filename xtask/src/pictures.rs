@@ -1,4 +1,4 @@
-//! Pictures for the demo to work on: drawn here, so that a clone needs no large files and no network.
+//! Pictures for the demo to work on. They are drawn here, so that a clone needs neither large files nor a network.
 
 use std::fs::File;
 use std::io::{BufWriter, Result, Write};
@@ -7,13 +7,13 @@ use std::path::Path;
 const WIDTH: u32 = 800;
 const HEIGHT: u32 = 600;
 
-/// Draws `count` pictures into `folder`, which is made if it is missing; those that are there already are kept.
+/// Draws `count` pictures into `folder`, which is created if it is missing. Existing pictures are kept.
 pub(crate) fn draw(folder: &Path, count: u32) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     for number in 1..=count {
         let path = folder.join(format!("Picture {number:02}.png"));
         if !path.exists() {
-            // Half a picture must not be taken for one that is there.
+            // An unfinished picture must not be taken for a complete one.
             let unfinished = path.with_extension("part");
             write_png(BufWriter::new(File::create(&unfinished)?), |x, y| {
                 colour(number, x, y)
@@ -24,7 +24,7 @@ pub(crate) fn draw(folder: &Path, count: u32) -> Result<()> {
     Ok(())
 }
 
-/// Waves that cross each other, in a hue of each picture's own.
+/// Computes waves that cross each other, in different hues for each picture.
 fn colour(number: u32, x: u32, y: u32) -> [u8; 3] {
     let (turn, x, y) = (
         number as f32 * 2.4,
@@ -37,7 +37,8 @@ fn colour(number: u32, x: u32, y: u32) -> [u8; 3] {
     [0.0, 2.1, 4.2].map(|hue: f32| (128.0 + 110.0 * (0.9 * wave + turn + hue).sin()) as u8)
 }
 
-/// Writes a PNG file: <https://www.w3.org/TR/png-3/>. The pixels are stored, not compressed, which needs no library.
+/// Writes a PNG file: <https://www.w3.org/TR/png-3/>. The pixels are stored without compression, which needs no
+/// library.
 fn write_png(mut out: impl Write, colour: impl Fn(u32, u32) -> [u8; 3]) -> Result<()> {
     let mut rows = Vec::new();
     for y in 0..HEIGHT {
@@ -45,7 +46,7 @@ fn write_png(mut out: impl Write, colour: impl Fn(u32, u32) -> [u8; 3]) -> Resul
         rows.extend((0..WIDTH).flat_map(|x| colour(x, y)));
     }
 
-    // RFC 1950 and 1951: a header, blocks of at most 65,535 bytes as they are, a sum.
+    // RFC 1950 and 1951: a header, stored blocks of at most 65,535 bytes, a checksum.
     let mut stream = vec![0x78, 0x01];
     let mut blocks = rows.chunks(0xffff).peekable();
     while let Some(block) = blocks.next() {

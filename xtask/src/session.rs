@@ -1,8 +1,8 @@
-//! A desktop of a task's own: a display that nobody sees, a session bus, a home.
+//! A desktop for a task: a virtual display, a session bus, and a home folder.
 //!
-//! What runs in it neither reads nor writes the settings, the bus or the windows of whoever called the task, and sees
-//! the same desktop on every machine. The processes are gone when the task is, however that ends; only a task that is
-//! killed leaves its folder behind, with the other temporary files.
+//! What runs in it neither reads nor writes the settings, the bus or the windows of the user who called the task, and
+//! the desktop is the same on every machine. Its processes end with the task, however the task ends. Only a task that
+//! is killed leaves its folder behind, with the other temporary files.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use crate::cargo;
 
-/// What the caller's desktop says in the environment, and must not be heard.
+/// Variables that describe the caller's desktop and must not be passed on.
 const FOREIGN: &[&str] = &[
     "AT_SPI_BUS_ADDRESS",
     "DBUS_STARTER_ADDRESS",
@@ -36,7 +36,7 @@ const FOREIGN: &[&str] = &[
     "XMODIFIERS",
 ];
 
-/// The same for everybody: drawn by the processor, accessible, in no language but the source's.
+/// Variables that make every machine the same: software rendering, accessibility, no translations.
 const SETTINGS: &[(&str, &str)] = &[
     ("ADW_DISABLE_PORTAL", "1"),
     ("GDK_BACKEND", "x11"),
@@ -55,19 +55,19 @@ gtk-enable-animations=false
 
 /// A running desktop; dropping it ends it.
 pub(crate) struct Session {
-    // Ended in this order: the bus's services talk to the display and write to the home.
+    // Dropped in this order: the bus's services talk to the display and write to the home folder.
     bus: Daemon,
     display: Daemon,
     home: Home,
 }
 
 impl Session {
-    /// Starts the display, `size` pixels large, and the bus.
+    /// Starts a display of `width` by `height` pixels, and the bus.
     pub(crate) fn start((width, height): (u32, u32)) -> Result<Self, String> {
         let home = Home::create()?;
 
         let mut xvfb = home.command("Xvfb");
-        // It chooses a display that is free and prints the number.
+        // It chooses a free display and prints the number.
         xvfb.args([
             "-displayfd",
             "1",
@@ -78,13 +78,13 @@ impl Session {
             "0",
         ]);
         xvfb.arg(format!("{width}x{height}x24"));
-        // The keyboard's compiler complains about keys that no test has.
+        // The keyboard compiler complains about keys that no test uses.
         xvfb.stderr(Stdio::null());
         let display = Daemon::start(xvfb, |number| ("DISPLAY", format!(":{number}")))?;
 
         let mut dbus = home.command("dbus-daemon");
         dbus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
-        // What it starts on demand draws on the same display.
+        // Services that it starts on demand use the same display.
         dbus.env(display.variable.0, &display.variable.1);
         dbus.stderr(Stdio::null());
         let bus = Daemon::start(dbus, |address| ("DBUS_SESSION_BUS_ADDRESS", address))?;
@@ -100,7 +100,7 @@ impl Session {
         }
     }
 
-    /// A call of `program` on this desktop.
+    /// Returns a command that runs `program` on this desktop.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         self.enter(&mut command);
@@ -108,26 +108,26 @@ impl Session {
     }
 }
 
-/// A folder with everything in it that a user's home has for programs.
+/// A folder that has everything that programs expect in a user's home.
 struct Home(PathBuf);
 
 impl Home {
     fn create() -> Result<Self, String> {
         let path = std::env::temp_dir().join(format!("legwork-{}", std::process::id()));
-        // A runtime directory that others can read is refused by those who use it.
+        // Programs refuse a runtime directory that others can read.
         let folder = |path: &Path| {
             std::fs::DirBuilder::new()
                 .mode(0o700)
                 .create(path)
-                .map_err(|error| format!("{} could not be made: {error}", path.display()))
+                .map_err(|error| format!("{} could not be created: {error}", path.display()))
         };
         folder(&path)?;
         let home = Self(path);
         for (_, name) in Self::FOLDERS {
             folder(&home.0.join(name))?;
         }
-        // A display without a settings daemon would show the fonts of twenty years ago, and a test would wait for what
-        // merely moves.
+        // Without a settings daemon, the display would use the fonts of twenty years ago, and a test would have to wait
+        // for animations.
         let settings = home.0.join("config/gtk-4.0");
         folder(&settings)?;
         std::fs::write(settings.join("settings.ini"), GTK_SETTINGS)
@@ -149,7 +149,7 @@ impl Home {
             command.env_remove(name);
         }
         command.envs(SETTINGS.iter().copied());
-        // Cargo and rustup keep what they have where it was.
+        // The files of cargo and rustup stay where they were.
         if let Some(home) = std::env::var_os("HOME") {
             for (name, folder) in [("CARGO_HOME", ".cargo"), ("RUSTUP_HOME", ".rustup")] {
                 let chosen = std::env::var_os(name);
@@ -166,7 +166,7 @@ impl Home {
     }
 
     fn command(&self, program: &str) -> Command {
-        // The kernel ends it with this task, should the task be killed before it can.
+        // If the task is killed before it can end this process, the kernel does.
         let mut command = Command::new("setpriv");
         self.enter(&mut command);
         command.args(["--pdeathsig", "TERM", program]);
@@ -176,15 +176,15 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // What is left is in the system's folder for such things.
+        // Whatever is left is in the system's folder for temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// A process that says on its first line of output how to reach it, and serves until it is dropped.
+/// A process that prints on its first line of output how to connect to it, and runs until it is dropped.
 struct Daemon {
     child: Child,
-    /// The variable of the environment by which it is found.
+    /// The environment variable that has its address.
     variable: (&'static str, String),
 }
 
@@ -223,7 +223,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // Asked, not killed: a display that is killed leaves its lock and its socket behind.
+        // Terminated, not killed: a display that is killed leaves its lock and its socket behind.
         let asked = Command::new("sh")
             .args(["-c", "kill \"$0\"", &self.child.id().to_string()])
             .status();

@@ -1,9 +1,9 @@
-//! How what the system lacks gets there.
+//! Installs what the system lacks.
 //!
-//! Only what is missing is installed. Where apt is the package manager, it is called; the packages of others are
-//! named, because a command that nobody here has run should be read by the person who runs it.
+//! Only missing packages are installed. If the package manager is apt, it is called. For others, the packages are
+//! printed, because nobody has tried those commands here, and the person who runs them should read them first.
 //!
-//! What will run is printed before it runs. A person at a terminal who is not root is asked first.
+//! Every command is printed before it runs. A person at a terminal who is not root is asked first.
 
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::MetadataExt;
@@ -14,14 +14,14 @@ use std::time::Duration;
 use crate::needs::{Level, NEEDS, Need};
 use crate::{cargo, say};
 
-/// Whether a task may install.
+/// Whether a task may install packages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Install {
     Missing,
     Never,
 }
 
-/// Sees to it that what `level` needs is there, installing what is missing if it may.
+/// Makes sure that what `level` needs is present, and installs what is missing if that is allowed.
 pub(crate) fn ensure(level: Level, install: Install) -> Result<(), String> {
     let missing = missing(level);
     if missing.is_empty() {
@@ -30,11 +30,11 @@ pub(crate) fn ensure(level: Level, install: Install) -> Result<(), String> {
     list(&missing);
 
     if install == Install::Never {
-        return settle(&missing, "nothing is installed with --no-install");
+        return settle(&missing, "--no-install was given, so nothing is installed");
     }
     match Manager::of_this_system() {
         Some(Manager::Apt) => install_by_apt(&missing)?,
-        _ => return settle(&missing, "only apt is called from here"),
+        _ => return settle(&missing, "packages are installed only with apt"),
     }
     let missing = self::missing(level);
     if !missing.is_empty() {
@@ -42,23 +42,19 @@ pub(crate) fn ensure(level: Level, install: Install) -> Result<(), String> {
     }
     settle(
         &missing,
-        "the packages are installed and this is still missing, as on a system older than Debian 12",
+        "the packages are installed but these are still missing, as on a system older than Debian 12",
     )
 }
 
 fn list(missing: &[&Need]) {
-    say("this system lacks");
+    say("missing on this system");
     for need in missing {
-        let weight = if need.optional {
-            " (not essential)"
-        } else {
-            ""
-        };
+        let weight = if need.optional { " (optional)" } else { "" };
         eprintln!("    {}{weight}", need.what);
     }
 }
 
-/// The needs of `level` that are not met.
+/// Returns the needs of `level` that are not met.
 fn missing(level: Level) -> Vec<&'static Need> {
     NEEDS
         .iter()
@@ -76,18 +72,18 @@ fn probe(line: &str) -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-/// Goes on if all that is missing can be done without, else says what a person can do.
+/// Continues if everything that is missing is optional, and otherwise says what a person can do.
 fn settle(missing: &[&'static Need], why: &str) -> Result<(), String> {
     if missing.iter().all(|need| need.optional) {
         return Ok(());
     }
     let advice = Manager::advice(missing);
     Err(format!(
-        "this cannot go on without them: {why}.\n{advice}Then run it again."
+        "cannot continue without them: {why}.\n{advice}Then run this task again."
     ))
 }
 
-/// The package managers whose names for things are known.
+/// The package managers whose package names are known.
 #[derive(Clone, Copy)]
 enum Manager {
     Apt,
@@ -124,7 +120,7 @@ impl Manager {
         packages
     }
 
-    /// What root would type.
+    /// Returns the command that root would type.
     fn command_line(self, needs: &[&'static Need]) -> String {
         let install = match self {
             Self::Apt => "apt-get install --no-install-recommends",
@@ -134,7 +130,7 @@ impl Manager {
         format!("{install} {}", self.packages(needs).join(" "))
     }
 
-    /// The lines that tell a person what to type, on this system if it is known, else on any.
+    /// Returns the lines that tell a person what to type, on this system if it is known, otherwise on any.
     fn advice(needs: &[&'static Need]) -> String {
         let here = Self::of_this_system();
         let shown = here.map_or(Self::ALL.to_vec(), |manager| vec![manager]);
@@ -145,32 +141,32 @@ impl Manager {
         match here {
             Some(_) => format!("To install it, run as root:\n{lines}"),
             None => format!(
-                "Install it with the system's package manager. Elsewhere that would be, as root:\n{lines}"
+                "Install it with the system's package manager. On other systems, as root:\n{lines}"
             ),
         }
     }
 }
 
-/// How this process gets to be root.
+/// How this process becomes root.
 enum Root {
     Already,
-    /// By sudo, which may ask for a password if there is a terminal to ask on.
+    /// With sudo, which may ask for a password if there is a terminal.
     Sudo,
     No(&'static str),
 }
 
 impl Root {
     fn find() -> Self {
-        // Who owns the process's own directory is who it runs as; the standard library has no geteuid.
+        // The owner of the process's own directory is the user it runs as; the standard library has no geteuid.
         if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0) {
             return Self::Already;
         }
         if !probe("command -v sudo") {
-            return Self::No("to install takes root, and there is no sudo here");
+            return Self::No("installing needs root, and sudo is not available");
         }
         if !std::io::stdin().is_terminal() && !probe("sudo -n true") {
             return Self::No(
-                "to install takes root, and there is no terminal to ask for a password on",
+                "installing needs root, and there is no terminal to ask for a password",
             );
         }
         Self::Sudo
@@ -200,7 +196,7 @@ fn install_by_apt(missing: &[&'static Need]) -> Result<(), String> {
     let stale = package_lists_are_stale();
 
     let sudo = if let Root::Sudo = root { "sudo " } else { "" };
-    say("this will run");
+    say("these commands will run");
     if stale {
         eprintln!("    {sudo}apt-get update");
     }
@@ -209,13 +205,14 @@ fn install_by_apt(missing: &[&'static Need]) -> Result<(), String> {
         && std::io::stdin().is_terminal()
         && !confirmed()
     {
-        return settle(missing, "they were not to be installed");
+        return settle(missing, "the installation was declined");
     }
 
     let update = || {
-        // A third party's list that cannot be had is no reason to stop: the packages are the distribution's own.
+        // If a third party's list cannot be fetched, that is no reason to stop: the packages come from the
+        // distribution.
         if cargo::must(root.command("apt-get").arg("update")).is_err() {
-            eprintln!("warning: not every list of packages could be fetched");
+            eprintln!("warning: some package lists could not be fetched");
         }
     };
     let install = || {
@@ -243,14 +240,14 @@ fn install_by_apt(missing: &[&'static Need]) -> Result<(), String> {
     })
 }
 
-/// Whether the lists of packages are missing, as in a container's image, or older than a day.
+/// Whether the package lists are missing, as in a container image, or older than a day.
 fn package_lists_are_stale() -> bool {
     let folder = Path::new("/var/lib/apt/lists");
     let is_list =
         |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().contains("_Packages");
     let listed = std::fs::read_dir(folder)
         .is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_list)));
-    // A list keeps the time at which the archive made it; the folder has the time at which one was fetched.
+    // A list has the time at which the archive created it; the folder has the time at which a list was fetched.
     let fetched = std::fs::metadata(folder).and_then(|folder| folder.modified());
     !listed
         || fetched.is_ok_and(|at| {
@@ -260,7 +257,7 @@ fn package_lists_are_stale() -> bool {
 }
 
 fn confirmed() -> bool {
-    eprint!("Go on? [Y/n] ");
+    eprint!("Continue? [Y/n] ");
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     match std::io::stdin().read_line(&mut answer) {

@@ -1,7 +1,7 @@
-//! `cargo xtask test`: everything is built and every test is run, on a desktop of its own.
+//! `cargo xtask test`: builds everything and runs every test, on a desktop of its own.
 //!
-//! The output of the tests goes through unchanged; at the end stands once more what the failed ones have said, and the
-//! totals over all of them are the last line.
+//! The output of the tests is passed on unchanged. At the end, the output of the failed tests is repeated, and the last
+//! line has the totals.
 
 use std::cmp::Ordering;
 use std::ffi::OsString;
@@ -53,7 +53,7 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
     })
 }
 
-/// Everything; where a package is named, only its tests are meant.
+/// Returns the options for the whole workspace, or none if the arguments name a package.
 pub(crate) fn scope(args: &[OsString]) -> &'static [&'static str] {
     let named = args.iter().any(|arg| {
         let arg = arg.to_string_lossy();
@@ -85,7 +85,7 @@ pub(crate) fn build(scope: &[&str], args: &[OsString]) -> Result<(), String> {
     )
 }
 
-/// Runs the tests, passing on what they print and counting on the way.
+/// Runs the tests, passes their output on and counts the results.
 fn stream(tests: &mut Command) -> Result<Totals, String> {
     let failure = |error: std::io::Error| format!("the tests could not be run: {error}");
     let mut child = tests
@@ -98,7 +98,7 @@ fn stream(tests: &mut Command) -> Result<Totals, String> {
     let mut totals = Totals::default();
     let mut line = Vec::new();
     while from.read_until(b'\n', &mut line).map_err(failure)? > 0 {
-        // Nobody may be reading any more; the exit code still tells.
+        // If nobody reads the output any more, the exit code still has the result.
         let _ = to.write_all(&line).and_then(|()| to.flush());
         totals.read(&String::from_utf8_lossy(&line));
         line.clear();
@@ -106,27 +106,27 @@ fn stream(tests: &mut Command) -> Result<Totals, String> {
     totals.close();
     let status = child.wait().map_err(failure)?;
     if !status.success() && totals.failed == 0 {
-        // Something went wrong that is no test, such as an example in the documentation that does not build.
+        // Something other than a test failed, such as an example in the documentation that does not build.
         totals.failed = 1;
     }
     Ok(totals)
 }
 
-/// How many lines of one test program's failures are repeated.
+/// The maximum number of lines that are repeated for one test program's failures.
 const REPEATED_MAX: usize = 80;
-/// How many characters of a line.
+/// The maximum number of characters per line.
 const LENGTH_MAX: usize = 300;
 
-/// What the test programs have reported so far.
+/// The results of the test programs so far.
 #[derive(Debug, Default)]
 struct Totals {
     passed: u64,
     failed: u64,
-    /// What stands under the `failures:` of every program, as far as it is repeated.
+    /// The text after `failures:` of every program, as far as it is repeated.
     said: String,
-    /// How many lines of that the program that is running has said; `None` outside of it.
+    /// The number of those lines of the current program; `None` outside of them.
     failures: Option<usize>,
-    /// Tests of the program that is running, which has not reported yet: passed and failed.
+    /// Tests of the current program, which has not reported yet: passed and failed.
     open: Option<(u64, u64)>,
 }
 
@@ -137,7 +137,7 @@ impl Totals {
             self.close();
             self.open = Some((0, 0));
         } else if line == "failures:" && self.open.is_some() {
-            // It comes twice: with what they have said, and with their names.
+            // `failures:` comes twice: with the output, and with the names.
             self.failures.get_or_insert(0);
         } else if let Some(report) = line.strip_prefix("test result: ") {
             self.open = None;
@@ -160,13 +160,13 @@ impl Totals {
                     self.said.extend(line.chars().take(LENGTH_MAX));
                     self.said.push('\n');
                 }
-                Ordering::Equal => self.said += "(and so on)\n",
+                Ordering::Equal => self.said += "(truncated)\n",
                 Ordering::Greater => (),
             }
         }
     }
 
-    /// Counts a test program that ended without a report: it died, and that is a failure of its own.
+    /// Counts a test program that ended without a report: it died, which is another failure.
     fn close(&mut self) {
         self.failures = None;
         if let Some((passed, failed)) = self.open.take() {
@@ -176,7 +176,7 @@ impl Totals {
     }
 }
 
-/// The number that stands right before `word` in `text`.
+/// Returns the number right before `word` in `text`.
 fn number_before(text: &str, word: &str) -> u64 {
     let before = text.split(word).next().unwrap_or_default();
     let digits = before
@@ -232,7 +232,7 @@ mod tests {
         totals.said.clear();
         long.lines().for_each(|line| totals.read(line));
         assert_eq!(totals.said.lines().count(), REPEATED_MAX);
-        assert!(totals.said.ends_with("more\n(and so on)\n"));
+        assert!(totals.said.ends_with("more\n(truncated)\n"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
-//! A picture of the demo app's window at work, taken on a display that nobody sees.
+//! Takes a screenshot of the demo app's window at work, on a virtual display.
 //!
-//! The one in the README is made again by
+//! This renews the one in the README:
 //!
 //! ```sh
 //! env -u DISPLAY -u WAYLAND_DISPLAY cargo xtask demo && cp target/demo/window.png docs/
 //! ```
 //!
-//! Nothing in it is drawn by hand: what is running and what has ended are real jobs and programs.
+//! Nothing in it is staged: everything that runs or has ended is a real job or program.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -15,16 +15,16 @@ use std::time::{Duration, Instant};
 use crate::cargo;
 use crate::session::Session;
 
-/// The window and the display around it, in pixels.
+/// The size of the window and of the display, in pixels.
 const SIZE: (u32, u32) = (1000, 500);
 
-/// How long each step may take on a busy machine that draws by the processor.
+/// The time that each step may take on a busy machine with software rendering.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long a job takes to have something to show, or to be done.
+/// The time until a job shows something, or is done.
 const MOMENT: Duration = Duration::from_secs(3);
 
-/// Runs the app, lets it work on `pictures` and `disks` and run programs, and saves what its window shows.
+/// Runs the app, gives it `pictures`, `disks` and programs to work on, and saves a screenshot of its window.
 pub(crate) fn take_picture(
     app: &Path,
     pictures: &Path,
@@ -45,7 +45,7 @@ pub(crate) fn take_picture(
     let (width, height) = SIZE;
     let size = [&window, &width.to_string(), &height.to_string()];
     desk.xdotool(&[&["windowsize", "--sync"], &size.map(String::as_str)[..]].concat())?;
-    // Keys go to the window under the pointer: there is no window manager.
+    // There is no window manager, so keys go to the window under the pointer.
     desk.xdotool(&["mousemove", "200", "300"])?;
 
     desk.activate("thumbnails", pictures)?;
@@ -57,11 +57,11 @@ pub(crate) fn take_picture(
     desk.activate("checksum", disks)?;
     std::thread::sleep(MOMENT);
 
-    // Where no row is pointed at.
+    // Away from any row.
     let corner = [(width - 2).to_string(), (height - 2).to_string()];
     desk.xdotool(&["mousemove", &corner[0], &corner[1]])?;
-    // Mapped is not yet drawn: an empty window has a handful of colours.
-    desk.wait_until("the window stayed empty", |desk| {
+    // A mapped window is not drawn yet: an empty one has a handful of colours.
+    desk.wait_until("the window was not drawn", |desk| {
         let mut import = desk.session.command("import");
         cargo::must(import.args(["-window", &window]).arg(to))?;
         let mut identify = desk.session.command("identify");
@@ -73,13 +73,13 @@ pub(crate) fn take_picture(
 
 /// The app on its desktop.
 struct Desk {
-    // Ended in this order.
+    // Dropped in this order.
     running: Running,
     session: Session,
 }
 
 impl Desk {
-    /// The app's windows, the newest last.
+    /// Returns the app's windows, the newest last.
     fn windows(&self) -> Vec<String> {
         let mut search = self.session.command("xdotool");
         let found = output(search.args(["search", "--onlyvisible", "--class", "legwork"]));
@@ -88,20 +88,20 @@ impl Desk {
     }
 
     fn wait_for_windows(&mut self, count: usize) -> Result<(), String> {
-        let complaint = format!("the app did not have {count} windows");
+        let complaint = format!("the app did not show {count} windows");
         self.wait_until(&complaint, |desk| {
             if let Ok(Some(status)) = desk.running.0.try_wait() {
-                return Err(format!("the app ended without a window: {status}"));
+                return Err(format!("the app exited without a window: {status}"));
             }
             Ok(desk.windows().len() == count)
         })
     }
 
-    /// Types a command into the dialog for one.
+    /// Types a command into the dialog for running one.
     fn run(&mut self, line: &str) -> Result<(), String> {
         self.xdotool(&["key", "ctrl+r"])?;
         self.wait_for_windows(2)?;
-        // A window that is there does not take keys yet.
+        // A new window does not take keys at once.
         std::thread::sleep(Duration::from_secs(1));
         self.xdotool(&["type", "--delay", "30", line])?;
         self.xdotool(&["key", "Return"])?;
@@ -112,7 +112,7 @@ impl Desk {
         cargo::must(self.session.command("xdotool").args(args))
     }
 
-    /// Asks the app over the session bus, as any program may.
+    /// Activates an action of the app over the session bus, as any program may.
     fn activate(&self, action: &str, folder: &Path) -> Result<(), String> {
         let folder = folder
             .display()
@@ -127,7 +127,7 @@ impl Desk {
         cargo::must(call.stdout(Stdio::null()))
     }
 
-    /// Asks again until the answer is yes.
+    /// Repeats the question until the answer is yes.
     fn wait_until(
         &mut self,
         complaint: &str,
@@ -144,7 +144,7 @@ impl Desk {
     }
 }
 
-/// What a program prints, if it succeeds.
+/// Returns the output of a program, if it succeeds.
 fn output(command: &mut Command) -> Option<String> {
     let output = command
         .stdin(Stdio::null())
@@ -157,7 +157,7 @@ fn output(command: &mut Command) -> Option<String> {
         .then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The app, which ends with its picture.
+/// The app, which ends with its screenshot.
 struct Running(Child);
 
 impl Drop for Running {

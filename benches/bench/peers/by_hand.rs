@@ -1,5 +1,5 @@
-//! A worker's start as somebody would write it by hand who needs just this one: what the kernel charges for a child that
-//! can be talked to, listened to, cancelled and waited for, with no library between.
+//! A worker's start as somebody would write it by hand who needs only this one: what the kernel costs for a child that
+//! can be talked to, listened to, cancelled and waited for, without a library.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -11,13 +11,13 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use super::native::{Child, Program};
 use crate::Result;
 
-/// The app's epoll descriptor, made once.
+/// The app's epoll descriptor, created once.
 pub(crate) struct ByHand {
     epoll: OwnedFd,
     program: Program,
 }
 
-/// A child, and what the app holds of it.
+/// A child, and what the app holds for it.
 pub(crate) struct Held {
     pub(crate) child: Child,
     _descriptors: [OwnedFd; 3],
@@ -31,8 +31,8 @@ impl ByHand {
         })
     }
 
-    /// A control socket with a message in it, a pipe for what is printed, the birth with both of them mapped, a pidfd, and
-    /// the three that can become ready behind the epoll descriptor.
+    /// A control socket with a message in it, a pipe for the output, the start with both of them mapped, a pidfd, and
+    /// the three descriptors in the epoll descriptor.
     pub(crate) fn spawn(&self) -> Result<Held> {
         let (control, theirs) = socketpair(
             AddressFamily::UNIX,

@@ -1,4 +1,4 @@
-//! A socket or a pipe between two processes, moved by hand.
+//! A socket or a pipe between two processes, used by hand.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use super::native::{Child, Program};
 use crate::Result;
 use crate::machine::sibling;
 
-/// A child that waits until this end of its socket is gone.
+/// A child that waits until this end of its socket is closed.
 pub(crate) struct Waiting {
     _end: File,
     child: Child,
@@ -33,7 +33,7 @@ impl Waiting {
     }
 }
 
-/// A blocking echo in a child, and this end of its socket.
+/// A child that echoes with blocking calls, and this end of its socket.
 pub(crate) struct Echo {
     end: File,
     child: Child,
@@ -49,7 +49,7 @@ impl Echo {
         self.child.pid()
     }
 
-    /// `calls` round trips by blocking reads and writes: the floor of all floors.
+    /// Makes `calls` round trips by blocking reads and writes: the lowest cost possible.
     pub(crate) fn call_blocking(&self, calls: usize) -> Result<()> {
         let mut bytes = [1; size_of::<Call>()];
         for _ in 0..calls {
@@ -59,7 +59,7 @@ impl Echo {
         Ok(())
     }
 
-    /// `calls` round trips through one source on `context`: each answer that arrives sends the next call.
+    /// Makes `calls` round trips through one source on `context`: each answer that arrives sends the next call.
     pub(crate) fn call_from(&self, context: &MainContext, calls: usize) -> Result<()> {
         let end = self.end.try_clone()?;
         let main_loop = MainLoop::new(Some(context), false);
@@ -110,7 +110,7 @@ impl Notes {
         })
     }
 
-    /// Has the child write its messages, and reads them one by one.
+    /// Makes the child write its messages, and reads them one by one.
     pub(crate) fn receive(&self) -> Result<()> {
         (&self.end).write_all(&[1])?;
         let mut note = [0; size_of::<Note>()];
@@ -132,7 +132,7 @@ fn start(words: &[&str]) -> Result<(File, Child)> {
     Ok((File::from(ours), child))
 }
 
-/// A child that fills memory and writes it into a pipe, and the memory that keeps what arrives.
+/// A child that fills memory and writes it to a pipe, and the memory that keeps what arrives.
 pub(crate) struct Pipe {
     end: File,
     orders: File,
@@ -141,7 +141,8 @@ pub(crate) struct Pipe {
 }
 
 impl Pipe {
-    /// A pipe as it comes, and a child that fills new memory for each transfer, as a job does that makes its result.
+    /// A pipe of the default size, and a child that fills new memory for each transfer, like a job that creates its
+    /// result.
     pub(crate) fn fresh(len: usize) -> Result<Self> {
         Self::start("fresh", len, false)
     }
@@ -151,7 +152,7 @@ impl Pipe {
         Self::start("whole", len, true)
     }
 
-    /// The same pipe, and a child that never has all the bytes at once.
+    /// The same pipe, and a child that never has all bytes at once.
     pub(crate) fn pieces(len: usize) -> Result<Self> {
         Self::start("pieces", len, true)
     }
@@ -164,7 +165,7 @@ impl Pipe {
         }
         let child = Program::new(&sibling("bench-peer")?, &[how, &len.to_string()])?
             .spawn_with_orders(&theirs, &their_orders)?;
-        // Touched: kept memory has its pages.
+        // Touched, so that the memory that is kept has its pages.
         Ok(Pipe {
             end: File::from(end),
             orders: File::from(orders),
@@ -173,7 +174,7 @@ impl Pipe {
         })
     }
 
-    /// One transfer: when filling started, by the child's clock, and the bytes as they lie here.
+    /// Makes one transfer. Returns when filling started, by the child's clock, and the bytes that arrived.
     pub(crate) fn receive(&mut self) -> Result<(u64, &[u8])> {
         self.orders.write_all(&[1])?;
         let mut started = [0; 8];

@@ -1,4 +1,4 @@
-//! Other crates that call into a process: zbus from peer to peer, and procspawn's pool. Built with the feature `peers`.
+//! Other crates that call a process: zbus peer-to-peer, and procspawn's pool. Built with the feature `peers`.
 
 use std::os::unix::net::UnixStream;
 
@@ -13,7 +13,7 @@ use crate::Result;
 const PATH: &str = "/org/legwork/Bench";
 const INTERFACE: &str = "org.legwork.Bench";
 
-/// A method that answers with what it was called with, in a child, over a D-Bus connection without a bus.
+/// A method in a child that returns its argument, over a D-Bus connection without a bus.
 pub(crate) struct Zbus {
     connection: Connection,
     context: MainContext,

@@ -1,6 +1,6 @@
 //! What Legwork is compared with, written by hand and without Legwork.
 //!
-//! Each does one thing in the shortest way that is right, so that it is a floor and no straw man.
+//! Each does one thing in the shortest correct way, so that it is a real lower limit and not a straw man.
 
 pub(crate) mod by_hand;
 pub(crate) mod channel;

@@ -1,6 +1,6 @@
-//! The C library as it is: births, memory and the poll function of a main context.
+//! The C library without a wrapper: starting processes, memory, and the poll function of a main context.
 //!
-//! The only unsafe module of the benchmark.
+//! This is the only module of the benchmark with unsafe code.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;
@@ -15,7 +15,7 @@ use std::ptr;
 use glib::translate::ToGlibPtr;
 use legwork_benches::clock;
 
-/// A child by its number, for peers that have nothing better. Killed and reaped when dropped.
+/// A child known by its process id, for peers that have nothing better. It is killed and reaped when dropped.
 pub(crate) struct Child {
     pid: libc::pid_t,
 }
@@ -25,7 +25,7 @@ impl Child {
         self.pid.unsigned_abs()
     }
 
-    /// Whether it has ended, and can be waited for without waiting.
+    /// Returns whether it has ended, and can be waited for without blocking.
     pub(crate) fn has_ended(&self) -> io::Result<bool> {
         // SAFETY: a plain structure of numbers, for which zero is a value.
         let mut about: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -39,7 +39,7 @@ impl Child {
         }
     }
 
-    /// Waits for the child's own end; its exit status must be 0.
+    /// Waits until the child exits by itself; its exit status must be 0.
     pub(crate) fn wait(self) -> io::Result<()> {
         let status = reap(self.pid);
         std::mem::forget(self);
@@ -54,7 +54,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // SAFETY: a plain system call; the number is ours until it is reaped, which happens below and in `wait` only.
+        // SAFETY: a plain system call; the number is ours until it is reaped, which happens only below and in `wait`.
         unsafe { libc::kill(self.pid, libc::SIGKILL) };
         let _ = reap(self.pid);
     }
@@ -69,7 +69,7 @@ fn reap(pid: libc::pid_t) -> io::Result<c_int> {
     }
 }
 
-/// A program with its arguments, ready to be started as often as wanted: what is prepared is not measured.
+/// A program with its arguments, ready to be started any number of times: the preparation is not measured.
 pub(crate) struct Program {
     path: CString,
     words: Vec<CString>,
@@ -108,7 +108,7 @@ impl Program {
         self.spawn_with(&[(orders, 0), (end, 3)])
     }
 
-    /// The same with `end` as the child's descriptor 3 and `output` for what it prints.
+    /// The same with `end` as the child's descriptor 3 and `output` for its output.
     pub(crate) fn spawn_worker(&self, output: &OwnedFd, end: &OwnedFd) -> io::Result<Child> {
         self.spawn_with(&[(output, 1), (output, 2), (end, 3)])
     }
@@ -118,7 +118,7 @@ impl Program {
         self.spawn_with(&[(input, 0), (output, 1)])
     }
 
-    /// `map` goes to targets in rising order, from numbers above them.
+    /// `map` is assigned to targets in ascending order, from numbers above them.
     fn spawn_with(&self, map: &[(&OwnedFd, c_int)]) -> io::Result<Child> {
         let argv = self.argv();
         let mut actions = Actions::new()?;
@@ -127,8 +127,8 @@ impl Program {
         }
         actions.closefrom(map.last().map_or(3, |(_, target)| 3.max(target + 1)))?;
         let mut pid = 0;
-        // SAFETY: the path and the arguments are ended by NUL, the list by a null pointer, and all of them and the
-        // actions outlive the call; nobody changes the environment in this program.
+        // SAFETY: the path and the arguments are terminated by NUL, the list by a null pointer, and all of them and the
+        // actions outlive the call; nothing in this program changes the environment.
         check(unsafe {
             libc::posix_spawn(
                 &raw mut pid,
@@ -142,10 +142,10 @@ impl Program {
         Ok(Child { pid })
     }
 
-    /// fork, close what is above 2, exec: what a careful program did before `closefrom`.
+    /// Forks, closes everything above 2, and executes: what a careful program did before `closefrom`.
     pub(crate) fn fork_and_exec(&self) -> io::Result<Child> {
         let argv = self.argv();
-        // SAFETY: the child calls nothing but `close_range`, `execve` and `_exit`, all async-signal-safe, on memory
+        // SAFETY: the child calls only `close_range`, `execve` and `_exit`, which are all async-signal-safe, on memory
         // that was prepared before.
         match unsafe { libc::fork() } {
             -1 => Err(io::Error::last_os_error()),
@@ -163,8 +163,8 @@ impl Program {
     }
 }
 
-/// Runs `work` in a fork of this process, which is what no program with GLib in it may do: for controls only.
-/// The child ends after ten seconds in any case.
+/// Runs `work` in a fork of this process, which a program that uses GLib must not do: for controls only. The child ends
+/// after ten seconds in any case.
 pub(crate) fn fork_without_exec(work: impl FnOnce()) -> io::Result<Child> {
     // SAFETY: none for the child, and that is the point; its process was started to be ruined.
     match unsafe { libc::fork() } {
@@ -173,14 +173,14 @@ pub(crate) fn fork_without_exec(work: impl FnOnce()) -> io::Result<Child> {
             // SAFETY: a plain system call.
             unsafe { libc::alarm(10) };
             work();
-            // SAFETY: ends the child without running what its parent has registered for its own end.
+            // SAFETY: ends the child without running the exit handlers that its parent has registered.
             unsafe { libc::_exit(0) }
         }
         pid => Ok(Child { pid }),
     }
 }
 
-/// Descriptor 3, in a child that was started with it.
+/// Returns descriptor 3, in a child that was started with it.
 #[cfg(feature = "peers")]
 pub(crate) fn inherited_end() -> OwnedFd {
     use std::os::fd::FromRawFd;
@@ -192,7 +192,7 @@ fn environ() -> *const *mut c_char {
     unsafe extern "C" {
         static environ: *const *mut c_char;
     }
-    // SAFETY: the C library sets it before `main`, and nothing in this program writes the environment.
+    // SAFETY: the C library sets it before `main`, and nothing in this program writes to the environment.
     unsafe { environ }
 }
 
@@ -227,7 +227,7 @@ impl Drop for Actions {
     }
 }
 
-/// These functions return an errno and do not set it.
+/// Checks the result of functions that return an errno and do not set it.
 fn check(errno: c_int) -> io::Result<()> {
     if errno == 0 {
         Ok(())
@@ -236,7 +236,7 @@ fn check(errno: c_int) -> io::Result<()> {
     }
 }
 
-/// The version of the C library that runs.
+/// Returns the version of the C library in use.
 pub(crate) fn glibc_version() -> String {
     // SAFETY: no arguments and no conditions.
     let version = unsafe { libc::gnu_get_libc_version() };
@@ -246,7 +246,7 @@ pub(crate) fn glibc_version() -> String {
         .into_owned()
 }
 
-/// The version of GLib that runs.
+/// Returns the version of GLib in use.
 pub(crate) fn glib_version() -> String {
     unsafe extern "C" {
         static glib_major_version: c_uint;
@@ -259,14 +259,14 @@ pub(crate) fn glib_version() -> String {
     format!("{major}.{minor}.{micro}")
 }
 
-/// The size of the pages that hold an app's memory: what `fork` must copy are the tables of 4 KiB pages.
+/// The size of the pages of the app's memory: with 4 KiB pages, `fork` has the most page tables to copy.
 #[derive(Clone, Copy)]
 pub(crate) enum Pages {
     Small,
     Huge,
 }
 
-/// Memory that the app holds: mapped, touched, and given back when dropped.
+/// Memory that the app holds: mapped, touched, and freed when dropped.
 pub(crate) struct Ballast {
     address: *mut libc::c_void,
     len: usize,
@@ -291,7 +291,7 @@ impl Ballast {
             return Err(io::Error::last_os_error());
         }
         for offset in (0..len).step_by(4096) {
-            // SAFETY: within the mapping, which nobody else knows.
+            // SAFETY: within the mapping, which nothing else uses.
             unsafe { address.cast::<u8>().wrapping_add(offset).write_volatile(1) };
         }
         Ok(ballast)
@@ -309,14 +309,14 @@ thread_local! {
     static WATCH: Cell<Watch> = const { Cell::new(Watch::NEW) };
 }
 
-/// What a main context did since it was watched, on this thread.
+/// What a main context did on this thread since it was watched.
 #[derive(Clone, Copy)]
 pub(crate) struct Watch {
     /// How often it polled, which is how often it iterated.
     pub(crate) polls: u64,
-    /// The longest time between a return from poll and the next call of it: for so long nothing was drawn.
+    /// The longest time between a return from poll and the next call: nothing was drawn during that time.
     pub(crate) longest: u64,
-    /// The most processor time in between. A thread that waits for its turn on a busy machine takes none.
+    /// The most processor time in between. A thread that waits for its turn on a busy machine uses none.
     pub(crate) longest_work: u64,
     returned: u64,
     returned_work: u64,
@@ -350,15 +350,15 @@ impl Watch {
     }
 }
 
-/// Counts from now on what `context` does on this thread, by its poll function (`g_main_context_set_poll_func`).
+/// Starts to count what `context` does on this thread, by its poll function (`g_main_context_set_poll_func`).
 pub(crate) fn watch(context: &glib::MainContext) {
     WATCH.set(Watch::NEW.poll_returned());
     let context: *mut glib::ffi::GMainContext = context.to_glib_none().0;
-    // SAFETY: the context is alive, and the function has the type that GLib asks for and keeps no state of it.
+    // SAFETY: the context is alive, and the function has the type that GLib requires and keeps no reference to it.
     unsafe { glib::ffi::g_main_context_set_poll_func(context, Some(watched_poll)) };
 }
 
-/// What was counted since [`watch`], the time from the last poll until now included.
+/// Returns what was counted since [`watch`], including the time from the last poll until now.
 pub(crate) fn watched() -> Watch {
     WATCH.get().poll_called()
 }

@@ -1,4 +1,4 @@
-//! A program between two pipes, fed and read by one `poll` loop.
+//! A program between two pipes, written to and read by one `poll` loop.
 
 use std::io;
 
@@ -8,10 +8,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::native::Program;
 
-/// How much is read at a time: what a pipe holds.
+/// How much is read at a time: the capacity of a pipe.
 const PIECE: usize = 64 * 1024;
 
-/// Starts `program`, writes `input` to it, and keeps all that it writes.
+/// Starts `program`, writes `input` to it, and keeps all of its output.
 pub(crate) fn communicate(program: &Program, input: &[u8]) -> io::Result<Vec<u8>> {
     let (their_input, to) = pipe_with(PipeFlags::CLOEXEC)?;
     let (from, their_output) = pipe_with(PipeFlags::CLOEXEC)?;

@@ -1,5 +1,5 @@
-//! The control of scene S1: a child that was forked and not executed shares the wakeup descriptor of its parent's main
-//! context, and its every use of that context wakes the parent.
+//! The control of scene S1: a child that was forked and did not exec shares the wakeup descriptor of its parent's main
+//! context, and wakes the parent whenever it uses that context.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use serde::{Deserialize, Serialize};
 
 use super::native::{fork_without_exec, watch, watched};
 
-/// What a process with nothing to do did meanwhile.
+/// What an idle process did meanwhile.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Idle {
     /// Nanoseconds of processor time.
     pub(crate) busy: u64,
-    /// Returns from poll, the one that ended it left out.
+    /// Returns from poll, without the one that ended it.
     pub(crate) wakeups: u64,
 }
 
-/// Runs `context` for `time` with nothing of its own to do, and tells what it did.
+/// Runs `context` for `time` with nothing of its own to do, and returns what it did.
 pub(crate) fn idle(context: &MainContext, time: Duration) -> Idle {
     let main_loop = MainLoop::new(Some(context), false);
     let timer = glib::timeout_source_new(time, None, Priority::DEFAULT, {
@@ -39,7 +39,7 @@ pub(crate) fn idle(context: &MainContext, time: Duration) -> Idle {
     }
 }
 
-/// The sacrificial process: forks a child that uses GLib, idles for two seconds, and prints what that cost.
+/// The process that is sacrificed: it forks a child that uses GLib, idles for two seconds, and prints what that cost.
 pub(crate) fn forked() -> crate::Result<()> {
     let context = MainContext::default();
     let _child = fork_without_exec(|| {

@@ -1,5 +1,5 @@
-//! What it costs to move one child's alarm, which every line of a program with a stall deadline may do, among the alarms
-//! of others. The alarms are those of the library; there are no children behind them.
+//! The cost of moving one child's alarm among the alarms of others, which every line of a program with a stall deadline
+//! may do. The alarms are the library's; there are no children.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use crate::{Effort, Result};
 
 const FEW: u32 = 100;
 const MANY: u32 = 10_000;
-/// How many are moved in one sample.
+/// How many alarms are moved in one sample.
 const MOVES: u32 = 1000;
 
 pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     let (mut few, mut many) = (Moving::new(FEW), Moving::new(MANY));
     let rounds = effort.of(500, 50);
     let [few, many] = in_turns(rounds, [&mut || Ok(few.round()), &mut || Ok(many.round())])?;
-    // A hundred times as many are log2(10,000) / log2(100), twice the depth, and further apart in memory; a search of all
-    // would be a hundred times as long.
+    // With a hundred times as many, the depth is log2(10,000) / log2(100), twice as much, and they are further apart in
+    // memory; a linear search would take a hundred times as long.
     row.add(
         Entry::beside(
             "one move",
@@ -52,7 +52,7 @@ impl Moving {
         }
     }
 
-    /// Moves some alarms to the end, each of another child; says what one took, in nanoseconds.
+    /// Moves some alarms to the end, each of another child. Returns the time of one move, in nanoseconds.
     fn round(&mut self) -> f64 {
         let started = Instant::now();
         for _ in 0..MOVES {

@@ -1,14 +1,14 @@
 //! One GiB from a job to the app in sealed memory, step by step, beside a pipe.
 //!
-//! The clock runs from before the job asks for memory until the app has read the last byte. The pipe is read into
-//! memory that the app keeps and has touched before; its child makes its bytes in new memory, as the job does. Two
-//! stricter pipes stand beside it: a large one from memory that the child keeps as well, and the same from a child that
-//! never has all bytes at once, which is a stream and no buffer. Beside the buffer that is filled in place stands one that
-//! is written piece by piece.
+//! The clock runs from before the job requests memory until the app has read the last byte. The pipe is read into
+//! memory that the app keeps and has touched before; its child creates its bytes in new memory, as the job does. There
+//! are two stricter pipes: a large one from memory that the child keeps as well, and the same from a child that never
+//! has all bytes at once, which is a stream rather than a buffer. Besides the buffer that is filled in place there is
+//! one that is written piece by piece.
 //!
-//! What the main thread feels is measured with another job: the longest time between two polls of its loop while the
-//! buffer arrives, its first and last byte are read, and it is dropped there; all else that an app does with a GiB belongs
-//! on another thread.
+//! What the main thread notices is measured with another job: the longest time between two polls of its loop while the
+//! buffer arrives, its first and last byte are read, and it is dropped there. Everything else that an app does with a
+//! GiB belongs on another thread.
 
 use glib::MainContext;
 use legwork::prelude::*;
@@ -108,7 +108,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     Ok(())
 }
 
-/// Nanoseconds of each step, over all transfers.
+/// The nanoseconds of each step, over all transfers.
 #[derive(Default)]
 struct Steps([Samples; 6]);
 
@@ -169,7 +169,7 @@ impl FillJob {
         Ok(self.job.message().await.ok_or("the job ended")?)
     }
 
-    /// Nanoseconds from the first byte filled to the last byte read.
+    /// Returns the nanoseconds from the first byte filled to the last byte read.
     fn transfer(&mut self, steps: &mut Steps) -> Result<f64> {
         let context = self.context.clone();
         let Filled {
@@ -193,7 +193,7 @@ impl FillJob {
         Ok((all - started) as f64)
     }
 
-    /// The longest time between two polls while a buffer arrives, is looked at and is dropped.
+    /// Returns the longest time between two polls while a buffer arrives, is read and is dropped.
     fn felt(&mut self) -> Result<Watch> {
         let context = self.context.clone();
         self.seed += 1;
@@ -202,7 +202,7 @@ impl FillJob {
             let buffer = self.next().await?.buffer;
             std::hint::black_box((buffer.first(), buffer.last()));
             drop(buffer);
-            // Whatever is left to do for the main loop, it does now.
+            // The main loop does now whatever it still has to do.
             glib::timeout_future(std::time::Duration::from_millis(100)).await;
             Result::Ok(())
         })?;

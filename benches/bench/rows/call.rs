@@ -1,8 +1,9 @@
 //! A call of 64 bytes to a running job and its answer, through senders, messages and futures.
 //!
-//! The peer is one GMainContext source and a child that echoes by blocking reads and writes: the least that an app with
-//! a main loop can do. Both children live all the time and take turns in being called. On one processor a call costs
-//! what its code and two switches cost; on two it costs mostly what waking a halted processor costs, whoever does it.
+//! The peer is one GMainContext source and a child that echoes by blocking reads and writes: the minimum for an app
+//! with a main loop. Both children run all the time and are called in turns. On one processor a call costs what its
+//! code and two context switches cost; on two it costs mostly what it takes to wake a halted processor, whoever does
+//! it.
 
 use glib::MainContext;
 use legwork::prelude::*;
@@ -17,10 +18,10 @@ use crate::report::{Bar, Entry, Row};
 use crate::samples::{Unit::Nanoseconds, in_turns};
 use crate::{Effort, Result};
 
-/// Calls of one reading.
+/// Calls in one reading.
 pub(crate) const CALLS: usize = 500;
 
-/// A running job that echoes, and the context that it was started from.
+/// A running job that echoes, and the context that started it.
 pub(crate) struct EchoJob {
     context: MainContext,
     job: JobHandle<jobs::Echo>,
@@ -45,7 +46,7 @@ impl EchoJob {
         Ok(self.job.pid().ok_or("the job has no process")?)
     }
 
-    /// Nanoseconds of one call and its answer, on average over `calls`.
+    /// Returns the nanoseconds of one call and its answer, on average over `calls`.
     pub(crate) fn call(&mut self, calls: usize) -> Result<f64> {
         let (job, sender) = (&mut self.job, &self.sender);
         let started = clock::now();

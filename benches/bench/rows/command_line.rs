@@ -1,4 +1,4 @@
-//! `legwork run -- true` beside `env true`: whole processes, in pairs.
+//! `legwork run -- true` beside `env true`: whole processes, measured in pairs.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
         Ok((clock::now() - started) as f64)
     };
     let mut more = Samples::default();
-    // Both within one reading: what is wanted is the difference.
+    // Both in one reading, because the difference is wanted.
     let [ours, bare, _] = in_turns(
         effort.of(300, 40),
         [&mut || time(&legwork), &mut || time(&env), &mut || {

@@ -1,7 +1,7 @@
-//! 256 MiB to a program and back at once, all of it kept.
+//! 256 MiB to a program and back at the same time, and all of it is kept.
 //!
-//! The peer is a bare pair of pipes in one `poll` loop, which keeps the bytes as well: the least that anybody can do
-//! without a thread. What only reads a part and throws the rest away shows what the app's memory does meanwhile.
+//! The peer is a bare pair of pipes in one `poll` loop, which also keeps the bytes: the minimum that is possible
+//! without a thread. A run that reads only a part and discards the rest shows what the app's memory does meanwhile.
 
 use std::path::Path;
 
@@ -17,17 +17,17 @@ use crate::samples::{Figure, Unit, in_turns};
 use crate::{Effort, Result};
 
 const LENGTH: usize = 256 << 20;
-/// What is kept of an output when less is asked for.
+/// How much of an output is kept when less than all is wanted.
 const KEPT: usize = 1 << 20;
 
 pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     let context = MainContext::new();
     let worker = sibling("bench-worker")?;
-    // Before anything large was ever held.
+    // Measured before anything large was held.
     let before = peak_memory(std::process::id())?;
     let kept = context.block_on(command(&worker, "pour").output_limit(KEPT).output())?;
     if kept.stdout.len() != KEPT || !kept.truncated {
-        return Err("the limit was not kept".into());
+        return Err("the limit was not respected".into());
     }
     drop(kept);
     let grown = peak_memory(std::process::id())? - before;

@@ -1,8 +1,8 @@
-//! The 64-byte call of the row `call`, through other crates, beside a job. Two processors: procspawn does not tell the
-//! number of its worker, so it cannot be put on the processor of the app.
+//! The 64-byte call of the row `call` through other crates, beside a job. On two processors: procspawn does not expose
+//! the process id of its worker, so the worker cannot be pinned to the app's processor.
 //!
-//! They do more and less than a job: zbus checks signatures and dispatches by name, procspawn queues on a warm pool and
-//! knows no main loop, so its calls block.
+//! They do more and less than a job: zbus checks signatures and dispatches by name; procspawn queues on a warm pool and
+//! does not know a main loop, so its calls block.
 
 use glib::MainContext;
 use legwork_benches::clock;

@@ -1,6 +1,7 @@
-//! What this machine charges everybody: births, round trips and transfers without Legwork.
+//! What this machine costs every program: starts, round trips and transfers without Legwork.
 //!
-//! No bars here. It is what the other rows stand on, and it shows whether a run was on a quiet machine.
+//! There are no bars here. The other rows build on these figures, which also show whether the machine was idle in a
+//! run.
 
 use legwork_benches::{clock, data};
 

@@ -1,8 +1,8 @@
 //! Scene S1: a child that uses GLib, and what its parent does meanwhile.
 //!
-//! The control is the old way: a process forks without exec, and the child wakes the main context that it inherited, whose
-//! wakeup descriptor it shares. It runs in a process of its own, which is ruined by it. The job does the same for
-//! the same two seconds in a worker, whose main context is its own.
+//! The control is the old way: a process forks without exec, and the child wakes the main context that it inherited,
+//! with which it shares the wakeup descriptor. The control ruins the process that it runs in, so it has one of its own.
+//! The job does the same for the same two seconds in a worker, which has a main context of its own.
 
 use std::process::Command;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) fn answer(_: Effort, row: &mut Row) -> Result<()> {
         .output()?;
     let control: Idle = serde_json::from_slice(&control.stdout).map_err(|_| {
         format!(
-            "the control told nothing: {}",
+            "the control printed nothing: {}",
             String::from_utf8_lossy(&control.stderr)
         )
     })?;
@@ -33,7 +33,7 @@ pub(crate) fn answer(_: Effort, row: &mut Row) -> Result<()> {
     let mut job = context.with_thread_default(|| {
         UsesGlib {
             time: TIME * 2,
-            // Does not divide the two seconds: the last is not to come together with their end.
+            // Does not divide the two seconds, so that the last does not come together with their end.
             messages: 9,
         }
         .spawn()

@@ -1,4 +1,4 @@
-//! Jobs that run in the benchmark's own program, with GLib in it.
+//! Jobs that run in the benchmark's own program, which uses GLib.
 
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use legwork_benches::clock;
 use serde::{Deserialize, Serialize};
 
 legwork::jobs! {
-    /// What this program does when it is its own worker.
+    /// The jobs of this program when it is its own worker.
     pub(crate) static JOBS = [FirstLineWithGlib, IdleWithGlib, UsesGlib];
 }
 
-/// Answers with the clock at its first line.
+/// Returns the time at its first line.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct FirstLineWithGlib;
 
@@ -44,10 +44,10 @@ impl Job for IdleWithGlib {
     }
 }
 
-/// Does without end what a forked child does in scene S1: wakes the default main context of its process.
+/// Does continuously what a forked child does in scene S1: wakes the default main context of its process.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct UsesGlib {
-    /// For so long.
+    /// How long.
     pub(crate) time: Duration,
     /// Messages to the app meanwhile, evenly spread.
     pub(crate) messages: u32,

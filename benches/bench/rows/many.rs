@@ -1,8 +1,8 @@
-//! What a thousand idle workers cost the app that has something else to do.
+//! What a thousand idle workers cost an app that has something else to do.
 //!
-//! Two main contexts in one app, on one thread and in turns: one has an echo job and nothing else, the other the same and
-//! a thousand idle workers. So the machine is the same for both, and only what the main loop has to look after differs.
-//! The figures from before the thousand were started stand beside them, for what their mere existence costs.
+//! There are two main contexts in one app, on one thread and measured in turns: one has only an echo job, the other the
+//! same and a thousand idle workers. So the machine is the same for both, and they differ only in what the main loop
+//! has to watch. The figures from before the thousand were started show what their mere existence costs.
 
 use glib::MainContext;
 use legwork::prelude::*;
@@ -93,7 +93,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     Ok(())
 }
 
-/// How many idle workers start at the usual limit, and what the next one says.
+/// Returns how many idle workers start at the usual limit, and the error of the next one.
 fn at_the_usual_limit() -> Result<String> {
     let raised = limit_descriptors(1024)?;
     let context = MainContext::new();
@@ -107,7 +107,7 @@ fn at_the_usual_limit() -> Result<String> {
     };
     limit_descriptors(raised)?;
     Ok(format!(
-        "with a limit of 1,024 descriptors {} jobs run, and the next one says: {refused}",
+        "with a limit of 1,024 descriptors {} jobs run, and the next one fails: {refused}",
         jobs.len()
     ))
 }
@@ -129,7 +129,7 @@ pub(super) fn start(context: &MainContext, count: usize) -> Result<Vec<JobHandle
     })
 }
 
-/// Nanoseconds of one iteration that finds nothing to do.
+/// Returns the nanoseconds of one iteration that has nothing to do.
 fn iteration(context: &MainContext) -> Result<f64> {
     let _owned = context.acquire()?;
     let started = clock::now();

@@ -1,7 +1,7 @@
-//! What an idle worker takes at most: `VmHWM`, the peak of what was resident.
+//! The most memory that an idle worker takes: `VmHWM`, the peak of its resident memory.
 //!
-//! A program's code and its C library are shared pages and counted all the same; so beside it stands a Rust program
-//! that waits on a socket and does nothing else.
+//! The pages of a program's code and of its C library are shared and counted nevertheless; so the peer is a Rust
+//! program that waits on a socket and does nothing else.
 
 use glib::MainContext;
 use legwork::prelude::*;
@@ -48,7 +48,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     Ok(())
 }
 
-/// Long enough for a program to have reached its wait.
+/// Long enough for a program to reach its wait.
 const SETTLE: std::time::Duration = std::time::Duration::from_millis(50);
 
 async fn settled<J: Listed<Message = ()>>(mut job: JobHandle<J>) -> Result<f64> {

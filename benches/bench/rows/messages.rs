@@ -1,6 +1,6 @@
 //! Throughput: messages from one job, and jobs one after the other. For information; there is no bar.
 //!
-//! The peer of the messages is a bare socketpair with one write and one read for each, both blocking, without encoding.
+//! The peer of the messages is a bare socketpair with one blocking write and one blocking read each, without encoding.
 //! The peer of the jobs is an empty Rust program, spawned and waited for.
 
 use glib::MainContext;

@@ -1,7 +1,7 @@
 //! The rows of the benchmark, one question each.
 //!
-//! A row is told to its own process by name and tells back what it found, as JSON on standard output; so a row that
-//! panics, hangs or is killed has lost its own figures only.
+//! A row runs in a process of its own, which is given the name of the row and prints the result as JSON on standard
+//! output. So a row that panics, hangs or is killed loses only its own figures.
 
 mod alarms;
 mod buffer;
@@ -29,10 +29,10 @@ use std::time::{Duration, Instant};
 use crate::report::Row;
 use crate::{Effort, Result};
 
-/// The longest that any row may take: what takes longer hangs.
+/// The longest that any row may take. A row that takes longer is considered hung.
 const DEADLINE: Duration = Duration::from_secs(300);
 
-/// A question, and who answers it.
+/// A question, and the function that answers it.
 pub(crate) struct Question {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
@@ -43,7 +43,7 @@ pub(crate) struct Question {
 pub(crate) const ROWS: &[Question] = &[
     Question {
         name: "floor",
-        title: "what this machine charges everybody, without Legwork",
+        title: "what this machine costs every program, without Legwork",
         answer: floor::answer,
     },
     Question {
@@ -124,7 +124,7 @@ pub(crate) const ROWS: &[Question] = &[
     },
 ];
 
-/// Answers a question in this process and prints the answer for the one that asked.
+/// Answers a question in this process and prints the answer for the process that asked.
 pub(crate) fn run_here(name: &str, effort: Effort) -> Result<()> {
     let question = ROWS
         .iter()
@@ -142,7 +142,7 @@ pub(crate) fn run_here(name: &str, effort: Effort) -> Result<()> {
     Ok(())
 }
 
-/// Has a question answered by a process of its own.
+/// Runs a process that answers a question.
 pub(crate) fn run_apart(question: &Question, quick: bool) -> Row {
     let failed = |failure: String| Row {
         name: question.name.into(),
@@ -179,5 +179,5 @@ fn ask(name: &str, quick: bool) -> Result<Row> {
     let status = child.wait()?;
     let told = reader.join().map_err(|_| "the reader panicked")??;
     serde_json::from_str(&told)
-        .map_err(|_| format!("the row's process told nothing: {status}").into())
+        .map_err(|_| format!("the row's process printed no result: {status}").into())
 }

@@ -1,7 +1,7 @@
 //! A program with every option that there is, from its start to its end.
 //!
-//! Some options `posix_spawn` cannot carry out; an exec helper does, which costs its own start, and should cost no more.
-//! So the peer is the plain program, and then the helper by itself.
+//! `posix_spawn` cannot set some of the options. An exec helper does, which costs its own start and should cost no
+//! more. So the peers are the plain program, and the plain program together with the helper's start.
 
 use std::fs::File;
 use std::time::Duration;

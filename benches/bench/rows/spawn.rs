@@ -1,14 +1,14 @@
-//! How long the calling thread is blocked by one start.
+//! How long one start blocks the calling thread.
 //!
-//! Everybody starts the same program, in turns, and the clock stops when the call returns. Legwork is measured twice:
-//! the plan by itself, which does what the bare call does, and a job, which also makes its control socket, its pipe and
-//! its handle; once as the only job of its context, once beside another, and once as the first that its context ever has,
-//! for which the source on the main loop is made. Beside the job also stands a worker's start by hand: the calls to the
-//! kernel that it would take without this library, and nothing else. A child is gone before the next is born, so nobody
-//! pays for another's processor time. The app's memory is touched; in 4 KiB pages, since those are what a fork has to copy
-//! the tables of.
+//! All of them start the same program, in turns, and the clock stops when the call returns. Legwork is measured twice:
+//! the plan by itself, which does the same as the bare call, and a job, which also creates its control socket, its pipe
+//! and its handle. The job is measured as the only one of its context, beside another, and as the first that its
+//! context ever has, for which the source on the main loop is created. Beside the job there is also a worker's start by
+//! hand: the system calls that it would take without this library, and nothing else. A child has ended before the next
+//! one is started, so nobody pays for another's processor time. The app's memory is touched, in 4 KiB pages, because a
+//! fork has to copy their page tables.
 //!
-//! GSubprocess has its turns with a job apart from these, in the same run: a fork leaves the app's whole memory
+//! GSubprocess takes turns with a job separately from these, in the same run: a fork leaves the app's whole memory
 //! write-protected, and whoever comes after it pays for the faults.
 
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! From the call that spawns a job to the job's first line.
 //!
-//! Beside it stands an empty Rust program from its spawn to its end, in turns: the least that a process of this
-//! language costs. The first line reads the clock that all processes share, so the way back is not counted.
+//! The peer, in turns, is an empty Rust program from its spawn to its end: the minimum that a process in this language
+//! costs. The first line reads the clock that all processes share, so the way back is not counted.
 
 use glib::MainContext;
 use legwork::Worker;

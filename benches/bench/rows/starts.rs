@@ -1,9 +1,9 @@
-//! A thousand programs, one started in every iteration of the main loop, in an app that holds 4 GiB: the longest that
-//! any start blocks its caller.
+//! A thousand programs, one started in every iteration of the main loop, in an app that holds 4 GiB: the longest time
+//! that any start blocks its caller.
 //!
-//! The worst of many is what a frame is lost by, and it is mostly the machine's doing, so it is compared: blocks of a
-//! hundred starts take turns with blocks of bare `posix_spawn` calls of the same program. A busy child is worse for
-//! everybody, as it takes the processor that the caller wants back.
+//! The slowest of many starts is what makes an app miss a frame. It depends mostly on the machine, so it is compared:
+//! blocks of a hundred starts take turns with blocks of bare `posix_spawn` calls of the same program. A busy child is
+//! worse for both, because it takes the processor that the caller needs next.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -18,9 +18,9 @@ use crate::report::{Bar, Entry, Row};
 use crate::samples::{Samples, Unit::Nanoseconds, in_turns};
 use crate::{Effort, Result};
 
-/// Starts of one block.
+/// Starts in one block.
 const BLOCK: usize = 100;
-/// As many as GSubprocess is given: each takes as long as a fork of 4 GiB.
+/// Starts by GSubprocess: fewer, because each takes as long as a fork of 4 GiB.
 const FORKED: usize = 10;
 
 pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
@@ -66,7 +66,8 @@ fn of(effort: Effort, row: &mut Row, case: &str, program: &Path, words: &[&str])
     Ok(())
 }
 
-/// The worst of a block of bare starts, with the main loop iterated and the dead reaped in between.
+/// Returns the slowest of a block of bare starts, between which the main loop is iterated and ended children are
+/// reaped.
 fn bare_block(context: &MainContext, program: &Program, all: &mut Samples) -> Result<f64> {
     let mut alive: VecDeque<Child> = VecDeque::new();
     let mut worst = 0;

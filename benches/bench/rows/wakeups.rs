@@ -1,8 +1,8 @@
-//! Whether an app with idle workers is left asleep.
+//! Whether an app with idle workers stays asleep.
 //!
-//! Counted in three ways over the same seconds: returns from the main loop's poll, wakeups that Legwork counts itself,
-//! and times that any thread of the app went to sleep, which it must have woken for. The timer that ends the measurement
-//! is one of each, and left out.
+//! This is counted in three ways over the same seconds: returns from the main loop's poll, wakeups that Legwork counts
+//! itself, and how often any thread of the app went to sleep, which it must have woken for. The timer that ends the
+//! measurement is one of each, and is not counted.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     let counted = || legwork::counters().wakeups;
     let (own, slept) = (counted(), sleeps()?);
     let with = idle(&context, time);
-    // One sleep until the timer, which woke once.
+    // One sleep until the timer, which woke the thread once.
     let (own, slept) = (counted() - own, (sleeps()? - slept).saturating_sub(1));
 
     let case = format!("{WORKERS} idle workers, {seconds} s");

@@ -7,7 +7,7 @@ use legwork::Ctx;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The SHA-256 sums of the files in a folder. The value itself is what travels to the child.
+/// Computes the SHA-256 sums of the files in a folder. This value is sent to the child.
 #[derive(Serialize, Deserialize)]
 pub struct Checksum {
     #[serde(with = "legwork::path")] // the name of a folder need not be UTF-8
@@ -34,14 +34,14 @@ impl legwork::Job for Checksum {
             let mut file = File::open(path)?;
             let mut hash = Sha256::new();
             loop {
-                cx.check()?; // an error once the app has asked the job to stop
+                cx.check()?; // returns an error once the app has asked the job to stop
                 match file.read(&mut piece)? {
                     0 => break,
                     length => hash.update(&piece[..length]),
                 }
             }
             let digits: String = hash.finalize().iter().map(|b| format!("{b:02x}")).collect();
-            cx.send(format!("{digits}  {}", path.display()))?; // waits while the app is slower
+            cx.send(format!("{digits}  {}", path.display()))?; // waits if the app is slower
             cx.advance(1);
         }
         Ok(files.len())

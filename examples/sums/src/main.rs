@@ -4,7 +4,7 @@ use legwork::prelude::*;
 use sums::{Checksum, JOBS};
 
 fn main() -> glib::ExitCode {
-    // First of all: the child is this program again, and for it this line is the whole of `main`.
+    // This comes first: the child is this same program, and it does not get past this line.
     JOBS.run_if_worker();
 
     let app = gtk::Application::builder()
@@ -31,7 +31,7 @@ fn open_window(app: &gtk::Application) {
     window.present();
 
     let folder = "/usr/bin".into();
-    // A start that fails is an outcome like any other: there is no second kind of error here.
+    // `spawn` returns no error: if the start fails, the job's outcome says so.
     let mut job = Checksum { folder }.spawn().stop_with(&window);
 
     let status = job.status();

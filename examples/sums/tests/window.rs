@@ -1,9 +1,9 @@
-//! The app in its window: it works in a child, and its Stop button stops that.
+//! The app in its window: it works in a child, and its Stop button stops the child.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// The app, which ends with the test.
+/// The app, which is killed at the end of the test.
 struct App(Child);
 
 impl Drop for App {
@@ -13,7 +13,7 @@ impl Drop for App {
     }
 }
 
-/// The child that works, by its number.
+/// Returns the process id of the worker.
 fn worker(app: &App) -> Option<String> {
     let pid = app.0.id();
     let list = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
@@ -50,11 +50,11 @@ fn the_button_stops_the_child_and_the_app_lives_on() {
         .expect("the app starts"));
     let pid = app.0.id().to_string();
     until("the app works in a child", || worker(&app).is_some());
-    // It is not to end by itself while the button is looked for.
+    // So that it cannot end by itself before the button is found.
     let halt = ["-STOP", &worker(&app).expect("it has not ended")];
     let halted = Command::new("kill").args(halt).status();
     assert!(halted.expect("kill").success());
-    // The button is all that can have the focus.
+    // Nothing but the button can have the focus.
     until("the child is gone", || {
         for window in xdotool(&["search", "--onlyvisible", "--pid", &pid]).lines() {
             xdotool(&["windowfocus", window, "key", "space"]);
