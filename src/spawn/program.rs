@@ -1,43 +1,41 @@
-//! Which file is executed: found and checked in the parent, where each fault has an error of its own.
+//! Which file is executed: found and checked in the parent, where each fault has an error of its
+//! own.
 //!
-//! The checks are made shortly before the start, so a file can still change in between; then the start itself
-//! fails and says what it can. A check never turns a start that would succeed into an error.
+//! The checks are made right before the start. A file that changes in between makes the start
+//! itself fail, which then says what it can. A check never makes a start fail that would succeed.
 
-use std::{
-    ffi::{CString, OsStr, OsString},
-    fs,
-    io::{self, Read},
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
-    },
-    path::{Path, PathBuf},
-};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::{SpawnError, Step, describe};
+use crate::text::{Text, text};
 
 /// The program that a child runs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Program {
-    /// A file. A relative path counts from the *app's* working directory, whatever directory the child is given.
+    /// A file. A relative path is relative to the *app's* working directory, whatever the child's
+    /// is.
     Path(PathBuf),
-    /// A name without a slash, searched for in the directories of `path`, or if `None` of the app's own `PATH`,
-    /// in the parent. An empty or relative directory in it counts from the app's working directory, as in a
-    /// shell. Without `PATH`, `/bin:/usr/bin` is searched.
+    /// A name without a slash, searched for in the directories of `path`, or if `None` of the app's
+    /// own `PATH`, in the parent. An empty or relative directory in it is relative to the app's
+    /// working directory, as in a shell. Without `PATH`, `/bin:/usr/bin` is searched.
     Name {
         /// The file name of the program.
         name: OsString,
         /// Directories separated by colons, to be searched instead of the app's `PATH`.
         path: Option<OsString>,
     },
-    /// An open executable, also one in memory or without a name. Scripts are refused: their interpreter would
-    /// open a name that is gone by then. Needs `/proc`, and an app that is dumpable (see prctl(2)).
+    /// An open executable, which may be one in memory or without a name. Scripts are refused: their
+    /// interpreter could not open them. Needs `/proc`, and an app that is dumpable (see prctl(2)).
     Descriptor(OwnedFd),
-    /// The running program itself, also if its file was replaced or deleted since. Needs `/proc`.
+    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`.
     Current,
 }
 
@@ -47,7 +45,7 @@ impl Program {
         Self::Path(path.into())
     }
 
-    /// A program by name, to be found in the app's `PATH`.
+    /// A program by its name, searched for in the app's `PATH`.
     pub fn name(name: impl Into<OsString>) -> Self {
         Self::Name {
             name: name.into(),
@@ -60,7 +58,7 @@ impl Program {
         match self {
             Self::Path(path) => {
                 if path.as_os_str().is_empty() {
-                    return Err(refused("the path of the program is empty"));
+                    return Err(refused(text!("the path of the program is empty")));
                 }
                 Located::checked(absolute(&path)?, path.into_os_string())
             }
@@ -96,9 +94,9 @@ impl From<&Path> for Program {
 /// A program that was found.
 #[derive(Debug)]
 pub(super) struct Located {
-    /// What the kernel is told.
+    /// The path that is passed to execve(2).
     pub(super) exec: CString,
-    /// What people are told.
+    /// The path that errors name.
     pub(super) file: PathBuf,
     /// The argument 0 that the program gets if the plan names none: as the caller wrote it.
     pub(super) arg0: OsString,
@@ -115,7 +113,7 @@ impl Located {
 
     fn at(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
         let exec = CString::new(file.as_os_str().as_bytes())
-            .map_err(|_| refused("the path of the program holds a NUL byte").at(&file))?;
+            .map_err(|_| refused(text!("the path of the program contains a NUL byte")).at(&file))?;
         Ok(Self {
             exec,
             file,
@@ -137,7 +135,11 @@ impl Located {
             .and_then(|mut file| file.read_exact(&mut head))
             .is_ok_and(|()| &head == b"#!");
         if script {
-            return Err(refused("a script cannot be started by its descriptor").at(&located.file));
+            let sentence = text!(
+                "a script cannot be started by its descriptor, because its interpreter could not \
+                 open it. Give its path"
+            );
+            return Err(refused(sentence).at(&located.file));
         }
         located.arg0 = located.file.clone().into_os_string();
         located._descriptor = Some(fd);
@@ -145,11 +147,11 @@ impl Located {
     }
 }
 
-fn refused(sentence: &'static str) -> SpawnError {
+fn refused(sentence: Text) -> SpawnError {
     SpawnError::refused(Step::Program, sentence)
 }
 
-/// The path as seen from anywhere, so that the child's working directory has no say in it.
+/// The path as an absolute one, so that the child's working directory does not matter.
 pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
     if path.is_absolute() {
         return Ok(path.to_owned());
@@ -158,89 +160,115 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
         SpawnError::failed(
             Step::Program,
             error.raw_os_error().unwrap_or_default(),
-            format!("the program {path:?} counts from the app's working directory, which is gone"),
+            text!(
+                "the program {path} is relative to the app's working directory, which no longer \
+                 exists",
+                path = Text::quoted(path)
+            ),
         )
         .at(path)
     })?;
     Ok(here.join(path))
 }
 
-/// Walks through PATH as execvp(3) does: a file that may not be executed is passed over and remembered. A folder
-/// that may not be searched is no such file, where execvp would say "permission denied" of a program that is nowhere.
+/// Searches PATH as execvp(3) does: a file that cannot be executed is skipped and remembered. A
+/// directory that the app may not search is not such a file; execvp would say "permission denied"
+/// of a program that does not exist.
 fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     if name.is_empty() {
-        return Err(refused("the name of the program is empty"));
+        return Err(refused(text!("the name of the program is empty")));
     }
     if name.as_bytes().contains(&b'/') {
-        return Err(
-            refused("the name of the program holds a slash; a path is not searched for").at(name),
+        let sentence = text!(
+            "the name of the program contains a slash. Only names are searched for; give a path as \
+             Program::Path"
         );
+        return Err(refused(sentence).at(name));
     }
     if name.as_bytes().contains(&0) {
-        return Err(refused("the name of the program holds a NUL byte"));
+        return Err(refused(text!(
+            "the name of the program contains a NUL byte"
+        )));
     }
     let path = path
         .or_else(|| std::env::var_os("PATH"))
         .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
-    let mut passed_over = None;
-    let mut closed = None;
+    let mut skipped = None;
+    let mut forbidden = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
         let file = absolute(&directory.join(name))?;
         match check_executable(&file) {
             Ok(()) => return Ok(file),
             Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => {}
-            Err(_) if is_closed(&file) => closed = closed.or(Some(directory)),
-            Err(error) => passed_over = passed_over.or(Some(error)),
+            Err(_) if is_forbidden(&file) => forbidden = forbidden.or(Some(directory)),
+            Err(error) => skipped = skipped.or(Some(error)),
         }
     }
-    Err(passed_over.unwrap_or_else(|| {
-        let but = closed.map_or_else(String::new, |directory| {
-            format!(", of which {directory:?} may not be searched")
-        });
-        SpawnError::failed(
-            Step::Program,
-            libc::ENOENT,
-            format!("there is no program {name:?} in {path:?}{but}"),
-        )
-        .at(OsString::from_vec(name.as_bytes().to_vec()))
+    Err(skipped.unwrap_or_else(|| {
+        let program = Path::new(name);
+        let (name, path) = (Text::quoted(name), Text::quoted(&path));
+        let sentence = match forbidden {
+            Some(directory) => text!(
+                "there is no program {name} in {path}, of which {directory} may not be searched",
+                name = name,
+                path = path,
+                directory = Text::quoted(directory)
+            ),
+            None => text!(
+                "there is no program {name} in {path}",
+                name = name,
+                path = path
+            ),
+        };
+        SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
     }))
 }
 
-/// Whether a folder on the way to the file may not be searched.
-fn is_closed(file: &Path) -> bool {
+/// Whether the app may not search a directory on the way to the file.
+fn is_forbidden(file: &Path) -> bool {
     fs::metadata(file).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
-fn check_executable(file: &Path) -> Result<(), SpawnError> {
-    let failed = |errno: i32, why: &str| {
-        SpawnError::failed(Step::Program, errno, format!("the program {file:?} {why}")).at(file)
-    };
-    let status = fs::metadata(file).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOENT) => failed(libc::ENOENT, "does not exist"),
-        errno => {
-            let errno = errno.unwrap_or(libc::EIO);
-            failed(errno, &format!("cannot be reached: {}", describe(errno)))
-        }
+fn check_executable(path: &Path) -> Result<(), SpawnError> {
+    let failed = |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(path);
+    let file = || Text::quoted(path);
+    let status = fs::metadata(path).map_err(|error| {
+        let errno = error.raw_os_error().unwrap_or(libc::EIO);
+        let sentence = match errno {
+            libc::ENOENT => text!("the program {file} does not exist", file = file()),
+            _ => text!(
+                "the program {file} cannot be reached: {error}",
+                file = file(),
+                error = describe(errno)
+            ),
+        };
+        failed(errno, sentence)
     })?;
     if status.is_dir() {
-        return Err(failed(libc::EISDIR, "is a directory"));
+        let sentence = text!("the program {file} is a directory", file = file());
+        return Err(failed(libc::EISDIR, sentence));
     }
     if !status.is_file() {
-        return Err(failed(libc::EACCES, "is not a regular file"));
+        let sentence = text!("the program {file} is not a regular file", file = file());
+        return Err(failed(libc::EACCES, sentence));
     }
-    // With the effective user, as execve(2) does. Root, too, needs one executable bit.
-    accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
-        match Errno::from_raw(errno.raw_os_error()) {
-            Errno::EACCES if on_noexec_mount(file) => {
-                failed(libc::EACCES, "lies on a file system that is mounted noexec")
-            }
-            Errno::EACCES => failed(libc::EACCES, "is not executable"),
-            other => failed(
-                other as i32,
-                &format!("cannot be executed: {}", other.desc()),
+    // With the effective user, as execve(2) does. Root needs one executable bit as well.
+    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
+        let errno = errno.raw_os_error();
+        let sentence = match errno {
+            libc::EACCES if on_noexec_mount(path) => text!(
+                "the program {file} is on a file system that is mounted noexec",
+                file = file()
             ),
-        }
+            libc::EACCES => text!("the program {file} is not executable", file = file()),
+            _ => text!(
+                "the program {file} cannot be executed: {error}",
+                file = file(),
+                error = describe(errno)
+            ),
+        };
+        failed(errno, sentence)
     })
 }
 
