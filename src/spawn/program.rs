@@ -171,9 +171,9 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
     Ok(here.join(path))
 }
 
-/// Searches PATH as execvp(3) does: a file that cannot be executed is skipped and remembered. A
-/// directory that the app may not search is not such a file; execvp would say "permission denied"
-/// of a program that does not exist.
+/// Searches PATH as a shell does: an entry that does not lead to a file is skipped, and a file that
+/// cannot be executed is skipped and remembered. A directory that the app may not search is not
+/// such a file; execvp(3) would say "permission denied" of a program that does not exist.
 fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     if name.is_empty() {
         return Err(refused(text!("the name of the program is empty")));
@@ -197,12 +197,19 @@ fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     let mut forbidden = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
-        let file = absolute(&directory.join(name))?;
-        match check_executable(&file) {
+        let Ok(file) = absolute(&directory.join(name)) else {
+            continue;
+        };
+        let fault = match check_executable(&file) {
             Ok(()) => return Ok(file),
-            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => {}
-            Err(_) if is_forbidden(&file) => forbidden = forbidden.or(Some(directory)),
-            Err(error) => skipped = skipped.or(Some(error)),
+            Err(fault) => fault,
+        };
+        match fs::metadata(&file) {
+            Ok(_) => skipped = skipped.or(Some(fault)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                forbidden = forbidden.or(Some(directory));
+            }
+            Err(_) => (),
         }
     }
     Err(skipped.unwrap_or_else(|| {
@@ -223,11 +230,6 @@ fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
         };
         SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
     }))
-}
-
-/// Whether the app may not search a directory on the way to the file.
-fn is_forbidden(file: &Path) -> bool {
-    fs::metadata(file).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
 }
 
 fn check_executable(path: &Path) -> Result<(), SpawnError> {
