@@ -178,6 +178,38 @@ fn an_entry_of_the_path_that_leads_nowhere_is_passed_over_as_a_shell_does() {
 }
 
 #[test]
+fn a_relative_program_below_a_folder_that_may_not_be_searched_runs_as_in_a_shell() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let outside = tempfile::tempdir().unwrap();
+    mode(outside.path(), 0o755);
+    let home = outside.path().join("home");
+    let here = home.join("work");
+    std::fs::create_dir_all(&here).unwrap();
+    std::fs::copy(STAGE.join("one/tool"), here.join("tool")).unwrap();
+    std::fs::create_dir(here.join("inner")).unwrap();
+    std::fs::copy(STAGE.join("two/tool"), here.join("inner/tool")).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut app = StdCommand::new(env!("CARGO_BIN_EXE_start_by_name"));
+        app.args(["--close", home.to_str().unwrap(), "--not-as-root"]);
+        let output = app.args(arguments).env("PATH", "inner").current_dir(&here);
+        let output = output.output().unwrap();
+        mode(&home, 0o755);
+        let words = String::from_utf8(output.stdout).unwrap();
+        (words.trim_end().to_owned(), output.status.code().unwrap())
+    };
+    assert_eq!(run(&["./tool"]), ("one 0".to_owned(), 1));
+    assert_eq!(run(&["tool"]), ("two 0".to_owned(), 2));
+    // From another folder it can be reached no more, and it is said of which file.
+    let (words, code) = run(&["--dir", "/", "./tool"]);
+    assert_eq!(code, NOT_STARTED);
+    assert!(words.contains("Some(Program) Some(13)"), "{words}");
+    assert!(words.contains("work/./tool\" cannot be reached"), "{words}");
+}
+
+#[test]
 fn what_cannot_be_executed_is_passed_over() {
     let unfit = [
         folder("plain"),

@@ -13,7 +13,7 @@ use rustix::fs::{Access, AtFlags, CWD, accessat};
 use super::checked::Checked;
 use super::error::{Candidate, SpawnError, Step, describe};
 use super::posix_spawn::Fault;
-use super::program;
+use super::program::{self, Located};
 use crate::text::{Text, text};
 
 /// The longest single string that execve(2) takes, with its NUL: 32 pages.
@@ -21,7 +21,7 @@ const PAGES_PER_STRING: usize = 32;
 
 /// An execution that failed.
 struct Attempt<'a> {
-    file: &'a Path,
+    program: &'a Located,
     arguments: &'a [CString],
     /// What the child had to do before, unless it is known to have done it.
     plan: Option<&'a Checked>,
@@ -29,14 +29,18 @@ struct Attempt<'a> {
 
 impl Attempt<'_> {
     fn failed(&self, step: Step, errno: i32, sentence: Text) -> SpawnError {
-        SpawnError::failed(step, errno, sentence).at(self.file)
+        SpawnError::failed(step, errno, sentence).at(&self.program.file)
     }
 }
 
 /// A helper could not execute the program.
-pub(super) fn explain_execution(errno: i32, file: &Path, arguments: &[CString]) -> SpawnError {
+pub(super) fn explain_execution(
+    errno: i32,
+    program: &Located,
+    arguments: &[CString],
+) -> SpawnError {
     let attempt = Attempt {
-        file,
+        program,
         arguments,
         plan: None,
     };
@@ -57,7 +61,7 @@ pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
         Fault::Pidfd { errno } => SpawnError::no_pidfd(errno, true),
         Fault::Spawn { errno } => {
             let attempt = Attempt {
-                file: &plan.program.file,
+                program: &plan.program,
                 arguments: &plan.arguments,
                 plan: Some(plan),
             };
@@ -67,7 +71,7 @@ pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
 }
 
 fn in_the_child(errno: i32, attempt: &Attempt<'_>) -> SpawnError {
-    let file = attempt.file;
+    let file = &*attempt.program.file;
     match errno {
         libc::E2BIG => too_big(attempt),
         libc::EAGAIN => SpawnError::failed(
@@ -199,17 +203,17 @@ fn too_big(attempt: &Attempt<'_>) -> SpawnError {
 
 /// A file was missing or forbidden: which one?
 fn file_fault(errno: i32, attempt: &Attempt<'_>) -> SpawnError {
-    let file = attempt.file;
-    let interpreter = program::head(file)
+    let (file, path) = (&*attempt.program.file, attempt.program.path());
+    let interpreter = program::head(path)
         .ok()
-        .and_then(|head| Interpreter::of(file, &head));
+        .and_then(|head| Interpreter::of(path, &head));
     if let Some(interpreter) = &interpreter
         && let Some(sentence) = fault_of(interpreter.path(), errno, interpreter.text(file))
     {
         return SpawnError::failed(Step::Interpreter, errno, sentence).at(interpreter.path());
     }
     let program = text!("the program {file}", file = Text::quoted(file));
-    if let Some(sentence) = fault_of(file, errno, program) {
+    if let Some(sentence) = fault_of(path, errno, program) {
         return attempt.failed(Step::Program, errno, sentence);
     }
     let mut candidates = vec![candidate(Step::Program, Some(file))];

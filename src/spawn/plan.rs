@@ -202,7 +202,7 @@ impl Plan {
         number: RawFd,
         control: OwnedFd,
     ) -> Result<(Plan, Target), SpawnError> {
-        let program = self.program.locate()?;
+        let program = self.program.locate(self.directory.is_some())?;
         let arg0 = self.arg0.take().unwrap_or_else(|| program.arg0.clone());
         let arguments = c_strings(arg0, std::mem::take(&mut self.args))?;
         let moved = self.map.relocate(number);
@@ -235,7 +235,7 @@ impl Plan {
         }
         let layout = self.map.lay_out()?;
         let reservation = reservation.map_or_else(Reservation::new, Ok)?;
-        let program = self.program.locate()?;
+        let program = self.program.locate(self.directory.is_some())?;
         let arg0 = self.arg0.unwrap_or_else(|| program.arg0.clone());
         let checked = Checked {
             arguments: c_strings(arg0, self.args)?,
@@ -293,7 +293,7 @@ impl Target {
 
     /// Why the helper could not execute it.
     pub(crate) fn explain(&self, errno: i32) -> SpawnError {
-        diagnosis::explain_execution(errno, &self.program.file, &self.arguments)
+        diagnosis::explain_execution(errno, &self.program, &self.arguments)
     }
 }
 

@@ -8,7 +8,7 @@ use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -53,19 +53,19 @@ impl Program {
         }
     }
 
-    /// Finds the file and checks that it can be executed.
-    pub(super) fn locate(self) -> Result<Located, SpawnError> {
+    /// Finds the file and checks that it can be executed. `moves` says whether the child enters
+    /// another directory first.
+    pub(super) fn locate(self, moves: bool) -> Result<Located, SpawnError> {
         match self {
             Self::Path(path) => {
                 if path.as_os_str().is_empty() {
                     return Err(refused(text!("the path of the program is empty")));
                 }
-                Located::checked(absolute(&path)?, path.into_os_string())
+                let located = Located::at(&path, moves, path.clone().into_os_string())?;
+                located.check()?;
+                Ok(located)
             }
-            Self::Name { name, path } => {
-                let found = search(&name, path)?;
-                Located::at(found, name)
-            }
+            Self::Name { name, path } => search(&name, path, moves),
             Self::Descriptor(fd) => Located::descriptor(fd),
             Self::Current => Ok(Located {
                 exec: c"/proc/self/exe".to_owned(),
@@ -105,20 +105,78 @@ pub(super) struct Located {
 }
 
 impl Located {
-    fn checked(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
-        let located = Self::at(file, arg0)?;
-        check_executable(&located.file)?;
-        Ok(located)
-    }
-
-    fn at(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
-        let exec = CString::new(file.as_os_str().as_bytes())
+    /// A child that keeps the app's directory executes a relative path as it is: the app may not be
+    /// able to reach its own directory from the root, and need not.
+    fn at(path: &Path, moves: bool, arg0: OsString) -> Result<Self, SpawnError> {
+        let absolute = absolute(path);
+        let exec = match &absolute {
+            Ok(absolute) if moves || path.is_absolute() => absolute.as_os_str(),
+            Err(_) if moves => return Err(absolute.expect_err("as was just seen")),
+            _ => path.as_os_str(),
+        };
+        // A name alone could be taken for an option by the interpreter of a script.
+        let exec = match exec.as_bytes().contains(&b'/') {
+            true => exec.to_owned(),
+            false => Path::new(".").join(exec).into_os_string(),
+        };
+        let file = absolute.unwrap_or_else(|_| path.to_owned());
+        let exec = CString::new(exec.into_vec())
             .map_err(|_| refused(text!("the path of the program contains a NUL byte")).at(&file))?;
         Ok(Self {
             exec,
             file,
             arg0,
             _descriptor: None,
+        })
+    }
+
+    /// The path to execute, for a look from the app.
+    pub(super) fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.exec.as_bytes()))
+    }
+
+    /// Checks what can be known before the start.
+    fn check(&self) -> Result<(), SpawnError> {
+        let path = self.path();
+        let failed =
+            |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(&self.file);
+        let file = || Text::quoted(&self.file);
+        let status = fs::metadata(path).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let sentence = match errno {
+                libc::ENOENT => text!("the program {file} does not exist", file = file()),
+                _ => text!(
+                    "the program {file} cannot be reached: {error}",
+                    file = file(),
+                    error = describe(errno)
+                ),
+            };
+            failed(errno, sentence)
+        })?;
+        if status.is_dir() {
+            let sentence = text!("the program {file} is a directory", file = file());
+            return Err(failed(libc::EISDIR, sentence));
+        }
+        if !status.is_file() {
+            let sentence = text!("the program {file} is not a regular file", file = file());
+            return Err(failed(libc::EACCES, sentence));
+        }
+        // With the effective user, as execve(2) does. Root needs one executable bit as well.
+        accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
+            let errno = errno.raw_os_error();
+            let sentence = match errno {
+                libc::EACCES if on_noexec_mount(path) => text!(
+                    "the program {file} is on a file system that is mounted noexec",
+                    file = file()
+                ),
+                libc::EACCES => text!("the program {file} is not executable", file = file()),
+                _ => text!(
+                    "the program {file} cannot be executed: {error}",
+                    file = file(),
+                    error = describe(errno)
+                ),
+            };
+            failed(errno, sentence)
         })
     }
 
@@ -129,7 +187,8 @@ impl Located {
             std::process::id(),
             fd.as_raw_fd()
         ));
-        let mut located = Self::checked(file, OsString::new())?;
+        let mut located = Self::at(&file, false, OsString::new())?;
+        located.check()?;
         let mut head = [0; 2];
         let script = fs::File::open(&located.file)
             .and_then(|mut file| file.read_exact(&mut head))
@@ -152,7 +211,7 @@ fn refused(sentence: Text) -> SpawnError {
 }
 
 /// The path as an absolute one, so that the child's working directory does not matter.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
+fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
     if path.is_absolute() {
         return Ok(path.to_owned());
     }
@@ -174,7 +233,7 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
 /// Searches PATH as a shell does: an entry that does not lead to a file is skipped, and a file that
 /// cannot be executed is skipped and remembered. A directory that the app may not search is not
 /// such a file; execvp(3) would say "permission denied" of a program that does not exist.
-fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
+fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, SpawnError> {
     if name.is_empty() {
         return Err(refused(text!("the name of the program is empty")));
     }
@@ -197,14 +256,14 @@ fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
     let mut forbidden = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
-        let Ok(file) = absolute(&directory.join(name)) else {
+        let Ok(located) = Located::at(&directory.join(name), moves, name.to_owned()) else {
             continue;
         };
-        let fault = match check_executable(&file) {
-            Ok(()) => return Ok(file),
+        let fault = match located.check() {
+            Ok(()) => return Ok(located),
             Err(fault) => fault,
         };
-        match fs::metadata(&file) {
+        match fs::metadata(located.path()) {
             Ok(_) => skipped = skipped.or(Some(fault)),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 forbidden = forbidden.or(Some(directory));
@@ -230,48 +289,6 @@ fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
         };
         SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
     }))
-}
-
-fn check_executable(path: &Path) -> Result<(), SpawnError> {
-    let failed = |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(path);
-    let file = || Text::quoted(path);
-    let status = fs::metadata(path).map_err(|error| {
-        let errno = error.raw_os_error().unwrap_or(libc::EIO);
-        let sentence = match errno {
-            libc::ENOENT => text!("the program {file} does not exist", file = file()),
-            _ => text!(
-                "the program {file} cannot be reached: {error}",
-                file = file(),
-                error = describe(errno)
-            ),
-        };
-        failed(errno, sentence)
-    })?;
-    if status.is_dir() {
-        let sentence = text!("the program {file} is a directory", file = file());
-        return Err(failed(libc::EISDIR, sentence));
-    }
-    if !status.is_file() {
-        let sentence = text!("the program {file} is not a regular file", file = file());
-        return Err(failed(libc::EACCES, sentence));
-    }
-    // With the effective user, as execve(2) does. Root needs one executable bit as well.
-    accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
-        let errno = errno.raw_os_error();
-        let sentence = match errno {
-            libc::EACCES if on_noexec_mount(path) => text!(
-                "the program {file} is on a file system that is mounted noexec",
-                file = file()
-            ),
-            libc::EACCES => text!("the program {file} is not executable", file = file()),
-            _ => text!(
-                "the program {file} cannot be executed: {error}",
-                file = file(),
-                error = describe(errno)
-            ),
-        };
-        failed(errno, sentence)
-    })
 }
 
 fn on_noexec_mount(file: &Path) -> bool {
