@@ -47,35 +47,35 @@ fn a_nul_byte_is_refused_where_it_stands() {
     let arguments = Some(Step::Arguments);
     refused(
         arguments,
-        &["argument 2 holds a NUL byte", shown],
+        &["argument 2 contains a NUL byte", shown],
         |program| program.arg(nul),
     );
     refused(
         arguments,
-        &["argument 0 holds a NUL byte", shown],
+        &["argument 0 contains a NUL byte", shown],
         |program| program.arg0(nul),
     );
     let environment = Some(Step::Environment);
-    refused(environment, &["holds a NUL byte", shown], |program| {
+    refused(environment, &["contains a NUL byte", shown], |program| {
         program.env(nul, "value")
     });
-    refused(environment, &["\"PATH\" holds a NUL byte"], |program| {
+    refused(environment, &["\"PATH\" contains a NUL byte"], |program| {
         let path = OsStr::from_bytes(b"/bin\0:/usr/bin:/bin");
         program.env("PATH", path).search_own_path()
     });
-    refused(environment, &["\"NAME\" holds a NUL byte"], |program| {
+    refused(environment, &["\"NAME\" contains a NUL byte"], |program| {
         program.env("NAME", nul)
     });
     let directory = Some(Step::WorkingDirectory);
     refused(
         directory,
-        &["working directory holds a NUL byte"],
+        &["working directory contains a NUL byte"],
         |program| program.current_dir(Path::new(nul)),
     );
     for (name, words) in [
-        (&b"a\0b"[..], "the name of the program holds a NUL byte"),
-        (b"/bin/a\0b", "the path of the program holds a NUL byte"),
-        (b"./a\0b", "the path of the program holds a NUL byte"),
+        (&b"a\0b"[..], "the name of the program contains a NUL byte"),
+        (b"/bin/a\0b", "the path of the program contains a NUL byte"),
+        (b"./a\0b", "the path of the program contains a NUL byte"),
     ] {
         refused(Some(Step::Program), &[words], |_| {
             command(OsStr::from_bytes(name))
@@ -257,7 +257,7 @@ fn a_limit_that_may_not_be_given_is_named() {
         assert!(error.is_start() && !error.has_run(), "{error:?}");
         let said = error.to_string();
         assert!(
-            said.contains("setting the limit core failed: Invalid argument"),
+            said.contains("setting the limit RLIMIT_CORE failed: Invalid argument"),
             "{said}"
         );
     });
@@ -406,7 +406,7 @@ fn a_program_that_comes_and_goes_is_run_or_named() {
                         assert!(
                             said.contains("does not exist")
                                 || said.contains("No such file")
-                                || said.contains("does not tell"),
+                                || said.contains("does not say"),
                             "{said}"
                         );
                         missing += 1;

@@ -149,7 +149,7 @@ fn a_bad_variable_is_refused_by_name() {
     );
     assert_eq!(
         sentence("A", "b\0c"),
-        r#"the environment variable "A" holds a NUL byte"#
+        r#"the environment variable "A" contains a NUL byte"#
     );
     assert!(sentence("A\0", "b").contains("NUL"));
 }

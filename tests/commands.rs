@@ -396,7 +396,9 @@ fn what_the_helper_cannot_do_is_a_named_step() {
             .unwrap_err();
         assert!(error.is_start(), "{error:?}");
         assert!(
-            error.to_string().contains("setting the limit nofile"),
+            error
+                .to_string()
+                .contains("setting the limit RLIMIT_NOFILE"),
             "{error}"
         );
 

@@ -59,9 +59,10 @@ fn app(path: Option<&str>, arguments: &[&str]) -> Output {
 /// What the program that was found says, or what is said instead, and how the app exits.
 fn found(path: Option<&str>, arguments: &[&str]) -> (String, i32) {
     let output = app(path, arguments);
-    // Another user may not find the helper, and is warned of that.
-    let as_root = !arguments.contains(&"--not-as-root");
-    assert!(!as_root || output.stderr.is_empty(), "{output:?}");
+    // Another user may not find the helper, and is warned of that; a shell misses its folder.
+    let warned = ["--not-as-root", "--nowhere"];
+    let warned = warned.iter().any(|option| arguments.contains(option));
+    assert!(warned || output.stderr.is_empty(), "{output:?}");
     let words = String::from_utf8(output.stdout).unwrap();
     (words.trim_end().to_owned(), output.status.code().unwrap())
 }
@@ -159,6 +160,53 @@ fn a_relative_entry_of_the_path_counts_from_the_apps_folder() {
         "two 0",
         2,
     );
+}
+
+#[test]
+fn an_entry_of_the_path_that_leads_nowhere_is_passed_over_as_a_shell_does() {
+    let two = folder("two");
+    let path = format!("node_modules/.bin::{two}");
+    for options in [&["--nowhere"][..], &["--nowhere", "--dir", "/"]] {
+        is_found(Some(&path), &[options, &["tool"]].concat(), "two 0", 2);
+    }
+    is_not_found(Some("node_modules/.bin:"), &["--nowhere", "tool"]);
+    // Neither is one that is too long, or a link in a circle.
+    let circle = STAGE.join("circle");
+    let _ = std::os::unix::fs::symlink("circle", &circle);
+    let long = folder(&"_".repeat(4095));
+    is_not_found(Some(&format!("{long}:{}", circle.display())), &["tool"]);
+}
+
+#[test]
+fn a_relative_program_below_a_folder_that_may_not_be_searched_runs_as_in_a_shell() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let outside = tempfile::tempdir().unwrap();
+    mode(outside.path(), 0o755);
+    let home = outside.path().join("home");
+    let here = home.join("work");
+    std::fs::create_dir_all(&here).unwrap();
+    std::fs::copy(STAGE.join("one/tool"), here.join("tool")).unwrap();
+    std::fs::create_dir(here.join("inner")).unwrap();
+    std::fs::copy(STAGE.join("two/tool"), here.join("inner/tool")).unwrap();
+    let run = |arguments: &[&str]| {
+        let mut app = StdCommand::new(env!("CARGO_BIN_EXE_start_by_name"));
+        app.args(["--close", home.to_str().unwrap(), "--not-as-root"]);
+        let output = app.args(arguments).env("PATH", "inner").current_dir(&here);
+        let output = output.output().unwrap();
+        mode(&home, 0o755);
+        let words = String::from_utf8(output.stdout).unwrap();
+        (words.trim_end().to_owned(), output.status.code().unwrap())
+    };
+    assert_eq!(run(&["./tool"]), ("one 0".to_owned(), 1));
+    assert_eq!(run(&["tool"]), ("two 0".to_owned(), 2));
+    // From another folder it can be reached no more, and it is said of which file.
+    let (words, code) = run(&["--dir", "/", "./tool"]);
+    assert_eq!(code, NOT_STARTED);
+    assert!(words.contains("Some(Program) Some(13)"), "{words}");
+    assert!(words.contains("work/./tool\" cannot be reached"), "{words}");
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn where_the_system_cannot_tell_the_candidates_are_listed() {
     assert!(
         error
             .to_string()
-            .contains("does not tell whether it was the program"),
+            .contains("does not say which of these failed: the program"),
         "{error}"
     );
 }
@@ -369,7 +369,10 @@ fn an_argument_with_a_nul_byte_is_named() {
     let _alone = Folder::new();
     let error = failure(Plan::new(Program::name("true")).args(["a", "b\0c"]));
     assert_eq!((error.step(), error.errno()), (Step::Arguments, None));
-    assert_eq!(error.to_string(), r#"argument 2 holds a NUL byte: "b\0c""#);
+    assert_eq!(
+        error.to_string(),
+        r#"argument 2 contains a NUL byte: "b\0c""#
+    );
 }
 
 #[test]
@@ -453,7 +456,7 @@ fn an_empty_name_or_path_and_a_name_with_a_slash_are_refused() {
         sentence(Program::path("")),
         "the path of the program is empty"
     );
-    assert!(sentence(Program::name("bin/true")).contains("holds a slash"));
+    assert!(sentence(Program::name("bin/true")).contains("contains a slash"));
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn a_helper_that_cannot_do_its_part_names_the_step_and_the_number() {
         (error.step(), error.errno()),
         (Some(Step::Helper), Some(libc::EINVAL))
     );
-    assert_words(&error, &["setting the limit nofile"]);
+    assert_words(&error, &["setting the limit RLIMIT_NOFILE"]);
 }
 
 #[test]

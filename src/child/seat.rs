@@ -9,10 +9,8 @@ use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::retry_on_intr;
-
 use crate::main_loop::hub::{Canceller, Entry, HangUp, Hub, Token};
+use crate::process::pidfd::has_ended;
 use crate::process::{Process, SharedProcess, own};
 
 /// See the module.
@@ -92,7 +90,7 @@ impl Seat {
 
     /// Whether the process has ended, whatever the hub has seen by now.
     pub(crate) fn is_exit_due(&self) -> bool {
-        self.with_process(|process| is_readable(process.pidfd())) == Some(true)
+        self.with_process(|process| has_ended(process.pidfd())) == Some(true)
     }
 
     pub(crate) fn watch(&self, token: Token, fd: BorrowedFd<'_>) -> io::Result<()> {
@@ -162,12 +160,4 @@ impl Seat {
             act();
         }
     }
-}
-
-/// A pidfd is readable when its process has ended. An alarm may ring late, and before the hub has looked.
-fn is_readable(fd: BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
-    // It can be interrupted although it does not wait.
-    let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
-    ready == Ok(1)
 }

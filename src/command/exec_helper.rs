@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::start_error::StartError;
 use crate::child::Worker;
-use crate::spawn::{Plan, SpawnError, Step, Target};
+use crate::spawn::{Plan, SpawnError, Step, Target, describe};
 use crate::text::{Text, text};
 use crate::wire::control::{Control, Received, Scratch, Wait};
-use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, Hello, Kind, Role};
+use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Hello, Kind, Role};
 use crate::worker::main_checks_for_worker;
 
 /// How long an exec helper may take.
@@ -94,7 +94,7 @@ impl ExecHelper {
                 Some(Kind::Ready) if !self.ready => self.ready = true,
                 Some(Kind::Refused) => {
                     let fault = match postcard::from_bytes(&packet.payload) {
-                        Ok(ExecRefusal { step, errno }) => self.target.explain(&step, errno),
+                        Ok(refusal) => explain(refusal, &self.target),
                         Err(_) => invalid(),
                     };
                     return Some(Err(fault));
@@ -103,6 +103,49 @@ impl ExecHelper {
             }
         }
     }
+}
+
+/// Why the helper did not execute the program.
+fn explain(ExecRefusal { step, errno }: ExecRefusal, target: &Target) -> SpawnError {
+    let error = describe(errno);
+    let sentence = match step {
+        ExecStep::Execute => return target.explain(errno),
+        ExecStep::Order => text!(
+            "the helper could not read its order: {error}",
+            error = error
+        ),
+        ExecStep::Descriptor => text!(
+            "passing descriptor {number} to the program failed: {error}",
+            number = CONTROL_FD,
+            error = error
+        ),
+        ExecStep::Limit(resource) => text!(
+            "setting the limit {limit} failed: {error}",
+            limit = limit_name(resource),
+            error = error
+        ),
+        ExecStep::Nice => text!("setting the nice value failed: {error}", error = error),
+        ExecStep::NoNewPrivileges => {
+            text!("giving up new privileges failed: {error}", error = error)
+        }
+    };
+    SpawnError::failed(Step::Helper, errno, sentence).at(target.file())
+}
+
+/// The name of a resource in getrlimit(2).
+fn limit_name(resource: u32) -> Text {
+    Text::from(match resource {
+        libc::RLIMIT_AS => "RLIMIT_AS",
+        libc::RLIMIT_CORE => "RLIMIT_CORE",
+        libc::RLIMIT_CPU => "RLIMIT_CPU",
+        libc::RLIMIT_DATA => "RLIMIT_DATA",
+        libc::RLIMIT_FSIZE => "RLIMIT_FSIZE",
+        libc::RLIMIT_MEMLOCK => "RLIMIT_MEMLOCK",
+        libc::RLIMIT_NOFILE => "RLIMIT_NOFILE",
+        libc::RLIMIT_NPROC => "RLIMIT_NPROC",
+        libc::RLIMIT_STACK => "RLIMIT_STACK",
+        other => return Text::from(other),
+    })
 }
 
 /// It took longer than [`HELPER_WITHIN`].

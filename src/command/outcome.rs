@@ -246,7 +246,10 @@ mod tests {
     }
 
     fn not_started() -> Option<SpawnError> {
-        Some(SpawnError::refused(Step::Helper, "the helper gave up"))
+        Some(SpawnError::refused(
+            Step::Helper,
+            text!("the helper gave up"),
+        ))
     }
 
     fn no_watches() -> Option<io::Error> {

@@ -486,7 +486,7 @@ mod tests {
             ("refused when cancelled", stopped(CANCELLED, job_refused(Refusal::UnknownJob)), Some((Cancelled, "on request"))),
             ("no worker: it exits", code(2), Some((Start, "exit code 2"))),
             ("no worker: it dies", killed(Signal::SEGV), Some((Start, "SIGSEGV"))),
-            ("no worker: its exit is lost", lost(), Some((Start, "lost"))),
+            ("no worker: its exit is lost", lost(), Some((Start, "is unknown"))),
             ("no worker: it is silent", silent(killed(Signal::KILL)), Some((Start, "within 9s"))),
             ("no worker: it hangs up", outlived_socket(killed(Signal::KILL)), Some((Start, "closed its control socket"))),
             ("no worker: nothing known", Facts::default(), Some((Start, "closed its control socket"))),

@@ -16,7 +16,7 @@ use super::worker::{Parts as WorkerParts, WorkerProcess};
 use crate::child::Error;
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
-use crate::spawn::{Group, Plan, Room};
+use crate::spawn::{Group, Plan, Reservation};
 use crate::text::{Text, text};
 use crate::wire::attach;
 use crate::wire::control::{Control, DESCRIPTORS_MAX, INLINE_MAX, Wait};
@@ -121,8 +121,8 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         start,
         ..Hello::plain(Role::Worker)
     };
-    let room = Room::hold().map_err(|error| Error::start(label, error))?;
-    let mut brought = vec![room.app()];
+    let reservation = Reservation::new().map_err(|error| Error::start(label, error))?;
+    let mut brought = vec![reservation.app()];
     brought.extend(descriptors.iter().map(|fd| fd.as_fd()));
     let with_hello = if fits { brought.len() } else { 1 };
     let (with_hello, with_start) = brought.split_at(with_hello);
@@ -157,7 +157,8 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     }
     let hub =
         Hub::of_thread_default().map_err(lacking(text!("no epoll descriptor could be made")))?;
-    let process = (plan.spawn_into(Some(room))).map_err(|error| Error::start(label, error))?;
+    let process =
+        (plan.spawn_into(Some(reservation))).map_err(|error| Error::start(label, error))?;
 
     options.worker.watch_over(&process);
     let pid = process.pid();

@@ -1,27 +1,25 @@
-//! Threads that live for one piece of work: for what may keep its caller longer than it can wait.
+//! Threads that live for one task: for what may block its caller longer than it can wait.
 //!
-//! Reaping a process that is slow to die, unmapping gigabytes, closing a socket that lingers: the system
-//! call takes as long as it takes, and the caller may be the main thread. Where no thread can be had the work
-//! is done by the caller: late, but done.
+//! Reaping a process that is slow to die, unmapping gigabytes, closing a socket that lingers:
+//! nobody knows how long the system call takes, and the caller may be the main thread. If no thread
+//! can be created, the caller does the task itself: late, but done.
 
-use std::{
-    io,
-    os::fd::OwnedFd,
-    sync::{Arc, Mutex, PoisonError},
-    thread,
-};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
 
-/// These threads touch little; only what is touched is ever taken.
+/// These threads need little, and only pages that are used take memory.
 const STACK: usize = 64 * 1024;
 
-/// Does `work` on a thread of that name. It takes no signals: those are for the threads of the program.
+/// Runs `work` on a thread of that name, which blocks every signal: those are for the program's own
+/// threads.
 pub(crate) fn run(name: &str, work: impl FnOnce() + Send + 'static) {
     run_by(work, |work| {
         let builder = thread::Builder::new()
             .name(name.to_owned())
             .stack_size(STACK);
         let thread = builder.spawn(move || {
-            // Fails only for a bad argument, and all signals are a good one.
+            // Fails only for an invalid argument.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             work();
         });
@@ -29,15 +27,15 @@ pub(crate) fn run(name: &str, work: impl FnOnce() + Send + 'static) {
     });
 }
 
-/// A piece of work on its way to a thread.
+/// A task on its way to a thread.
 type Work = Box<dyn FnOnce() + Send>;
 
-/// Has `start` do the work elsewhere, and does it here if that fails.
+/// Has `start` run the task elsewhere, and runs it here if that fails.
 pub(crate) fn run_by(
     work: impl FnOnce() + Send + 'static,
     start: impl FnOnce(Work) -> io::Result<()>,
 ) {
-    // A start that fails drops what it was given.
+    // A start that fails drops its closure.
     let shared = Arc::new(Mutex::new(Some(work)));
     let handed_over = Arc::clone(&shared);
     let take = |work: &Mutex<Option<_>>| work.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -53,8 +51,9 @@ pub(crate) fn run_by(
     }
 }
 
-/// Closes descriptors that nobody asked for. What they are only their sender knows: closing a socket that
-/// lingers, or a file of a file system that the sender serves itself, can take as long as it likes.
+/// Closes descriptors that nobody asked for. Only their sender knows what they are: closing a
+/// socket that lingers, or a file of a file system that the sender serves itself, can block for any
+/// time.
 pub(crate) fn close(descriptors: Vec<OwnedFd>) {
     if !descriptors.is_empty() {
         run("legwork-close", move || drop(descriptors));

@@ -1,24 +1,20 @@
-//! Killing and reaping what nobody holds any more.
+//! Killing and reaping processes that have no owner any more.
 //!
-//! A process that was sent SIGKILL dies within a millisecond, unless it has gigabytes to give back or hangs in a
-//! driver. The caller may be the main thread, so it waits a moment, and leaves a slow death to a thread in the
-//! [background].
+//! A process that was sent SIGKILL dies within a millisecond, unless it has gigabytes to free or
+//! hangs in a driver. The caller may be the main thread, so it waits for a moment, and leaves a
+//! process that is slow to die to a thread in the [background].
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    process::{Pid, Signal as RawSignal, WaitOptions, kill_process, waitpid},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal as RawSignal, WaitOptions, kill_process, waitpid};
 
-use super::{
-    background,
-    pidfd::{self, To, Wait},
-    signal::Signal,
-};
+use super::background;
+use super::pidfd::{self, To, Wait};
+use super::signal::Signal;
 
-/// How long the caller waits for the end: less than a frame.
+/// How long the caller waits for the exit: less than a frame.
 const MOMENT: Timespec = Timespec {
     tv_sec: 0,
     tv_nsec: 5_000_000,
@@ -35,13 +31,13 @@ pub(super) fn reap(pidfd: impl AsFd + Send + 'static) {
     });
 }
 
-/// Kills and reaps a process that has a pidfd and no known number.
+/// Kills and reaps a process that has a pidfd and whose number is unknown.
 pub(crate) fn by_pidfd(pidfd: OwnedFd) {
     let _ = pidfd::send(pidfd.as_fd(), Signal::KILL, To::Process);
     reap(pidfd);
 }
 
-/// Kills and reaps a process that was just born and could get no pidfd.
+/// Kills and reaps a process that was just created and could get no pidfd.
 pub(crate) fn by_number(pid: Pid) {
     let _ = kill_process(pid, RawSignal::KILL);
     while let Err(Errno::INTR) = waitpid(Some(pid), WaitOptions::empty()) {}

@@ -1,18 +1,19 @@
 //! How a process ended.
 
-use std::{fmt, io, time::Duration};
+use std::time::Duration;
+use std::{fmt, io};
 
 use crate::text::{Text, text};
 
 use super::signal::Signal;
 
-/// The end of a process: its status, and what it used.
+/// The exit of a process: its status, and what it used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exit {
     /// How it ended.
     pub status: ExitStatus,
-    /// What it used until then.
+    /// The resources that it used.
     pub usage: Usage,
 }
 
@@ -22,7 +23,7 @@ impl Exit {
         self.status.success()
     }
 
-    /// One for the tests of what an end means.
+    /// For tests of what an exit means.
     #[cfg(test)]
     pub(crate) fn of(status: ExitStatus) -> Self {
         let usage = Usage::default();
@@ -37,9 +38,9 @@ pub enum ExitStatus {
     Code(i32),
     /// A signal ended it.
     Signal {
-        /// Which.
+        /// The signal.
         signal: Signal,
-        /// Whether a core dump was made, be it a file or for a collector such as `systemd-coredump`.
+        /// Whether a core dump was made, as a file or for a collector such as `systemd-coredump`.
         core_dumped: bool,
     },
 }
@@ -89,10 +90,11 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-/// What a process used, together with those of its own children that it waited for; see getrusage(2).
+/// The resources that a process used, and those of its own children that it waited for; see
+/// getrusage(2).
 ///
-/// Peak memory is missing on purpose. A process born by `posix_spawn` shares the app's memory for an instant,
-/// and the kernel then counts the *app's* peak as its own.
+/// Peak memory is missing on purpose. A process started by `posix_spawn` shares the app's memory
+/// for an instant, and the kernel counts the *app's* peak as that of the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usage {
@@ -104,13 +106,13 @@ pub struct Usage {
     pub minor_faults: u64,
     /// Page faults that had to read.
     pub major_faults: u64,
-    /// How often it gave the processor away because it had to wait.
+    /// How often it gave up the processor because it had to wait.
     pub voluntary_switches: u64,
-    /// How often the processor was taken from it.
+    /// How often it was preempted.
     pub involuntary_switches: u64,
 }
 
-/// How a process ended cannot be known, or not from here.
+/// How a process ended is unknown, or cannot be known to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitError(pub(super) Cause);
 
@@ -118,7 +120,7 @@ pub struct WaitError(pub(super) Cause);
 pub(super) enum Cause {
     /// The app ignores `SIGCHLD` now.
     Ignored,
-    /// Another `wait` in the app was quicker.
+    /// Another `wait` in the app reaped it first.
     ReapedByAnother,
     /// The caller is a forked copy of the app.
     NotTheParent,
@@ -126,13 +128,14 @@ pub(super) enum Cause {
 }
 
 impl WaitError {
-    /// One for the tests of what an end means.
+    /// For tests of what an exit means.
     #[cfg(test)]
     pub(crate) fn reaped_by_another() -> Self {
         Self(Cause::ReapedByAnother)
     }
 
-    /// Whether other code in the app reaped the child, or made the kernel do so by ignoring `SIGCHLD`.
+    /// Whether other code in the app reaped the child, or had the kernel reap it by ignoring
+    /// `SIGCHLD`.
     pub fn is_reaped_elsewhere(&self) -> bool {
         matches!(self.0, Cause::Ignored | Cause::ReapedByAnother)
     }
@@ -150,15 +153,16 @@ impl WaitError {
     pub(crate) fn text(self) -> Text {
         match self.0 {
             Cause::Ignored => text!(
-                "how the process ended is lost: this program ignores SIGCHLD, so the system discarded \
-                 it"
+                "how the process ended is unknown: this program ignores SIGCHLD, so the system \
+                 discarded its exit status"
             ),
             Cause::ReapedByAnother => text!(
-                "how the process ended is lost: other code in this program waited for it (a wait for \
-                 any child, such as waitpid(-1), does that)"
+                "how the process ended is unknown: other code in this program waited for it, for \
+                 example by waitpid(-1), which waits for any child"
             ),
             Cause::NotTheParent => text!(
-                "this is a forked copy of the program that started the process, and cannot wait for it"
+                "a forked copy of the program cannot wait for a process that the program itself \
+                 has started"
             ),
             Cause::System(errno) => text!(
                 "waiting for the process failed: {error}",

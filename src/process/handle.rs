@@ -1,29 +1,24 @@
 //! One child process.
 
-use std::{
-    io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
-    sync::Arc,
-};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::io::Errno;
 
-use super::{
-    destroy,
-    exit::{Cause, Exit, WaitError},
-    own,
-    pidfd::{self, To, Wait, check_child_signal},
-    signal::Signal,
-};
+use super::exit::{Cause, Exit, WaitError};
+use super::pidfd::{self, To, Wait, check_child_signal};
+use super::signal::Signal;
+use super::{destroy, own};
 
-/// A child process, known by its pidfd. Comes from [`Plan::spawn`](crate::spawn::Plan::spawn).
+/// A child process, identified by its pidfd. [`Plan::spawn`](crate::spawn::Plan::spawn) returns it.
 ///
-/// `Send` and `Sync`: a pidfd belongs to the whole process, so any thread may wait and signal, also after the
-/// thread that started the child is gone.
+/// `Send` and `Sync`: a pidfd belongs to the whole app, so any thread may wait and send signals,
+/// even after the thread that started the child has ended.
 ///
-/// Dropping it sends `SIGKILL` to a child that has not been reaped yet, and to the group that it leads, and
-/// reaps it. That takes a few milliseconds at most; a child that is slow to die is reaped by a short-lived thread.
-/// In a forked copy of the app, dropping it does nothing.
+/// Dropping it sends `SIGKILL` to a child that has not been reaped, and to the group that it leads,
+/// and reaps it. That takes a few milliseconds at most; a short-lived thread reaps a child that is
+/// slow to die. In a forked copy of the app, dropping it does nothing.
 #[derive(Debug)]
 pub struct Process {
     pid: u32,
@@ -31,7 +26,7 @@ pub struct Process {
     pidfd: Arc<OwnedFd>,
     leads_group: bool,
     end: Option<Result<Exit, WaitError>>,
-    /// The process that may wait: ours, and not a forked copy of it.
+    /// The process that may wait: the app, and not a forked copy of it.
     parent: u32,
 }
 
@@ -46,12 +41,12 @@ impl Process {
         }
     }
 
-    /// Its number, for people and logs. Once it is reaped, the number can belong to another process.
+    /// Its process id, for people and logs. Once it is reaped, another process can get the same.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Its pidfd, readable once it has ended; see pidfd_open(2).
+    /// Its pidfd, which is readable once it has ended; see pidfd_open(2).
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
@@ -60,7 +55,8 @@ impl Process {
         &self.pidfd
     }
 
-    /// Whether it leads a process group of its own, so that [`signal_group`](Self::signal_group) works.
+    /// Whether it leads a process group of its own, so that [`signal_group`](Self::signal_group)
+    /// works.
     pub fn leads_group(&self) -> bool {
         self.leads_group
     }
@@ -69,12 +65,13 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Other code reaped it, or ignores `SIGCHLD` since; the answer stays the same ever after.
+    /// Other code reaped it, or has ignored `SIGCHLD` since the start. Later calls return the same.
     pub fn try_wait(&mut self) -> Result<Option<Exit>, WaitError> {
         self.wait_as(Wait::Poll)
     }
 
-    /// Blocks until it has ended. Not for the main thread: a main loop watches [`pidfd`](Self::pidfd).
+    /// Blocks until it has ended. Not for the main thread: a main loop polls
+    /// [`pidfd`](Self::pidfd).
     ///
     /// # Errors
     ///
@@ -111,21 +108,23 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// `ESRCH` once it has been reaped; it cannot reach a stranger. While it has ended but not been reaped, the
-    /// signal is lost without an error. `EPERM` if it runs as another user since.
+    /// `ESRCH` once it has been reaped; no other process can get the signal. A signal to a process
+    /// that has ended and has not been reaped is lost without an error. `EPERM` if it has changed
+    /// its user.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
         Ok(pidfd::send(self.pidfd(), signal, To::Process)?)
     }
 
     /// Sends a signal to every process of the group that this one leads.
     ///
-    /// From Linux 6.9 on this works by pidfd, and also reaches members that outlive their leader. Before, it
-    /// works by number, and only until the leader has been reaped.
+    /// Since Linux 6.9 this works by pidfd, and reaches members that outlive their leader as well.
+    /// Older kernels need the number, so that it works only until the leader has been reaped.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it leads no group ([`Group::Inherit`](crate::spawn::Group::Inherit): the group is the app's
-    /// own). `ESRCH` if no member is left, or the leader has been reaped and the kernel is older than 6.9.
+    /// `EINVAL` if it leads no group ([`Group::Inherit`](crate::spawn::Group::Inherit): the group
+    /// is the app's own). `ESRCH` if no member is left, or the leader has been reaped and the
+    /// kernel is older than 6.9.
     pub fn signal_group(&self, signal: Signal) -> io::Result<()> {
         if !self.leads_group {
             return Err(Errno::INVAL.into());
@@ -137,22 +136,22 @@ impl Process {
     }
 
     fn signal_group_by_number(&self, signal: Signal) -> Result<(), Errno> {
-        // While the leader is unreaped, its number is taken, and no other group can have it.
+        // While the leader is unreaped, it keeps its number, and no other group can have that.
         if self.end.is_some() || pidfd::wait(self.pidfd(), Wait::Peek).is_err() {
             return Err(Errno::SRCH);
         }
         pidfd::send_group_by_number(self.pid, signal)
     }
 
-    /// Sends `SIGKILL` to it, and to the group that it leads. A leader may have gone over to another group, so
-    /// it always gets one of its own.
+    /// Sends `SIGKILL` to it, and to the group that it leads. It gets a signal of its own in any
+    /// case, as a leader may have changed its group.
     ///
     /// # Errors
     ///
     /// As [`signal`](Self::signal).
     pub fn kill(&self) -> io::Result<()> {
         if self.leads_group {
-            // Refused when nobody is left in it.
+            // Fails when the group has no member left.
             let _ = self.signal_group(Signal::KILL);
         }
         self.signal(Signal::KILL)

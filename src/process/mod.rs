@@ -1,17 +1,19 @@
-//! Life and death of a child: waiting, signals, the end.
+//! A child after its start: waiting, signals, the exit.
 //!
-//! A number is a poor name for a process: the moment somebody reaps it, the number may belong to a stranger. So
-//! a [`Process`] is known by its pidfd, a descriptor that means this one process for ever. It becomes readable
-//! when the process ends, which is how a main loop waits for it; waiting and signalling go through it as well.
+//! A process id does not identify a process: once the process is reaped, another one can get the
+//! same id. So a [`Process`] is identified by its pidfd, a descriptor that always refers to this
+//! one process. It becomes readable when the process ends, which is how a main loop waits for it;
+//! waits and signals use it as well.
 //!
 //! What this room promises:
 //!
-//! * Nobody else's child is ever reaped. Only the one behind the pidfd is waited for.
-//! * An app that reaps ours, or ignores `SIGCHLD`, gets a [`WaitError`] that says so, and never a made-up status.
-//! * A signal reaches this process or none. A group is signalled by pidfd where the kernel can (Linux 6.9),
-//!   else by number, and then only while its leader is known to be unreaped.
+//! * No other child of the app is ever reaped. Only the process of the pidfd is waited for.
+//! * An app that reaps ours, or ignores `SIGCHLD`, gets a [`WaitError`] that says so, and never a
+//!   wrong status.
+//! * A signal reaches this process or none. A group is signalled by pidfd where the kernel can
+//!   (Linux 6.9), else by number, and then only while its leader is known to be unreaped.
 //! * No zombie is left: dropping a [`Process`] kills what still runs, and reaps it.
-//! * A copy of the app made by somebody's `fork` may drop a [`Process`], and nothing happens.
+//! * A forked copy of the app may drop a [`Process`], and nothing happens.
 //!
 //! ```
 //! use legwork::process::{ExitStatus, Signal};
@@ -24,7 +26,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`background`] has the short-lived threads for what may take long. This room knows no GLib.
+//! [`background`] has the short-lived threads for what may take long. This room does not know GLib.
 
 pub(crate) mod background;
 pub(crate) mod destroy;
@@ -44,5 +46,5 @@ pub(crate) use leave::leave;
 pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;
 
-/// A child, where whoever supervises it and whoever else must end it can both reach it.
+/// A child that its supervisor shares with whatever else must be able to end it.
 pub(crate) type SharedProcess = std::sync::Arc<std::sync::Mutex<Option<Process>>>;

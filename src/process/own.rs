@@ -1,25 +1,20 @@
-//! Which process this is, without a system call.
+//! The id of this process, without a system call.
 //!
-//! Whatever shares a socket or a child with the outside asks this before it acts, as somebody may have forked a copy of
-//! the app, which has copies of everything and must leave it alone. A start asks eight times.
+//! Other code may fork the app. The copy has copies of all our sockets and children, and must not
+//! touch them, so everything that owns one compares the id before it acts. A start does so eight
+//! times.
 
 #![allow(unsafe_code)]
 
-use std::{
-    ptr::{self, NonNull},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
-};
+use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use rustix::{
-    mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous},
-    param::page_size,
-};
+use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
+use rustix::param::page_size;
 
-/// A word that is 0 in a new process: the kernel clears its page in every copy that a fork makes (madvise(2),
-/// `MADV_WIPEONFORK`, Linux 4.14), also where no handler of pthread_atfork(3) is called.
+/// A word that is 0 in a forked copy: the kernel clears its page in every fork (madvise(2),
+/// `MADV_WIPEONFORK`, Linux 4.14), even one that calls no handler of pthread_atfork(3).
 struct Known(NonNull<AtomicU32>);
 
 // SAFETY: an atomic in memory that is never unmapped.
@@ -29,7 +24,7 @@ unsafe impl Sync for Known {}
 
 static KNOWN: OnceLock<Option<Known>> = OnceLock::new();
 
-/// The process id of whoever asks.
+/// The id of the calling process.
 pub(crate) fn id() -> u32 {
     let Some(Known(word)) = KNOWN.get_or_init(Known::new) else {
         return std::process::id();
@@ -47,19 +42,20 @@ pub(crate) fn id() -> u32 {
 }
 
 impl Known {
-    /// `None` where there is no memory for it, or no such advice is taken.
+    /// `None` without memory for it, or if the kernel does not know the advice.
     fn new() -> Option<Self> {
         let size = page_size();
         let access = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice.
+        // SAFETY: a new mapping at an address that the kernel chooses.
         let page = unsafe { mmap_anonymous(ptr::null_mut(), size, access, MapFlags::PRIVATE) };
         let page = page.ok()?;
-        // Who says yes to any advice heeds none, as QEMU's user mode did (see BoringSSL's fork_detect.c).
-        // SAFETY: a mapping that nobody else knows, and advice that is not known either.
+        // A kernel that accepts any advice follows none, like QEMU's user mode (see BoringSSL's
+        // fork_detect.c).
+        // SAFETY: nothing else uses the mapping, and the advice does not exist.
         if unsafe { libc::madvise(page, size, -1) } == 0 {
             return None;
         }
-        // SAFETY: the advice is about the whole of a mapping that nobody else knows.
+        // SAFETY: the advice is for the whole mapping, which nothing else uses.
         unsafe { madvise(page, size, Advice::LinuxWipeOnFork) }.ok()?;
         NonNull::new(page.cast()).map(Self)
     }

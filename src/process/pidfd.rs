@@ -8,42 +8,37 @@
 
 #![allow(unsafe_code)]
 
-use std::{
-    mem::MaybeUninit,
-    os::fd::{AsRawFd, BorrowedFd, OwnedFd},
-    ptr,
-    time::Duration,
-};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::ptr;
+use std::time::Duration;
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::{Errno, retry_on_intr},
-    process::{Pid, PidfdFlags, pidfd_open},
-};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{
-    exit::{Exit, ExitStatus, Usage},
-    own,
-    signal::Signal,
-};
+use super::exit::{Exit, ExitStatus, Usage};
+use super::own;
+use super::signal::Signal;
+use crate::text::{Text, text};
 
 /// From the kernel's `include/uapi/linux/pidfd.h`.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
 
-/// Whether to wait, and what to leave behind.
+/// Whether to block, and whether to reap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// Until it ends; reaps it.
+    /// Blocks until it has ended, and reaps it.
     Block,
-    /// Only looks; reaps it if it has ended.
+    /// Does not block; reaps it if it has ended.
     Poll,
-    /// Only looks, and leaves it to be reaped.
+    /// Does not block, and does not reap it.
     Peek,
 }
 
 /// `waitid(P_PIDFD, pidfd, &info, WEXITED | …, &usage)`; see waitid(2).
 ///
-/// The raw call, as the C library's drops the usage.
+/// The raw call, as the C library's discards the usage.
 pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Errno> {
     let options = libc::WEXITED
         | match how {
@@ -51,11 +46,12 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Err
             Wait::Poll => libc::WNOHANG,
             Wait::Peek => libc::WNOHANG | libc::WNOWAIT,
         };
-    // SAFETY: plain numbers and unions of them, for which zero is a value.
+    // SAFETY: numbers and unions of numbers, for which zero is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
     loop {
-        // SAFETY: the descriptor is open, and both pointers are to room for what the kernel writes there.
+        // SAFETY: the descriptor is open, and both pointers are to memory for what the kernel
+        // writes.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_waitid,
@@ -79,7 +75,7 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Err
     // SAFETY: `waitid` fills in the fields of a SIGCHLD, or leaves zeroes.
     let status = unsafe { info.si_status() };
     let status = match info.si_code {
-        // `WNOHANG`, and it runs.
+        // `WNOHANG`, and it is still running.
         0 => return Ok(None),
         libc::CLD_EXITED => ExitStatus::Code(status),
         code => ExitStatus::Signal {
@@ -108,8 +104,8 @@ fn read(usage: &libc::rusage) -> Usage {
     }
 }
 
-/// A pidfd of this process: for a child that is to know when it has died. No number is taken for it in between, as
-/// the process that asks is there.
+/// A pidfd of this process, for a child that has to know when it dies. The process keeps its number
+/// meanwhile, as it is running.
 pub(crate) fn own() -> Result<OwnedFd, Errno> {
     let this = own::id().cast_signed();
     let this = Pid::from_raw(this).expect("a process has a number above zero");
@@ -119,11 +115,11 @@ pub(crate) fn own() -> Result<OwnedFd, Errno> {
 /// Whether the process has ended, whosever child it is.
 pub(crate) fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::IN)];
-    // Interrupted, though it does not wait.
+    // It can be interrupted although it does not wait.
     retry_on_intr(|| poll(&mut fds, Some(&Timespec::default()))) == Ok(1)
 }
 
-/// Whom a signal is for.
+/// What a signal is sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum To {
     Process,
@@ -138,7 +134,8 @@ pub(crate) fn send(pidfd: BorrowedFd<'_>, signal: Signal, to: To) -> Result<(), 
 
 /// Whether the kernel signals a group by its leader's pidfd, whichever process that is of.
 pub(crate) fn can_signal_groups(pidfd: BorrowedFd<'_>) -> bool {
-    // 0 is a question: it need not lead a group to learn that the flag is known.
+    // Signal 0 is only a check. The process need not lead a group to learn whether the flag is
+    // known.
     send_number(pidfd, 0, To::Group) != Err(Errno::INVAL)
 }
 
@@ -163,9 +160,10 @@ fn send_number(pidfd: BorrowedFd<'_>, signal: i32, to: To) -> Result<(), Errno> 
     }
 }
 
-/// `kill(-pid, signal)`; see kill(2). The caller knows that the group still is the one it means.
+/// `kill(-pid, signal)`; see kill(2). The caller knows that the number still is that of the group.
 pub(super) fn send_group_by_number(leader: u32, signal: Signal) -> Result<(), Errno> {
-    // SAFETY: plain numbers. A leader's number is above 1, so this is one group and not every process.
+    // SAFETY: plain numbers. A leader's number is above 1, so this is one group and not every
+    // process.
     let result = unsafe { libc::kill(-leader.cast_signed(), signal.as_raw()) };
     match result {
         0 => Ok(()),
@@ -173,27 +171,31 @@ pub(super) fn send_group_by_number(leader: u32, signal: Signal) -> Result<(), Er
     }
 }
 
-/// Whether the kernel keeps how a child ends until we ask.
+/// Whether the kernel keeps a child's exit status until we wait for it.
 ///
-/// `SIGCHLD` ignored on purpose, or `SA_NOCLDWAIT`, makes it throw that away; see sigaction(2).
-pub(crate) fn check_child_signal() -> Result<(), &'static str> {
+/// It discards the status if `SIGCHLD` is ignored explicitly, or with `SA_NOCLDWAIT`; see
+/// sigaction(2).
+pub(crate) fn check_child_signal() -> Result<(), Text> {
     let mut now = MaybeUninit::<libc::sigaction>::zeroed();
-    // SAFETY: asks only, and the pointer is to room for the answer.
+    // SAFETY: only queries, and the pointer is to memory for the result.
     let result = unsafe { libc::sigaction(libc::SIGCHLD, ptr::null(), now.as_mut_ptr()) };
-    debug_assert_eq!(result, 0, "the disposition of a valid signal can be asked");
+    debug_assert_eq!(
+        result, 0,
+        "the disposition of a valid signal can be queried"
+    );
     // SAFETY: filled in, or zeroes, which are a value.
     let now = unsafe { now.assume_init() };
     if now.sa_sigaction == libc::SIG_IGN {
-        return Err(
-            "this program ignores SIGCHLD, so the system would throw away how the child ends; \
-             set it to its default",
-        );
+        return Err(text!(
+            "this program ignores SIGCHLD, so the system would discard how the child ends. Set \
+             SIGCHLD to its default"
+        ));
     }
     if now.sa_flags & libc::SA_NOCLDWAIT != 0 {
-        return Err(
-            "this program handles SIGCHLD with SA_NOCLDWAIT, so the system would throw away how the \
-             child ends; leave out this flag",
-        );
+        return Err(text!(
+            "this program handles SIGCHLD with SA_NOCLDWAIT, so the system would discard how the \
+             child ends. Remove that flag"
+        ));
     }
     Ok(())
 }

@@ -1,38 +1,39 @@
 //! Signals by number and name.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
+use std::fmt;
 
 /// A signal, 1 to 64; see signal(7).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Signal(i32);
 
 impl Signal {
-    /// `SIGHUP`: the terminal or session is gone.
+    /// `SIGHUP`: the terminal was hung up.
     pub const HUP: Self = Self(libc::SIGHUP);
     /// `SIGINT`: interrupted, as by Ctrl+C.
     pub const INT: Self = Self(libc::SIGINT);
     /// `SIGQUIT`: quit with a core file.
     pub const QUIT: Self = Self(libc::SIGQUIT);
-    /// `SIGABRT`: abort(3).
+    /// `SIGABRT`: aborted, as by abort(3).
     pub const ABRT: Self = Self(libc::SIGABRT);
-    /// `SIGKILL`: cannot be caught.
+    /// `SIGKILL`: kill; cannot be caught.
     pub const KILL: Self = Self(libc::SIGKILL);
-    /// `SIGSEGV`: an address that is not there.
+    /// `SIGSEGV`: an invalid memory access.
     pub const SEGV: Self = Self(libc::SIGSEGV);
-    /// `SIGPIPE`: nobody reads any more.
+    /// `SIGPIPE`: a write to a pipe without a reader.
     pub const PIPE: Self = Self(libc::SIGPIPE);
-    /// `SIGTERM`: a request to end.
+    /// `SIGTERM`: a request to terminate.
     pub const TERM: Self = Self(libc::SIGTERM);
-    /// `SIGCONT`: go on after a stop.
+    /// `SIGCONT`: continue after a stop.
     pub const CONT: Self = Self(libc::SIGCONT);
-    /// `SIGSTOP`: cannot be caught.
+    /// `SIGSTOP`: stop; cannot be caught.
     pub const STOP: Self = Self(libc::SIGSTOP);
-    /// `SIGUSR1`: means what the program says.
+    /// `SIGUSR1`: defined by the program.
     pub const USR1: Self = Self(libc::SIGUSR1);
-    /// `SIGUSR2`: means what the program says.
+    /// `SIGUSR2`: defined by the program.
     pub const USR2: Self = Self(libc::SIGUSR2);
 
-    /// The signal of a number, if there is one.
+    /// The signal with this number, if it is one.
     pub const fn from_raw(number: i32) -> Option<Self> {
         match number {
             1..=64 => Some(Self(number)),
@@ -40,7 +41,7 @@ impl Signal {
         }
     }
 
-    /// What the kernel reported; it reports nothing else.
+    /// The signal that the kernel reported, which is always a valid one.
     pub(super) const fn reported(number: i32) -> Self {
         Self(number)
     }
@@ -58,7 +59,7 @@ impl Signal {
         match self.0 - libc::SIGRTMIN() {
             0 => "SIGRTMIN".into(),
             above @ 1.. => format!("SIGRTMIN+{above}").into(),
-            // 32 and 33, which the C library keeps for itself.
+            // 32 and 33, which the C library reserves.
             _ => format!("signal {}", self.0).into(),
         }
     }

@@ -1,46 +1,50 @@
-//! After a failed start: which of the steps in the child was it?
+//! After a failed start: which of the steps in the child failed?
 //!
-//! `posix_spawn` returns one error number for all of them. This module looks at each step that can have given
-//! this number. If it finds the fault, the error names it; if not, it lists them all.
+//! `posix_spawn` returns one error number for all of them. This module checks each step that can
+//! have caused that number. If it finds the fault, the error names it; if not, it lists them all.
 
-use std::{
-    ffi::{CStr, CString, OsStr},
-    fs,
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
-};
+use std::ffi::{CStr, CString, OsStr};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
-use super::{
-    birth::Fault,
-    error::{Candidate, SpawnError, Step, describe},
-    plan::Checked,
-    program,
-};
+use super::checked::Checked;
+use super::error::{Candidate, SpawnError, Step, describe};
+use super::posix_spawn::Fault;
+use super::program::{self, Located};
+use crate::text::{Text, text};
 
 /// The longest single string that execve(2) takes, with its NUL: 32 pages.
 const PAGES_PER_STRING: usize = 32;
 
-/// What was to be executed.
-struct Tried<'a> {
-    file: &'a Path,
+/// An execution that failed.
+struct Attempt<'a> {
+    program: &'a Located,
     arguments: &'a [CString],
     /// What the child had to do before, unless it is known to have done it.
-    before: Option<&'a Checked>,
+    plan: Option<&'a Checked>,
 }
 
-/// A program that a helper could not execute.
-pub(super) fn explain_execution(errno: i32, file: &Path, arguments: &[CString]) -> SpawnError {
-    let before = None;
-    in_the_child(
-        errno,
-        &Tried {
-            file,
-            arguments,
-            before,
-        },
-    )
+impl Attempt<'_> {
+    fn failed(&self, step: Step, errno: i32, sentence: Text) -> SpawnError {
+        SpawnError::failed(step, errno, sentence).at(&self.program.file)
+    }
+}
+
+/// A helper could not execute the program.
+pub(super) fn explain_execution(
+    errno: i32,
+    program: &Located,
+    arguments: &[CString],
+) -> SpawnError {
+    let attempt = Attempt {
+        program,
+        arguments,
+        plan: None,
+    };
+    in_the_child(errno, &attempt)
 }
 
 pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
@@ -48,79 +52,72 @@ pub(super) fn explain(fault: Fault, plan: &Checked) -> SpawnError {
         Fault::Setter { call, errno } => SpawnError::failed(
             Step::Prepare,
             errno,
-            format!("{call} failed: {}", describe(errno)),
+            text!(
+                "{call} failed: {error}",
+                call = call,
+                error = describe(errno)
+            ),
         ),
-        Fault::Pidfd { errno } => no_pidfd(errno, true),
+        Fault::Pidfd { errno } => SpawnError::no_pidfd(errno, true),
         Fault::Spawn { errno } => {
-            let tried = Tried {
-                file: &plan.program.file,
+            let attempt = Attempt {
+                program: &plan.program,
                 arguments: &plan.arguments,
-                before: Some(plan),
+                plan: Some(plan),
             };
-            in_the_child(errno, &tried)
+            in_the_child(errno, &attempt)
         }
     }
 }
 
-/// `lost`: there was a child already.
-pub(super) fn no_pidfd(errno: i32, lost: bool) -> SpawnError {
-    let why = match errno {
-        libc::EMFILE => "the app has no descriptor left (RLIMIT_NOFILE)",
-        libc::ENFILE => "the system has no open file left",
-        libc::ENOSYS => "the kernel has no pidfds; Linux 5.10 or newer is needed",
-        libc::EPERM => "a sandbox forbids it",
-        other => describe(other),
-    };
-    let after = if lost { "; the child was killed" } else { "" };
-    SpawnError::failed(
-        Step::Pidfd,
-        errno,
-        format!("there is no pidfd for the new process, as {why}{after}"),
-    )
-}
-
-fn in_the_child(errno: i32, tried: &Tried<'_>) -> SpawnError {
-    let file = tried.file;
+fn in_the_child(errno: i32, attempt: &Attempt<'_>) -> SpawnError {
+    let file = &*attempt.program.file;
     match errno {
-        libc::E2BIG => too_big(tried),
+        libc::E2BIG => too_big(attempt),
         libc::EAGAIN => SpawnError::failed(
             Step::Process,
             errno,
-            "no new process: the limit of processes is reached (RLIMIT_NPROC, or the cgroup's pids.max)",
-        ),
-        libc::ETXTBSY => SpawnError::failed(
-            Step::Execute,
-            errno,
-            format!("the program {file:?} is open for writing"),
-        )
-        .at(file),
-        libc::ENOEXEC => SpawnError::failed(
-            Step::Execute,
-            errno,
-            format!("the program {file:?} has no format that this machine can execute"),
-        )
-        .at(file),
-        libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => file_fault(errno, tried),
-        other if tried.before.is_none() => SpawnError::failed(
-            Step::Execute,
-            errno,
-            format!(
-                "the program {file:?} could not be executed: {}",
-                describe(other)
+            text!(
+                "no process could be created: the limit of processes is reached (RLIMIT_NPROC, or \
+                 the cgroup's pids.max)"
             ),
-        )
-        .at(file),
-        libc::ENOMEM => SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(vec![
+        ),
+        libc::ETXTBSY => attempt.failed(
+            Step::Execute,
+            errno,
+            text!(
+                "the program {file} is open for writing",
+                file = Text::quoted(file)
+            ),
+        ),
+        libc::ENOEXEC => attempt.failed(
+            Step::Execute,
+            errno,
+            text!(
+                "the program {file} has no format that this system can execute; a script needs a \
+                 first line that names its interpreter, such as #!/bin/sh",
+                file = Text::quoted(file)
+            ),
+        ),
+        libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ELOOP => file_fault(errno, attempt),
+        _ if attempt.plan.is_none() => attempt.failed(
+            Step::Execute,
+            errno,
+            text!(
+                "the program {file} could not be executed: {error}",
+                file = Text::quoted(file),
+                error = describe(errno)
+            ),
+        ),
+        libc::ENOMEM => unclear(errno).with_candidates(vec![
             candidate(Step::Process, None),
             candidate(Step::Execute, Some(file)),
         ]),
-        libc::EBADF | libc::EMFILE | libc::ENFILE => {
-            SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(vec![
-                candidate(Step::DescriptorMap, None),
-                candidate(Step::Execute, Some(file)),
-            ])
-        }
-        _ => SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(vec![
+        libc::EBADF | libc::EMFILE | libc::ENFILE => unclear(errno).with_candidates(vec![
+            candidate(Step::DescriptorMap, None),
+            candidate(Step::Execute, Some(file)),
+        ]),
+        _ => unclear(errno).with_candidates(vec![
             candidate(Step::Process, None),
             candidate(Step::DescriptorMap, None),
             candidate(Step::Execute, Some(file)),
@@ -128,11 +125,12 @@ fn in_the_child(errno: i32, tried: &Tried<'_>) -> SpawnError {
     }
 }
 
-fn unclear(errno: i32) -> String {
-    format!(
-        "the new process did not reach its program: {}",
-        describe(errno)
-    )
+fn unclear(errno: i32) -> SpawnError {
+    let sentence = text!(
+        "the new process did not execute its program: {error}",
+        error = describe(errno)
+    );
+    SpawnError::failed(Step::Child, errno, sentence)
 }
 
 fn candidate(step: Step, path: Option<&Path>) -> Candidate {
@@ -142,59 +140,48 @@ fn candidate(step: Step, path: Option<&Path>) -> Candidate {
     }
 }
 
-fn too_big(tried: &Tried<'_>) -> SpawnError {
+fn too_big(attempt: &Attempt<'_>) -> SpawnError {
+    let failed = |step, sentence| SpawnError::failed(step, libc::E2BIG, sentence);
     let longest = PAGES_PER_STRING * rustix::param::page_size();
     let too_long = |string: &CStr| string.to_bytes_with_nul().len() > longest;
-    if let Some((index, argument)) = tried
-        .arguments
-        .iter()
-        .enumerate()
-        .find(|(_, s)| too_long(s))
-    {
-        let length = argument.as_bytes().len();
-        return SpawnError::failed(
-            Step::Arguments,
-            libc::E2BIG,
-            format!(
-                "argument {index} is too long: {length} bytes, {} at most",
-                longest - 1
-            ),
+    let mut arguments = attempt.arguments.iter().enumerate();
+    if let Some((index, argument)) = arguments.find(|(_, argument)| too_long(argument)) {
+        let sentence = text!(
+            "argument {index} is too long: {length} bytes, where {most} are allowed",
+            index = index,
+            length = argument.as_bytes().len(),
+            most = longest - 1
         );
+        return failed(Step::Arguments, sentence);
     }
     let environment = || {
-        let strings = tried.before.map(|plan| plan.environment.iter());
+        let strings = attempt.plan.map(|plan| plan.environment.iter());
         strings.into_iter().flatten()
     };
     if let Some(variable) = environment().find(|string| too_long(string)) {
         let bytes = variable.to_bytes();
         let name = bytes.split(|byte| *byte == b'=').next().unwrap_or(bytes);
-        return SpawnError::failed(
-            Step::Environment,
-            libc::E2BIG,
-            format!(
-                "the environment variable {:?} is too long: {} bytes, {} at most",
-                OsStr::from_bytes(name),
-                bytes.len(),
-                longest - 1
-            ),
+        let sentence = text!(
+            "the environment variable {name} is too long: {length} bytes, where {most} are allowed",
+            name = Text::quoted(OsStr::from_bytes(name)),
+            length = bytes.len(),
+            most = longest - 1
         );
+        return failed(Step::Environment, sentence);
     }
-    // The kernel counts a pointer for each string, too.
+    // The kernel counts a pointer for each string as well.
     let size = |string: &CStr| string.to_bytes_with_nul().len() + size_of::<usize>();
-    let arguments: usize = (tried.arguments.iter())
-        .map(|argument| size(argument))
-        .sum();
-    let Some(plan) = tried.before else {
+    let count = attempt.arguments.len();
+    let arguments: usize = attempt.arguments.iter().map(|string| size(string)).sum();
+    let Some(plan) = attempt.plan else {
         // The same environment was not too much for the helper.
-        return SpawnError::failed(
-            Step::Arguments,
-            libc::E2BIG,
-            format!(
-                "{} arguments of {arguments} bytes are, with the environment, more than the system takes (a \
-                 quarter of RLIMIT_STACK)",
-                tried.arguments.len(),
-            ),
+        let sentence = text!(
+            "{count} arguments of {bytes} bytes are, with the environment, more than the system \
+             allows (a quarter of RLIMIT_STACK)",
+            count = count,
+            bytes = arguments
         );
+        return failed(Step::Arguments, sentence);
     };
     let environment: usize = plan.environment.iter().map(size).sum();
     let step = if arguments >= environment {
@@ -202,53 +189,48 @@ fn too_big(tried: &Tried<'_>) -> SpawnError {
     } else {
         Step::Environment
     };
-    SpawnError::failed(
-        step,
-        libc::E2BIG,
-        format!(
-            "{} arguments of {arguments} bytes and {} environment variables of {environment} bytes are \
-             together more than the system takes (a quarter of RLIMIT_STACK)",
-            plan.arguments.len(),
-            plan.environment.len()
-        ),
-    )
+    let sentence = text!(
+        "{count} arguments of {bytes} bytes and {variables} environment variables of \
+         {variable_bytes} bytes are together more than the system allows (a quarter of \
+         RLIMIT_STACK)",
+        count = count,
+        bytes = arguments,
+        variables = plan.environment.len(),
+        variable_bytes = environment
+    );
+    failed(step, sentence)
 }
 
 /// A file was missing or forbidden: which one?
-fn file_fault(errno: i32, tried: &Tried<'_>) -> SpawnError {
-    let file = tried.file;
-    let interpreter = program::head(file)
+fn file_fault(errno: i32, attempt: &Attempt<'_>) -> SpawnError {
+    let (file, path) = (&*attempt.program.file, attempt.program.path());
+    let interpreter = program::head(path)
         .ok()
-        .and_then(|head| interpreter(file, &head));
-    if let Some((kind, path)) = &interpreter
-        && let Some(why) = fault_of(path, errno)
+        .and_then(|head| Interpreter::of(path, &head));
+    if let Some(interpreter) = &interpreter
+        && let Some(sentence) = fault_of(interpreter.path(), errno, interpreter.text(file))
     {
-        return SpawnError::failed(
-            Step::Interpreter,
-            errno,
-            format!("the {kind} {path:?} of the program {file:?} {why}"),
-        )
-        .at(path);
+        return SpawnError::failed(Step::Interpreter, errno, sentence).at(interpreter.path());
     }
-    if let Some(why) = fault_of(file, errno) {
-        return SpawnError::failed(Step::Program, errno, format!("the program {file:?} {why}"))
-            .at(file);
+    let program = text!("the program {file}", file = Text::quoted(file));
+    if let Some(sentence) = fault_of(path, errno, program) {
+        return attempt.failed(Step::Program, errno, sentence);
     }
     let mut candidates = vec![candidate(Step::Program, Some(file))];
-    candidates.extend(interpreter.map(|(_, path)| candidate(Step::Interpreter, Some(&path))));
-    if let Some(plan) = tried.before {
+    candidates.extend(interpreter.map(|it| candidate(Step::Interpreter, Some(it.path()))));
+    if let Some(plan) = attempt.plan {
         candidates.extend(
             plan.directory
                 .as_ref()
-                .map(|place| candidate(Step::WorkingDirectory, place.path())),
+                .map(|directory| candidate(Step::WorkingDirectory, directory.path())),
         );
         candidates.push(candidate(Step::DescriptorMap, Some(Path::new("/dev/null"))));
     }
-    SpawnError::failed(Step::Child, errno, unclear(errno)).or_any_of(candidates)
+    unclear(errno).with_candidates(candidates)
 }
 
-/// Why this file would give this error number, if it still would.
-fn fault_of(file: &Path, errno: i32) -> Option<&'static str> {
+/// What is wrong with this file, which people know as `shown`, if it causes this error number.
+fn fault_of(file: &Path, errno: i32, shown: Text) -> Option<Text> {
     let found = match fs::metadata(file) {
         Err(error) => error.raw_os_error()?,
         Ok(status) if !status.is_file() => libc::EACCES,
@@ -256,21 +238,55 @@ fn fault_of(file: &Path, errno: i32) -> Option<&'static str> {
             .err()?
             .raw_os_error(),
     };
-    (found == errno).then_some(match errno {
-        libc::ENOENT => "does not exist",
-        libc::EACCES => "is not executable",
-        other => describe(other),
+    (found == errno).then(|| match errno {
+        libc::ENOENT => text!("{file} does not exist", file = shown),
+        libc::EACCES => text!("{file} is not executable", file = shown),
+        other => text!(
+            "{file} cannot be executed: {error}",
+            file = shown,
+            error = describe(other)
+        ),
     })
 }
 
-/// What the kernel executes instead of, or together with, the file.
-fn interpreter(file: &Path, head: &[u8]) -> Option<(&'static str, PathBuf)> {
-    if let Some(line) = head.strip_prefix(b"#!") {
-        let line = line.split(|byte| *byte == b'\n').next()?.trim_ascii_start();
-        let name = line.split(|byte| *byte == b' ' || *byte == b'\t').next()?;
-        return Some(("interpreter", PathBuf::from(OsStr::from_bytes(name))));
+/// What the kernel executes instead of the file, or with it.
+enum Interpreter {
+    /// Of a script (`#!`).
+    Script(PathBuf),
+    /// The dynamic loader of a binary.
+    Loader(PathBuf),
+}
+
+impl Interpreter {
+    fn of(file: &Path, head: &[u8]) -> Option<Self> {
+        if let Some(line) = head.strip_prefix(b"#!") {
+            let line = line.split(|byte| *byte == b'\n').next()?.trim_ascii_start();
+            let name = line.split(|byte| *byte == b' ' || *byte == b'\t').next()?;
+            return Some(Self::Script(PathBuf::from(OsStr::from_bytes(name))));
+        }
+        elf_loader(file, head).map(Self::Loader)
     }
-    elf_loader(file, head).map(|path| ("dynamic loader", path))
+
+    fn path(&self) -> &Path {
+        let (Self::Script(path) | Self::Loader(path)) = self;
+        path
+    }
+
+    fn text(&self, program: &Path) -> Text {
+        let (path, file) = (Text::quoted(self.path()), Text::quoted(program));
+        match self {
+            Self::Script(_) => text!(
+                "the interpreter {path} of the program {file}",
+                path = path,
+                file = file
+            ),
+            Self::Loader(_) => text!(
+                "the dynamic loader {path} of the program {file}",
+                path = path,
+                file = file
+            ),
+        }
+    }
 }
 
 /// The `PT_INTERP` of a 64-bit little-endian ELF file; see elf(5).

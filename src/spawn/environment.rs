@@ -1,17 +1,18 @@
-//! The child's environment: the app's variables, without those that only mean something to the app itself.
+//! The child's environment: the app's variables, without those that are meant for the app alone.
 
-use std::{
-    collections::BTreeMap,
-    ffi::{CStr, OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-};
+use std::collections::BTreeMap;
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 
 use super::error::{SpawnError, Step};
 use super::inherited;
+use crate::text::{Text, text};
 
-/// Variables that a child never gets from the app by inheritance, only by [`Plan::env`](super::Plan::env).
+/// Variables that a child never gets from the app by inheritance, only by
+/// [`Plan::env`](super::Plan::env).
 ///
-/// Each names a descriptor that the child does not have, or a token that may be used once and by the app.
+/// Each names a descriptor that the child does not have, or a token that only the app may use, and
+/// once.
 pub const ONE_SHOT_VARIABLES: &[&str] = &[
     // wl_display_connect(3): a connected descriptor.
     "WAYLAND_SOCKET",
@@ -37,7 +38,7 @@ pub const ONE_SHOT_VARIABLES: &[&str] = &[
     "GIO_LAUNCHED_DESKTOP_FILE_PID",
 ];
 
-/// What the plan says about the environment.
+/// What the plan changes in the environment.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
     cleared: bool,
@@ -61,7 +62,7 @@ impl Environment {
 
     /// The strings `NAME=value` for the child, built from the app's variables as they are now.
     pub(super) fn strings(&self) -> Result<Strings, SpawnError> {
-        let mut strings = Strings::with_room();
+        let mut strings = Strings::with_capacity();
         if !self.cleared {
             inherited::each(|variable| {
                 let name = name_of(variable.to_bytes());
@@ -79,7 +80,7 @@ impl Environment {
     }
 }
 
-/// C strings in one block of memory: dozens are made while the app's thread waits for its child.
+/// C strings in one block of memory: dozens are made while the thread that starts a child waits.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
     block: Vec<u8>,
@@ -87,15 +88,15 @@ pub(super) struct Strings {
 }
 
 impl Strings {
-    /// With as much room as a desktop's environment takes.
-    fn with_room() -> Self {
+    /// With the capacity that a desktop's environment needs.
+    fn with_capacity() -> Self {
         Strings {
             block: Vec::with_capacity(8 * 1024),
             starts: Vec::with_capacity(128),
         }
     }
 
-    /// Adds one, made of parts that hold no NUL.
+    /// Adds one, made of parts that contain no NUL byte.
     fn push(&mut self, parts: &[&[u8]]) {
         self.starts.push(self.block.len());
         for part in parts {
@@ -129,17 +130,24 @@ fn is_one_shot(name: &OsStr) -> bool {
 
 fn check(name: &OsStr, value: &OsStr) -> Result<(), SpawnError> {
     let has_nul = |text: &OsStr| text.as_bytes().contains(&0);
-    let why = if name.is_empty() {
-        "has an empty name"
+    let shown = Text::quoted(name);
+    let sentence = if name.is_empty() {
+        text!(
+            "the environment variable {name} has an empty name",
+            name = shown
+        )
     } else if name.as_bytes().contains(&b'=') {
-        "has a '=' in its name"
+        text!(
+            "the environment variable {name} has a '=' in its name",
+            name = shown
+        )
     } else if has_nul(name) || has_nul(value) {
-        "holds a NUL byte"
+        text!(
+            "the environment variable {name} contains a NUL byte",
+            name = shown
+        )
     } else {
         return Ok(());
     };
-    Err(SpawnError::refused(
-        Step::Environment,
-        format!("the environment variable {name:?} {why}"),
-    ))
+    Err(SpawnError::refused(Step::Environment, sentence))
 }

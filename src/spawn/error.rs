@@ -1,13 +1,13 @@
-//! What went wrong at a start: the step, the error number, the path, and who else may be to blame.
+//! Why a start failed: the step, the error number, the path, and the other steps that may be the
+//! cause.
 //!
-//! The kernel reports one number for everything that happens in the child before the program runs. Where a
-//! check in the parent, or a look after the failure, proves the cause, the error names it. Where it does not,
-//! [`Step::Child`] says so and [`SpawnError::candidates`] lists what fits, rather than guessing.
+//! The kernel reports one number for everything that happens in the child before the program runs.
+//! Where a check in the parent, before or after the failure, proves the cause, the error names it.
+//! Elsewhere the step is [`Step::Child`], and [`SpawnError::candidates`] lists what may have
+//! failed, rather than guessing.
 
-use std::{
-    fmt, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use nix::errno::Errno;
 
@@ -17,11 +17,13 @@ use crate::text::{Text, text};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Step {
-    /// The app ignores `SIGCHLD` (or set `SA_NOCLDWAIT`): the kernel would throw away how the child ends.
+    /// The app ignores `SIGCHLD` (or set `SA_NOCLDWAIT`): the kernel would discard how the child
+    /// ends.
     ChildSignal,
-    /// The argument list: a NUL byte inside, one too long, or all together too long.
+    /// The argument list: an argument contains a NUL byte or is too long, or all together are too
+    /// long.
     Arguments,
-    /// The environment: a NUL byte, or a name that is empty or holds `=`.
+    /// The environment: a variable contains a NUL byte, or its name is empty or contains `=`.
     Environment,
     /// Finding the program and checking that it can be executed.
     Program,
@@ -29,19 +31,20 @@ pub enum Step {
     Interpreter,
     /// Entering the working directory.
     WorkingDirectory,
-    /// The descriptor map: a number that is negative, taken twice, out of bounds, or a source that is closed.
+    /// The descriptor map: a number that is negative, set twice or out of bounds, or a source that
+    /// is closed.
     DescriptorMap,
-    /// Handing the plan to the C library; short of memory it can fail.
+    /// Passing the plan to the C library, which fails without memory.
     Prepare,
-    /// Making the new process: the limit of processes, memory.
+    /// Creating the process: the limit of processes, memory.
     Process,
-    /// Something in the child between its birth and its program; see [`SpawnError::candidates`].
+    /// A step in the child before it executes its program; see [`SpawnError::candidates`].
     Child,
-    /// What a helper does before the program is executed: the umask, the nice value, limits, privileges.
+    /// What a helper changes before it executes the program: umask, nice value, limits, privileges.
     Helper,
-    /// Executing the program, after everything else succeeded.
+    /// Executing the program, after every other step succeeded.
     Execute,
-    /// Getting a pidfd for the child. The child, if there was one, was killed and reaped.
+    /// Opening a pidfd for the child. The child, if there was one, was killed and reaped.
     Pidfd,
 }
 
@@ -55,10 +58,10 @@ impl Step {
             Self::Interpreter => text!("the interpreter"),
             Self::WorkingDirectory => text!("the working directory"),
             Self::DescriptorMap => text!("the descriptor map"),
-            Self::Prepare => text!("the preparation"),
+            Self::Prepare => text!("the preparation of the start"),
             Self::Process => text!("the new process"),
             Self::Child => text!("a step in the new process"),
-            Self::Helper => text!("the helper's part"),
+            Self::Helper => text!("the setup by the helper"),
             Self::Execute => text!("the execution of the program"),
             Self::Pidfd => text!("the pidfd of the new process"),
         }
@@ -71,7 +74,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// One of several things that may have failed, where the system cannot tell which.
+/// One of several steps that may have failed, where the system does not say which.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
     pub(super) step: Step,
@@ -84,7 +87,7 @@ impl Candidate {
         self.step
     }
 
-    /// The file or directory that it would be about.
+    /// The file or directory of that step, if it has one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
@@ -109,7 +112,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// A child could not be started. Nothing is left of it.
+/// A child could not be started. No process of it is left.
 ///
 /// `Display` is a sentence for a person; the rest is for programs. `Send + Sync`.
 #[derive(Clone)]
@@ -125,30 +128,54 @@ struct Inner {
 }
 
 impl SpawnError {
-    /// A refusal by a check of ours: no system call has failed.
-    pub(crate) fn refused(step: Step, sentence: impl Into<Text>) -> Self {
+    /// Refused by a check of ours: no system call has failed.
+    pub(crate) fn refused(step: Step, sentence: Text) -> Self {
         Self(Box::new(Inner {
             step,
             errno: None,
             path: None,
-            sentence: sentence.into(),
+            sentence,
             candidates: Vec::new(),
         }))
     }
 
     /// A failed system call; `sentence` says what was tried or what is wrong.
-    pub(super) fn failed(step: Step, errno: i32, sentence: impl Into<Text>) -> Self {
+    pub(crate) fn failed(step: Step, errno: i32, sentence: Text) -> Self {
         let mut error = Self::refused(step, sentence);
         error.0.errno = Some(errno);
         error
     }
 
-    pub(super) fn at(mut self, path: impl Into<PathBuf>) -> Self {
+    /// The child, which exists if `killed` says so, could get no pidfd.
+    pub(super) fn no_pidfd(errno: i32, killed: bool) -> Self {
+        let error = match errno {
+            libc::EMFILE => text!("the app has no descriptor left (RLIMIT_NOFILE)"),
+            libc::ENFILE => text!("the system has no free file"),
+            libc::ENOSYS => text!("the kernel has no pidfds; Linux 5.10 or newer is needed"),
+            libc::EPERM => text!("a sandbox forbids it"),
+            other => describe(other),
+        };
+        let sentence = if killed {
+            text!(
+                "a pidfd of the new process could not be opened, and the process was killed: \
+                 {error}",
+                error = error
+            )
+        } else {
+            text!(
+                "a pidfd for the new process could not be opened: {error}",
+                error = error
+            )
+        };
+        Self::failed(Step::Pidfd, errno, sentence)
+    }
+
+    pub(crate) fn at(mut self, path: impl Into<PathBuf>) -> Self {
         self.0.path = Some(path.into());
         self
     }
 
-    pub(super) fn or_any_of(mut self, candidates: Vec<Candidate>) -> Self {
+    pub(super) fn with_candidates(mut self, candidates: Vec<Candidate>) -> Self {
         self.0.candidates = candidates;
         self
     }
@@ -158,25 +185,27 @@ impl SpawnError {
         self.0.step
     }
 
-    /// The system's error number (see errno(3)), or `None` where the plan was refused before any call failed.
+    /// The system's error number (see errno(3)), or `None` if the plan was refused before any call
+    /// failed.
     pub fn errno(&self) -> Option<i32> {
         self.0.errno
     }
 
-    /// The file or directory that the error is about: the program, its interpreter, the working directory.
+    /// The file or directory that the error is about: the program, its interpreter, the working
+    /// directory.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
     }
 
-    /// What may have failed, where the system cannot tell ([`Step::Child`]); else empty.
+    /// What may have failed, where the system does not say ([`Step::Child`]); else empty.
     pub fn candidates(&self) -> &[Candidate] {
         &self.0.candidates
     }
 }
 
-/// The words of an error number.
-pub(super) fn describe(errno: i32) -> &'static str {
-    Errno::from_raw(errno).desc()
+/// What the system says of an error number.
+pub(crate) fn describe(errno: i32) -> Text {
+    Text::from(Errno::from_raw(errno).desc())
 }
 
 impl SpawnError {
@@ -186,10 +215,10 @@ impl SpawnError {
             return sentence;
         };
         let candidates = rest.iter().fold(first.text(), |before, next| {
-            text!("{before}, or {next}", before = before, next = next.text())
+            text!("{before}, {next}", before = before, next = next.text())
         });
         text!(
-            "{sentence}; the system does not tell whether it was {candidates}",
+            "{sentence}. The system does not say which of these failed: {candidates}",
             sentence = sentence,
             candidates = candidates
         )
@@ -217,7 +246,7 @@ impl fmt::Debug for SpawnError {
 impl std::error::Error for SpawnError {}
 
 impl From<SpawnError> for io::Error {
-    /// Keeps the kind that the error number stands for, and the sentence.
+    /// Keeps the error number's kind, and the sentence.
     fn from(error: SpawnError) -> Self {
         let kind = match error.errno() {
             Some(errno) => io::Error::from_raw_os_error(errno).kind(),

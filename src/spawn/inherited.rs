@@ -1,7 +1,7 @@
 //! The app's own variables, as the C library has them.
 //!
-//! `std::env::vars_os` makes two strings of each, which for a desktop's fifty variables is a tenth of the time that a
-//! start takes the calling thread. Here they are looked at where they lie.
+//! `std::env::vars_os` makes two strings of each, which for a desktop's fifty variables is a tenth
+//! of the time that a start takes the calling thread. Here they are looked at where they lie.
 
 #![allow(unsafe_code)]
 
@@ -14,8 +14,8 @@ unsafe extern "C" {
 
 /// Calls `look` with each variable, `NAME=value`.
 ///
-/// Like every getenv(3) of a C library in the process, it trusts that no thread changes the environment meanwhile, which
-/// is what [`std::env::set_var`] has its caller promise.
+/// Like every getenv(3) of a C library in the process, it trusts that no thread changes the
+/// environment meanwhile, which is what [`std::env::set_var`] has its caller promise.
 pub(super) fn each(mut look: impl FnMut(&CStr)) {
     // SAFETY: a plain read of a pointer that the C library has set before `main`.
     let mut next = unsafe { environ };

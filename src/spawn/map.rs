@@ -1,30 +1,29 @@
-//! The descriptor map: which of the app's descriptors the child gets, and under which numbers.
+//! The descriptor map: which of the app's descriptors the child gets, and as which numbers.
 //!
-//! The child starts with a copy of the app's whole descriptor table. This module turns the map into a list of
-//! actions on that copy, after which it holds 0, 1, 2 and the targets of the map, and nothing else. As they
-//! happen in the child, no duplicate is ever made in the app, which may have no descriptor left for one, and no
-//! close-on-exec flag is cleared where another thread's spawn could leak it.
+//! The child starts with a copy of the app's whole descriptor table. This module turns the map into
+//! a list of actions on that copy, after which it holds 0, 1, 2 and the targets of the map, and
+//! nothing else. As they happen in the child, no duplicate is ever made in the app, which may have
+//! no descriptor left for one, and no close-on-exec flag is cleared where another thread's spawn
+//! could leak it.
 //!
-//! The puzzle is that a source may lie on the number that is another entry's target. Duplicating in the wrong
-//! order then hands over the wrong file. [`untangle`] finds the right order.
+//! The number of one entry's source may be the target of another. Duplicated in the wrong order,
+//! the child would get the wrong file. [`order_duplications`] finds the right order.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
-use rustix::{
-    io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd},
-    process::{Resource, getrlimit},
-};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, fcntl_getfd};
+use rustix::process::{Resource, getrlimit};
 
 use super::error::{SpawnError, Step};
+use crate::text::{Text, text};
 
 /// The highest number that a descriptor can have in the child.
 ///
-/// Every unused number below the highest target costs one action, so numbers without end would make a start
-/// slow. This is the last number of the descriptor limit that Linux gives by default, and of select(2).
+/// Every unused number below the highest target costs one action, so numbers without end would make
+/// a start slow. This is the last number of the descriptor limit that Linux gives by default, and
+/// of select(2).
 pub const MAX_TARGET: RawFd = 1023;
 
 /// One of the three descriptors that every program expects to be open.
@@ -80,21 +79,21 @@ impl Source {
 pub(super) enum Action {
     /// `dup2(from, to)`; where both are the same number, only close-on-exec is cleared.
     Duplicate { from: RawFd, to: RawFd },
-    /// Closes one number, open or not.
+    /// Closes a number, open or not.
     Close(RawFd),
-    /// Closes a number and all above it.
+    /// Closes a number and every one above it.
     CloseFrom(RawFd),
-    /// Opens `/dev/null` under a number.
+    /// Opens `/dev/null` as this number.
     OpenNull(RawFd),
 }
 
-/// The map as the plan names it.
+/// The map as the plan states it.
 #[derive(Debug, Default)]
 pub(super) struct Map {
     entries: Vec<(RawFd, Source)>,
 }
 
-/// The checked map: what the child has to do, and what must stay open in the app until it has done it.
+/// The checked map: the child's actions, and what must stay open in the app until they are done.
 #[derive(Debug)]
 pub(super) struct Layout {
     pub(super) actions: Vec<Action>,
@@ -111,26 +110,23 @@ impl Map {
         self.insert(which.number(), Source::Inherited(which));
     }
 
-    /// Whether 0, 1 or 2 is among the targets.
+    /// Whether 0, 1 or 2 is a target.
     pub(super) fn names_standard(&self) -> bool {
         self.entries
             .iter()
             .any(|(target, _)| (0..=2).contains(target))
     }
 
-    /// Frees a target for another use: who was to have it waits at the returned number instead.
-    pub(super) fn move_aside(&mut self, number: RawFd) -> Option<RawFd> {
+    /// Frees a target for another use: its entry gets the returned number as its target instead.
+    pub(super) fn relocate(&mut self, number: RawFd) -> Option<RawFd> {
         let targets: BTreeSet<RawFd> = self.entries.iter().map(|(target, _)| *target).collect();
-        let aside = (number + 1..=MAX_TARGET).find(|other| !targets.contains(other))?;
-        let mut moved = self
-            .entries
-            .iter_mut()
-            .filter(|(target, _)| *target == number);
-        moved.next()?.0 = aside;
-        Some(aside)
+        let free = (number + 1..=MAX_TARGET).find(|other| !targets.contains(other))?;
+        let mut entries = self.entries.iter_mut();
+        entries.find(|(target, _)| *target == number)?.0 = free;
+        Some(free)
     }
 
-    /// Checks every number and finds the actions.
+    /// Checks every number and determines the actions.
     pub(super) fn lay_out(self) -> Result<Layout, SpawnError> {
         let limit = soft_limit();
         let mut lowered = Vec::new();
@@ -139,8 +135,9 @@ impl Map {
             check_target(*target, limit)?;
             let number = source_number(*target, source.descriptor(), limit, &mut lowered)?;
             if moves.insert(*target, number).is_some() {
-                return Err(refused(format!(
-                    "descriptor {target} of the child is given twice"
+                return Err(refused(text!(
+                    "descriptor {target} of the child is given twice",
+                    target = *target
                 )));
             }
         }
@@ -155,11 +152,12 @@ impl Map {
     }
 }
 
-fn refused(sentence: String) -> SpawnError {
+fn refused(sentence: Text) -> SpawnError {
     SpawnError::refused(Step::DescriptorMap, sentence)
 }
 
-/// One more than the highest descriptor number that the app's, and so the child's, soft limit permits.
+/// One more than the highest descriptor number that the app's, and so the child's, soft limit
+/// permits.
 pub(super) fn soft_limit() -> RawFd {
     getrlimit(Resource::Nofile)
         .current
@@ -167,19 +165,31 @@ pub(super) fn soft_limit() -> RawFd {
 }
 
 fn check_target(target: RawFd, limit: RawFd) -> Result<(), SpawnError> {
-    let why = if target < 0 {
-        "is negative".to_owned()
+    Err(refused(if target < 0 {
+        text!(
+            "descriptor {target} of the child is negative",
+            target = target
+        )
     } else if target > MAX_TARGET {
-        format!("is above {MAX_TARGET}, the highest that is supported")
+        text!(
+            "descriptor {target} of the child is above {highest}, the highest that is supported",
+            target = target,
+            highest = MAX_TARGET
+        )
     } else if target >= limit {
-        format!("is not below {limit}, the soft limit of open files (RLIMIT_NOFILE)")
+        text!(
+            "descriptor {target} of the child is not below {limit}, the soft limit of open files \
+             (RLIMIT_NOFILE)",
+            target = target,
+            limit = limit
+        )
     } else {
         return Ok(());
-    };
-    Err(refused(format!("descriptor {target} of the child {why}")))
+    }))
 }
 
-/// The number to duplicate from. Types rule out a closed source, code that closes foreign numbers does not.
+/// The number to duplicate from. By its type a source is open, unless other code closes what it
+/// does not own.
 fn source_number(
     target: RawFd,
     source: BorrowedFd<'_>,
@@ -187,27 +197,37 @@ fn source_number(
     lowered: &mut Vec<OwnedFd>,
 ) -> Result<RawFd, SpawnError> {
     let number = source.as_raw_fd();
-    let failed = |errno: Errno, what: &str| {
-        SpawnError::failed(
-            Step::DescriptorMap,
-            errno.raw_os_error(),
-            format!("descriptor {target} of the child is to be the app's {number}, which {what}"),
-        )
+    let failed = |errno: Errno, sentence| {
+        SpawnError::failed(Step::DescriptorMap, errno.raw_os_error(), sentence)
     };
-    fcntl_getfd(source).map_err(|errno| failed(errno, "is not open"))?;
+    fcntl_getfd(source).map_err(|errno| {
+        let sentence = text!(
+            "descriptor {target} of the child is to be the app's {number}, which is not open",
+            target = target,
+            number = number
+        );
+        failed(errno, sentence)
+    })?;
     if number < limit {
         return Ok(number);
     }
     // The limit was lowered below a descriptor that is open; the C library refuses such a number.
-    let low = fcntl_dupfd_cloexec(source, 0)
-        .map_err(|errno| failed(errno, "lies above the soft limit of open files"))?;
+    let low = fcntl_dupfd_cloexec(source, 0).map_err(|errno| {
+        let sentence = text!(
+            "descriptor {target} of the child is to be the app's {number}, which is above the \
+             soft limit of open files, and no lower number is free",
+            target = target,
+            number = number
+        );
+        failed(errno, sentence)
+    })?;
     lowered.push(low);
     Ok(lowered[lowered.len() - 1].as_raw_fd())
 }
 
 /// All actions for a map from target to source number.
 fn arrange(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, SpawnError> {
-    let mut actions = untangle(moves, limit)?;
+    let mut actions = order_duplications(moves, limit)?;
     let last = moves
         .last_key_value()
         .map_or(2, |(&target, _)| target.max(2));
@@ -217,7 +237,8 @@ fn arrange(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, 
             .filter(|number| !moves.contains_key(number))
             .map(Action::Close),
     );
-    // Last, as the closing above may have used these numbers to park a descriptor. To open it once is enough.
+    // Last, as `close_above` may have used one of these numbers. It is enough to open /dev/null
+    // once.
     let mut missing = (0..=2).filter(|number| !moves.contains_key(number));
     if let Some(from) = missing.next() {
         actions.push(Action::OpenNull(from));
@@ -228,9 +249,13 @@ fn arrange(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, 
 
 /// Orders the duplications so that no source is overwritten before its last use.
 ///
-/// A target that no pending duplication reads can be written at once, and then its own source has one reader
-/// less. When no such target is left, all that remains are rings; parking one member on a spare number opens it.
-fn untangle(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<Vec<Action>, SpawnError> {
+/// A target that no pending duplication reads can be written at once, and then its own source has
+/// one reader less. When no such target is left, only cycles remain; moving one member to a spare
+/// number breaks one.
+fn order_duplications(
+    moves: &BTreeMap<RawFd, RawFd>,
+    limit: RawFd,
+) -> Result<Vec<Action>, SpawnError> {
     let mut actions = Vec::with_capacity(moves.len() + 8);
     let last = moves.last_key_value().map_or(0, |(&to, _)| to);
     if moves.values().all(|from| *from > last) {
@@ -289,17 +314,19 @@ fn spare_number(moves: &BTreeMap<RawFd, RawFd>, limit: RawFd) -> Result<RawFd, S
     (0..limit)
         .find(|number| !taken.contains(number))
         .ok_or_else(|| {
-            refused(format!(
-                "the descriptor map swaps all numbers below the soft limit of open files, {limit}, \
-                 and leaves none to do it with"
+            refused(text!(
+                "the descriptor map swaps all numbers below the soft limit of open files \
+                 ({limit}); one of them must be free for that",
+                limit = limit
             ))
         })
 }
 
 /// Closes everything above the last target.
 ///
-/// The C library takes no number at or above the limit, yet descriptors can be open there from before it was
-/// lowered. So if the last target is the last number that there is, it steps aside while closing begins at it.
+/// The C library takes no number at or above the limit, yet descriptors can be open there from
+/// before it was lowered. If the last target is the last permitted number, it is moved while
+/// closing begins at that number.
 fn close_above(
     last: RawFd,
     moves: &BTreeMap<RawFd, RawFd>,
@@ -314,22 +341,23 @@ fn close_above(
         actions.push(Action::CloseFrom(last));
         return Ok(());
     }
-    let aside = (0..last)
+    let free = (0..last)
         .find(|number| !moves.contains_key(number))
         .ok_or_else(|| {
-            refused(format!(
-                "the descriptor map takes all {limit} numbers that the soft limit of open files permits, \
-                 and leaves none to close the others with"
+            refused(text!(
+                "the descriptor map uses all numbers below the soft limit of open files \
+                 ({limit}); one of them must be free to close the descriptors above",
+                limit = limit
             ))
         })?;
     actions.extend([
         Action::Duplicate {
             from: last,
-            to: aside,
+            to: free,
         },
         Action::CloseFrom(last),
         Action::Duplicate {
-            from: aside,
+            from: free,
             to: last,
         },
     ]);
@@ -342,9 +370,9 @@ mod tests {
 
     const DEV_NULL: u32 = u32::MAX;
 
-    /// What a child's table is after the actions, if the app has a file on each of its first numbers, which is
-    /// known by that number. Fails where glibc would.
-    fn carry_out(actions: &[Action], open: u32, limit: RawFd) -> BTreeMap<RawFd, u32> {
+    /// A child's table after the actions, if each of the app's first numbers is open, as a file
+    /// that is known by its number. Fails where glibc would.
+    fn apply(actions: &[Action], open: u32, limit: RawFd) -> BTreeMap<RawFd, u32> {
         let mut table: BTreeMap<RawFd, u32> = (0..open).map(|file| (file as RawFd, file)).collect();
         let valid = |number: RawFd| assert!((0..limit).contains(&number), "{number} is refused");
         for action in actions {
@@ -379,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn every_map_of_five_numbers_onto_five_is_right_or_refused_for_want_of_a_spare_one() {
+    fn every_map_of_five_numbers_to_five_is_right_or_refused_without_a_spare_one() {
         const NUMBERS: u32 = 5;
         const NONE: u32 = NUMBERS;
         let mut refusals = 0;
@@ -393,7 +421,7 @@ mod tests {
             for limit in [5, 6, 20] {
                 match arrange(&moves, limit) {
                     Ok(actions) => {
-                        let table = carry_out(&actions, 12, limit);
+                        let table = apply(&actions, 12, limit);
                         assert_eq!(table, expected(&moves), "{moves:?}, limit {limit}");
                     }
                     Err(_) => {
@@ -407,8 +435,8 @@ mod tests {
     }
 
     #[test]
-    fn a_map_costs_one_duplication_each_and_one_more_for_each_ring() {
+    fn a_map_costs_one_duplication_each_and_one_more_for_each_cycle() {
         let moves = BTreeMap::from([(3, 4), (4, 3), (5, 5), (6, 7), (7, 8), (8, 6), (9, 6)]);
-        assert_eq!(untangle(&moves, 64).unwrap().len(), 7 + 2);
+        assert_eq!(order_duplications(&moves, 64).unwrap().len(), 7 + 2);
     }
 }

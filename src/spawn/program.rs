@@ -1,43 +1,41 @@
-//! Which file is executed: found and checked in the parent, where each fault has an error of its own.
+//! Which file is executed: found and checked in the parent, where each fault has an error of its
+//! own.
 //!
-//! The checks are made shortly before the start, so a file can still change in between; then the start itself
-//! fails and says what it can. A check never turns a start that would succeed into an error.
+//! The checks are made right before the start. A file that changes in between makes the start
+//! itself fail, which then says what it can. A check never makes a start fail that would succeed.
 
-use std::{
-    ffi::{CString, OsStr, OsString},
-    fs,
-    io::{self, Read},
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        unix::ffi::{OsStrExt, OsStringExt},
-    },
-    path::{Path, PathBuf},
-};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 
-use nix::errno::Errno;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::{SpawnError, Step, describe};
+use crate::text::{Text, text};
 
 /// The program that a child runs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Program {
-    /// A file. A relative path counts from the *app's* working directory, whatever directory the child is given.
+    /// A file. A relative path is relative to the *app's* working directory, whatever the child's
+    /// is.
     Path(PathBuf),
-    /// A name without a slash, searched for in the directories of `path`, or if `None` of the app's own `PATH`,
-    /// in the parent. An empty or relative directory in it counts from the app's working directory, as in a
-    /// shell. Without `PATH`, `/bin:/usr/bin` is searched.
+    /// A name without a slash, searched for in the directories of `path`, or if `None` of the app's
+    /// own `PATH`, in the parent. An empty or relative directory in it is relative to the app's
+    /// working directory, as in a shell. Without `PATH`, `/bin:/usr/bin` is searched.
     Name {
         /// The file name of the program.
         name: OsString,
         /// Directories separated by colons, to be searched instead of the app's `PATH`.
         path: Option<OsString>,
     },
-    /// An open executable, also one in memory or without a name. Scripts are refused: their interpreter would
-    /// open a name that is gone by then. Needs `/proc`, and an app that is dumpable (see prctl(2)).
+    /// An open executable, which may be one in memory or without a name. Scripts are refused: their
+    /// interpreter could not open them. Needs `/proc`, and an app that is dumpable (see prctl(2)).
     Descriptor(OwnedFd),
-    /// The running program itself, also if its file was replaced or deleted since. Needs `/proc`.
+    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`.
     Current,
 }
 
@@ -47,7 +45,7 @@ impl Program {
         Self::Path(path.into())
     }
 
-    /// A program by name, to be found in the app's `PATH`.
+    /// A program by its name, searched for in the app's `PATH`.
     pub fn name(name: impl Into<OsString>) -> Self {
         Self::Name {
             name: name.into(),
@@ -55,19 +53,19 @@ impl Program {
         }
     }
 
-    /// Finds the file and checks that it can be executed.
-    pub(super) fn locate(self) -> Result<Located, SpawnError> {
+    /// Finds the file and checks that it can be executed. `moves` says whether the child enters
+    /// another directory first.
+    pub(super) fn locate(self, moves: bool) -> Result<Located, SpawnError> {
         match self {
             Self::Path(path) => {
                 if path.as_os_str().is_empty() {
-                    return Err(refused("the path of the program is empty"));
+                    return Err(refused(text!("the path of the program is empty")));
                 }
-                Located::checked(absolute(&path)?, path.into_os_string())
+                let located = Located::at(&path, moves, path.clone().into_os_string())?;
+                located.check()?;
+                Ok(located)
             }
-            Self::Name { name, path } => {
-                let found = search(&name, path)?;
-                Located::at(found, name)
-            }
+            Self::Name { name, path } => search(&name, path, moves),
             Self::Descriptor(fd) => Located::descriptor(fd),
             Self::Current => Ok(Located {
                 exec: c"/proc/self/exe".to_owned(),
@@ -96,9 +94,9 @@ impl From<&Path> for Program {
 /// A program that was found.
 #[derive(Debug)]
 pub(super) struct Located {
-    /// What the kernel is told.
+    /// The path that is passed to execve(2).
     pub(super) exec: CString,
-    /// What people are told.
+    /// The path that errors name.
     pub(super) file: PathBuf,
     /// The argument 0 that the program gets if the plan names none: as the caller wrote it.
     pub(super) arg0: OsString,
@@ -107,20 +105,78 @@ pub(super) struct Located {
 }
 
 impl Located {
-    fn checked(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
-        let located = Self::at(file, arg0)?;
-        check_executable(&located.file)?;
-        Ok(located)
-    }
-
-    fn at(file: PathBuf, arg0: OsString) -> Result<Self, SpawnError> {
-        let exec = CString::new(file.as_os_str().as_bytes())
-            .map_err(|_| refused("the path of the program holds a NUL byte").at(&file))?;
+    /// A child that keeps the app's directory executes a relative path as it is: the app may not be
+    /// able to reach its own directory from the root, and need not.
+    fn at(path: &Path, moves: bool, arg0: OsString) -> Result<Self, SpawnError> {
+        let absolute = absolute(path);
+        let exec = match &absolute {
+            Ok(absolute) if moves || path.is_absolute() => absolute.as_os_str(),
+            Err(_) if moves => return Err(absolute.expect_err("as was just seen")),
+            _ => path.as_os_str(),
+        };
+        // A name alone could be taken for an option by the interpreter of a script.
+        let exec = match exec.as_bytes().contains(&b'/') {
+            true => exec.to_owned(),
+            false => Path::new(".").join(exec).into_os_string(),
+        };
+        let file = absolute.unwrap_or_else(|_| path.to_owned());
+        let exec = CString::new(exec.into_vec())
+            .map_err(|_| refused(text!("the path of the program contains a NUL byte")).at(&file))?;
         Ok(Self {
             exec,
             file,
             arg0,
             _descriptor: None,
+        })
+    }
+
+    /// The path to execute, for a look from the app.
+    pub(super) fn path(&self) -> &Path {
+        Path::new(OsStr::from_bytes(self.exec.as_bytes()))
+    }
+
+    /// Checks what can be known before the start.
+    fn check(&self) -> Result<(), SpawnError> {
+        let path = self.path();
+        let failed =
+            |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(&self.file);
+        let file = || Text::quoted(&self.file);
+        let status = fs::metadata(path).map_err(|error| {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            let sentence = match errno {
+                libc::ENOENT => text!("the program {file} does not exist", file = file()),
+                _ => text!(
+                    "the program {file} cannot be reached: {error}",
+                    file = file(),
+                    error = describe(errno)
+                ),
+            };
+            failed(errno, sentence)
+        })?;
+        if status.is_dir() {
+            let sentence = text!("the program {file} is a directory", file = file());
+            return Err(failed(libc::EISDIR, sentence));
+        }
+        if !status.is_file() {
+            let sentence = text!("the program {file} is not a regular file", file = file());
+            return Err(failed(libc::EACCES, sentence));
+        }
+        // With the effective user, as execve(2) does. Root needs one executable bit as well.
+        accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
+            let errno = errno.raw_os_error();
+            let sentence = match errno {
+                libc::EACCES if on_noexec_mount(path) => text!(
+                    "the program {file} is on a file system that is mounted noexec",
+                    file = file()
+                ),
+                libc::EACCES => text!("the program {file} is not executable", file = file()),
+                _ => text!(
+                    "the program {file} cannot be executed: {error}",
+                    file = file(),
+                    error = describe(errno)
+                ),
+            };
+            failed(errno, sentence)
         })
     }
 
@@ -131,13 +187,18 @@ impl Located {
             std::process::id(),
             fd.as_raw_fd()
         ));
-        let mut located = Self::checked(file, OsString::new())?;
+        let mut located = Self::at(&file, false, OsString::new())?;
+        located.check()?;
         let mut head = [0; 2];
         let script = fs::File::open(&located.file)
             .and_then(|mut file| file.read_exact(&mut head))
             .is_ok_and(|()| &head == b"#!");
         if script {
-            return Err(refused("a script cannot be started by its descriptor").at(&located.file));
+            let sentence = text!(
+                "a script cannot be started by its descriptor, because its interpreter could not \
+                 open it. Give its path"
+            );
+            return Err(refused(sentence).at(&located.file));
         }
         located.arg0 = located.file.clone().into_os_string();
         located._descriptor = Some(fd);
@@ -145,12 +206,12 @@ impl Located {
     }
 }
 
-fn refused(sentence: &'static str) -> SpawnError {
+fn refused(sentence: Text) -> SpawnError {
     SpawnError::refused(Step::Program, sentence)
 }
 
-/// The path as seen from anywhere, so that the child's working directory has no say in it.
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
+/// The path as an absolute one, so that the child's working directory does not matter.
+fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
     if path.is_absolute() {
         return Ok(path.to_owned());
     }
@@ -158,90 +219,76 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf, SpawnError> {
         SpawnError::failed(
             Step::Program,
             error.raw_os_error().unwrap_or_default(),
-            format!("the program {path:?} counts from the app's working directory, which is gone"),
+            text!(
+                "the program {path} is relative to the app's working directory, which no longer \
+                 exists",
+                path = Text::quoted(path)
+            ),
         )
         .at(path)
     })?;
     Ok(here.join(path))
 }
 
-/// Walks through PATH as execvp(3) does: a file that may not be executed is passed over and remembered. A folder
-/// that may not be searched is no such file, where execvp would say "permission denied" of a program that is nowhere.
-fn search(name: &OsStr, path: Option<OsString>) -> Result<PathBuf, SpawnError> {
+/// Searches PATH as a shell does: an entry that does not lead to a file is skipped, and a file that
+/// cannot be executed is skipped and remembered. A directory that the app may not search is not
+/// such a file; execvp(3) would say "permission denied" of a program that does not exist.
+fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, SpawnError> {
     if name.is_empty() {
-        return Err(refused("the name of the program is empty"));
+        return Err(refused(text!("the name of the program is empty")));
     }
     if name.as_bytes().contains(&b'/') {
-        return Err(
-            refused("the name of the program holds a slash; a path is not searched for").at(name),
+        let sentence = text!(
+            "the name of the program contains a slash. Only names are searched for; give a path as \
+             Program::Path"
         );
+        return Err(refused(sentence).at(name));
     }
     if name.as_bytes().contains(&0) {
-        return Err(refused("the name of the program holds a NUL byte"));
+        return Err(refused(text!(
+            "the name of the program contains a NUL byte"
+        )));
     }
     let path = path
         .or_else(|| std::env::var_os("PATH"))
         .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
-    let mut passed_over = None;
-    let mut closed = None;
+    let mut skipped = None;
+    let mut forbidden = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
-        let file = absolute(&directory.join(name))?;
-        match check_executable(&file) {
-            Ok(()) => return Ok(file),
-            Err(error) if matches!(error.errno(), Some(libc::ENOENT | libc::ENOTDIR)) => {}
-            Err(_) if is_closed(&file) => closed = closed.or(Some(directory)),
-            Err(error) => passed_over = passed_over.or(Some(error)),
-        }
-    }
-    Err(passed_over.unwrap_or_else(|| {
-        let but = closed.map_or_else(String::new, |directory| {
-            format!(", of which {directory:?} may not be searched")
-        });
-        SpawnError::failed(
-            Step::Program,
-            libc::ENOENT,
-            format!("there is no program {name:?} in {path:?}{but}"),
-        )
-        .at(OsString::from_vec(name.as_bytes().to_vec()))
-    }))
-}
-
-/// Whether a folder on the way to the file may not be searched.
-fn is_closed(file: &Path) -> bool {
-    fs::metadata(file).is_err_and(|error| error.raw_os_error() == Some(libc::EACCES))
-}
-
-fn check_executable(file: &Path) -> Result<(), SpawnError> {
-    let failed = |errno: i32, why: &str| {
-        SpawnError::failed(Step::Program, errno, format!("the program {file:?} {why}")).at(file)
-    };
-    let status = fs::metadata(file).map_err(|error| match error.raw_os_error() {
-        Some(libc::ENOENT) => failed(libc::ENOENT, "does not exist"),
-        errno => {
-            let errno = errno.unwrap_or(libc::EIO);
-            failed(errno, &format!("cannot be reached: {}", describe(errno)))
-        }
-    })?;
-    if status.is_dir() {
-        return Err(failed(libc::EISDIR, "is a directory"));
-    }
-    if !status.is_file() {
-        return Err(failed(libc::EACCES, "is not a regular file"));
-    }
-    // With the effective user, as execve(2) does. Root, too, needs one executable bit.
-    accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
-        match Errno::from_raw(errno.raw_os_error()) {
-            Errno::EACCES if on_noexec_mount(file) => {
-                failed(libc::EACCES, "lies on a file system that is mounted noexec")
+        let Ok(located) = Located::at(&directory.join(name), moves, name.to_owned()) else {
+            continue;
+        };
+        let fault = match located.check() {
+            Ok(()) => return Ok(located),
+            Err(fault) => fault,
+        };
+        match fs::metadata(located.path()) {
+            Ok(_) => skipped = skipped.or(Some(fault)),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                forbidden = forbidden.or(Some(directory));
             }
-            Errno::EACCES => failed(libc::EACCES, "is not executable"),
-            other => failed(
-                other as i32,
-                &format!("cannot be executed: {}", other.desc()),
-            ),
+            Err(_) => (),
         }
-    })
+    }
+    Err(skipped.unwrap_or_else(|| {
+        let program = Path::new(name);
+        let (name, path) = (Text::quoted(name), Text::quoted(&path));
+        let sentence = match forbidden {
+            Some(directory) => text!(
+                "there is no program {name} in {path}, of which {directory} may not be searched",
+                name = name,
+                path = path,
+                directory = Text::quoted(directory)
+            ),
+            None => text!(
+                "there is no program {name} in {path}",
+                name = name,
+                path = path
+            ),
+        };
+        SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
+    }))
 }
 
 fn on_noexec_mount(file: &Path) -> bool {

@@ -309,11 +309,28 @@ pub(crate) struct ExecOrder {
     pub(crate) no_new_privileges: bool,
 }
 
-/// The step at which an exec helper failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// Why an exec helper did not execute the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ExecRefusal {
-    pub(crate) step: String,
+    pub(crate) step: ExecStep,
     pub(crate) errno: i32,
+}
+
+/// The steps of an exec helper that can fail. Setting the umask cannot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ExecStep {
+    /// Reading the order.
+    Order,
+    /// Moving a descriptor to the control socket's number.
+    Descriptor,
+    /// Setting the limit of this resource (`RLIMIT_*`).
+    Limit(u32),
+    /// Changing the nice value.
+    Nice,
+    /// Giving up new privileges.
+    NoNewPrivileges,
+    /// Executing the program.
+    Execute,
 }
 
 /// How far a job is.

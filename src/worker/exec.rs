@@ -3,7 +3,7 @@
 //! It is the worker program in another role. It changes itself as the order says (umask, nice
 //! value, limits, no new privileges), says that it is about to execute, and executes the program
 //! in its own place. The control socket is close-on-exec: its end tells the app that the program
-//! runs. A step that fails is named; after the last word nothing but the program follows.
+//! runs. A refusal names the step that failed; the app makes a sentence of it.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,10 +13,7 @@ use rustix::io::Errno;
 
 use super::boot::leave;
 use crate::wire::control::{Control, Received, Scratch, Wait};
-use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, Kind};
-
-/// The last step, as a refusal names it.
-pub(crate) const EXECUTING: &str = "executing the program";
+use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Kind};
 
 /// What shells answer when a program cannot be executed. Nobody sees it: the refusal is first.
 const NOT_EXECUTED: i32 = 126;
@@ -26,17 +23,17 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
         Ok(Received::Packet(packet)) if packet.kind == Kind::Order as u8 => {
             match postcard::from_bytes(&packet.payload) {
                 Ok(order) => order,
-                Err(_) => refuse(&control, "reading the order", libc::EPROTO),
+                Err(_) => refuse(&control, ExecStep::Order, libc::EPROTO),
             }
         }
         _ => leave(NOT_EXECUTED),
     };
     let control = match make_way(control, order.moved) {
         Ok(control) => control,
-        Err((control, errno)) => refuse(&control, "handing on descriptor 3", errno.raw_os_error()),
+        Err((control, errno)) => refuse(&control, ExecStep::Descriptor, errno.raw_os_error()),
     };
     if let Err((step, errno)) = change(&order) {
-        refuse(&control, &step, errno);
+        refuse(&control, step, errno);
     }
     // The standard library ignores it in every program that it starts; a program expects it as
     // it was.
@@ -55,7 +52,7 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
     // SAFETY: a path and two lists of C strings that live until the call, each with its end.
     unsafe { libc::execve(order.path.as_ptr(), arguments.as_ptr(), environment) };
     let errno = nix::errno::Errno::last_raw();
-    refuse(&control, EXECUTING, errno)
+    refuse(&control, ExecStep::Execute, errno)
 }
 
 /// Leaves the control socket's number to the descriptor that is to be there.
@@ -84,49 +81,45 @@ fn make_way(control: Control, moved: Option<i32>) -> Result<Control, (Control, E
     Ok(control)
 }
 
-fn change(order: &ExecOrder) -> Result<(), (String, i32)> {
+fn change(order: &ExecOrder) -> Result<(), (ExecStep, i32)> {
     for (resource, soft, hard) in &order.limits {
         let limit = |limit: &Option<u64>| limit.unwrap_or(libc::RLIM_INFINITY);
-        let (name, known) = RESOURCES
-            .iter()
-            .find(|(_, known)| *known as u32 == *resource)
-            .ok_or_else(|| (format!("setting limit {resource}"), libc::EINVAL))?;
-        setrlimit(*known, limit(soft), limit(hard))
-            .map_err(|errno| (format!("setting the limit {name}"), errno as i32))?;
+        let failed = |errno: i32| (ExecStep::Limit(*resource), errno);
+        let known = RESOURCES
+            .into_iter()
+            .find(|known| *known as u32 == *resource)
+            .ok_or_else(|| failed(libc::EINVAL))?;
+        setrlimit(known, limit(soft), limit(hard)).map_err(|errno| failed(errno as i32))?;
     }
     if let Some(by) = order.nice {
-        rustix::process::nice(by)
-            .map_err(|errno| ("setting the nice value".to_owned(), errno.raw_os_error()))?;
+        rustix::process::nice(by).map_err(|errno| (ExecStep::Nice, errno.raw_os_error()))?;
     }
     if let Some(mask) = order.umask {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
     }
     if order.no_new_privileges {
         rustix::thread::set_no_new_privs(true)
-            .map_err(|errno| ("giving up new privileges".to_owned(), errno.raw_os_error()))?;
+            .map_err(|errno| (ExecStep::NoNewPrivileges, errno.raw_os_error()))?;
     }
     Ok(())
 }
 
-/// The limits by the names that ulimit(1) and getrlimit(2) give them.
-pub(crate) const RESOURCES: [(&str, Resource); 10] = [
-    ("as", Resource::RLIMIT_AS),
-    ("core", Resource::RLIMIT_CORE),
-    ("cpu", Resource::RLIMIT_CPU),
-    ("data", Resource::RLIMIT_DATA),
-    ("fsize", Resource::RLIMIT_FSIZE),
-    ("memlock", Resource::RLIMIT_MEMLOCK),
-    ("nofile", Resource::RLIMIT_NOFILE),
-    ("nproc", Resource::RLIMIT_NPROC),
-    ("rss", Resource::RLIMIT_RSS),
-    ("stack", Resource::RLIMIT_STACK),
+/// The limits that an order can set.
+const RESOURCES: [Resource; 10] = [
+    Resource::RLIMIT_AS,
+    Resource::RLIMIT_CORE,
+    Resource::RLIMIT_CPU,
+    Resource::RLIMIT_DATA,
+    Resource::RLIMIT_FSIZE,
+    Resource::RLIMIT_MEMLOCK,
+    Resource::RLIMIT_NOFILE,
+    Resource::RLIMIT_NPROC,
+    Resource::RLIMIT_RSS,
+    Resource::RLIMIT_STACK,
 ];
 
-fn refuse(control: &Control, step: &str, errno: i32) -> ! {
-    let refusal = ExecRefusal {
-        step: step.to_owned(),
-        errno,
-    };
+fn refuse(control: &Control, step: ExecStep, errno: i32) -> ! {
+    let refusal = ExecRefusal { step, errno };
     let bytes = postcard::to_allocvec(&refusal).unwrap_or_default();
     let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
     leave(NOT_EXECUTED)

@@ -38,6 +38,5 @@ mod watch;
 
 pub(crate) use boot::main_checks_for_worker;
 pub use ctx::{Cancelled, Ctx, RecvError, SendError};
-pub(crate) use exec::EXECUTING;
 pub use job::{Job, Receive};
 pub use jobs::{Entry, Jobs, Listed};

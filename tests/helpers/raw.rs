@@ -277,6 +277,40 @@ pub fn become_user(number: u32) {
     assert_eq!(result, 0, "setuid: {}", std::io::Error::last_os_error());
 }
 
+/// From now on, this system call fails with EPERM, here and in what this process starts.
+pub fn deny(number: u32) {
+    let filter = |code: u32, jt, jf, k| libc::sock_filter {
+        code: code as u16,
+        jt,
+        jf,
+        k,
+    };
+    let mut filters = [
+        // The first word of the data is the number.
+        filter(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        filter(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
+        filter(
+            libc::BPF_RET | libc::BPF_K,
+            0,
+            0,
+            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
+        ),
+        filter(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog {
+        len: filters.len() as u16,
+        filter: filters.as_mut_ptr(),
+    };
+    // SAFETY: plain numbers, and a program that outlives the call.
+    let results = unsafe {
+        [
+            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
+            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program),
+        ]
+    };
+    assert_eq!(results, [0, 0], "{}", std::io::Error::last_os_error());
+}
+
 /// Sends a signal to the calling process with its default action, unblocked, and so ends it.
 pub fn end_by_signal(number: i32) {
     dispose(number, Disposition::Default);

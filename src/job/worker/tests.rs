@@ -13,7 +13,7 @@ use crate::child::Error;
 use crate::child::control::Supervised;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::Status;
-use crate::spawn::{Group, Plan, Program, Room};
+use crate::spawn::{Group, Plan, Program, Reservation};
 use crate::wire::attach;
 use crate::wire::frame::{CONTROL_FD, FIRST_JOB, Hello, Role, Start};
 use crate::worker::{Cancelled, Ctx, Job, Listed, Receive};
@@ -85,8 +85,8 @@ fn worker() -> Rc<WorkerProcess> {
         build: JOBS.build_id(),
         ..Hello::plain(Role::Worker)
     };
-    let room = Room::hold().unwrap();
-    let brought = [room.app()];
+    let reservation = Reservation::new().unwrap();
+    let brought = [reservation.app()];
     (control.send(Kind::Hello, &hello.encode(), &brought, Wait::No)).unwrap();
     let process = Plan::new(Program::Current)
         .args(
@@ -96,7 +96,7 @@ fn worker() -> Rc<WorkerProcess> {
         .group(Group::Lead)
         .fd(1, printing)
         .fd(CONTROL_FD, theirs)
-        .spawn_into(Some(room))
+        .spawn_into(Some(reservation))
         .unwrap();
     let parts = Parts {
         program: Worker::current_exe(),

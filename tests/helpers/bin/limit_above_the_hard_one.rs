@@ -27,7 +27,7 @@ fn main() {
             let error = asked.spawn().await.unwrap_err();
             assert!(error.is_start() && !error.has_run(), "{error:?}");
             let words = error.to_string();
-            assert!(words.contains("setting the limit nofile"), "{words}");
+            assert!(words.contains("setting the limit RLIMIT_NOFILE"), "{words}");
             assert!(words.contains("Operation not permitted"), "{words}");
         }
         // The control: what it may.

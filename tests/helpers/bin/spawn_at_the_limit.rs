@@ -72,7 +72,7 @@ fn every_number_is_taken() {
     assert_eq!(found, table);
     let sentence = expect_refusal(start(0..LIMIT));
     assert!(
-        sentence.contains("leaves none to close the others with"),
+        sentence.contains("must be free to close the descriptors above"),
         "{sentence}"
     );
 }

@@ -1,7 +1,11 @@
 //! Starts the program of a name, so that a test can say in which folder and with which environment the app runs.
 //!
-//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--not-as-root] NAME [ARGUMENT...]` prints what the
-//! program prints and exits as it does; a start that fails exits with 99 and tells step, error number and words.
+//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--nowhere] [--close FOLDER] [--not-as-root]
+//! [--deny NUMBER] NAME [ARGUMENT...]` prints what the program prints and exits as it does; a start that fails exits with 99
+//! and tells step, error number and words.
+//!
+//! `--nowhere`: the app's working directory is gone. `--close`: the folder can no longer be searched. `--deny`: the system
+//! call of that number fails with EPERM, as older containers have it.
 
 use legwork::{Command, Stdio};
 use legwork_tests::context::run;
@@ -28,6 +32,15 @@ fn main() {
                 raw::become_user(54_321)
             }
             Some("--not-as-root") => (),
+            Some("--nowhere") => {
+                let folder = tempfile::tempdir().unwrap();
+                std::env::set_current_dir(folder.path()).unwrap();
+            }
+            Some("--close") => {
+                let nobody = std::os::unix::fs::PermissionsExt::from_mode(0);
+                std::fs::set_permissions(value(), nobody).unwrap();
+            }
+            Some("--deny") => raw::deny(value().to_str().unwrap().parse().unwrap()),
             Some("--dir") => {
                 let folder = value();
                 options.push(Box::new(|command| command.current_dir(folder)));

@@ -1,8 +1,9 @@
-//! The one place where a process is born: `posix_spawn`, with everything said beforehand.
+//! The one place where a process is created: `posix_spawn`, with everything decided beforehand.
 //!
-//! glibc 2.39 has `pidfd_spawn`, which returns the pidfd with the child, free of every race; it is looked up at
-//! run time. Before that there are `posix_spawn` and `pidfd_open`, in which the number is safe to use because an
-//! unreaped child keeps it; only code that reaps foreign children could take it away in between.
+//! glibc 2.39 has `pidfd_spawn`, which returns the pidfd with the child, free of every race; it is
+//! looked up at run time. Older versions have `posix_spawn` and `pidfd_open`. Their use of a number
+//! is safe because an unreaped child keeps its number; only code that reaps foreign children could
+//! free it in between.
 //!
 //! | what | since |
 //! |---|---|
@@ -15,98 +16,95 @@
 
 #![allow(unsafe_code)]
 
-use std::{
-    ffi::{CStr, CString, c_char, c_int, c_short, c_void},
-    mem::MaybeUninit,
-    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd},
-    ptr,
-    sync::OnceLock,
-};
+use std::ffi::{CStr, CString, c_char, c_int, c_short, c_void};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
+use std::sync::OnceLock;
 
 use libc::{pid_t, posix_spawn_file_actions_t, posix_spawnattr_t};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::{
-    diagnosis,
-    environment::Strings,
-    error::SpawnError,
-    map::Action,
-    plan::{Group, Mask, Place},
-};
+use super::attributes::{Group, Mask};
+use super::directory::WorkingDirectory;
+use super::environment::Strings;
+use super::error::SpawnError;
+use super::map::Action;
 use crate::process::{destroy, pidfd};
 
-/// All that `posix_spawn` is told.
-pub(super) struct Order<'a> {
+/// Everything that `posix_spawn` is passed.
+pub(super) struct Invocation<'a> {
     pub(super) program: &'a CStr,
     pub(super) arguments: &'a [CString],
     pub(super) environment: &'a Strings,
-    pub(super) directory: Option<&'a Place>,
+    pub(super) directory: Option<&'a WorkingDirectory>,
     pub(super) actions: &'a [Action],
     pub(super) terminal: Option<&'a CStr>,
     pub(super) group: Group,
     pub(super) signals: Mask,
 }
 
-/// A child that is running its program.
-pub(super) struct Born {
+/// A child that executes its program.
+pub(super) struct Child {
     pub(super) pid: u32,
     pub(super) pidfd: OwnedFd,
 }
 
-/// Where it went wrong, as far as this module can see.
+/// Which call failed, as far as this module can see.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// A setter of the C library refused or was short of memory.
+    /// A setter of the C library refused its argument or was short of memory.
     Setter { call: &'static str, errno: i32 },
     /// `posix_spawn` itself: the new process, its actions, or the execution.
     Spawn { errno: i32 },
-    /// No pidfd was to be had for a child, which has been killed for it.
+    /// The child could get no pidfd, and has been killed for that.
     Pidfd { errno: i32 },
 }
 
-/// Holds a place in the app's descriptor table for the pidfd, and gives it up just before it is needed.
+/// Reserves an entry of the app's descriptor table for the pidfd, until right before the child
+/// exists.
 ///
-/// So a table without room is found out while there is no child yet, rather than after one has begun to work.
+/// A full table is thus an error while there is no child yet, and not after one has begun to run.
 #[derive(Debug)]
-pub(crate) struct Room {
-    place: OwnedFd,
+pub(crate) struct Reservation {
+    app: OwnedFd,
 }
 
-impl Room {
-    pub(crate) fn hold() -> Result<Self, SpawnError> {
-        // By a pidfd, so that a kernel or a sandbox that has none is found out, too.
-        let place =
-            pidfd::own().map_err(|errno| diagnosis::no_pidfd(errno.raw_os_error(), false))?;
-        Ok(Self { place })
+impl Reservation {
+    pub(crate) fn new() -> Result<Self, SpawnError> {
+        // By a pidfd, so that a kernel or a sandbox without pidfds is noticed as well.
+        let app =
+            pidfd::own().map_err(|errno| SpawnError::no_pidfd(errno.raw_os_error(), false))?;
+        Ok(Self { app })
     }
 
-    /// What holds the place: a pidfd of the app.
+    /// What occupies the entry: a pidfd of the app.
     #[cfg(feature = "app")]
     pub(crate) fn app(&self) -> BorrowedFd<'_> {
-        self.place.as_fd()
+        self.app.as_fd()
     }
 }
 
-/// Carries out the order.
-pub(super) fn give(order: &Order<'_>, room: Room) -> Result<Born, Fault> {
-    let actions = FileActions::new(order)?;
-    let attributes = Attributes::new(order.group, order.signals)?;
-    let arguments = pointers(order.arguments.iter().map(|argument| &**argument));
-    let environment = pointers(order.environment.iter());
+/// Starts the child.
+pub(super) fn spawn(invocation: &Invocation<'_>, reservation: Reservation) -> Result<Child, Fault> {
+    let actions = FileActions::new(invocation)?;
+    let attributes = Attributes::new(invocation.group, invocation.signals)?;
+    let arguments = pointers(invocation.arguments.iter().map(|argument| &**argument));
+    let environment = pointers(invocation.environment.iter());
     let call = Call {
-        program: order.program.as_ptr(),
+        program: invocation.program.as_ptr(),
         actions: &raw const actions.0,
         attributes: &raw const attributes.0,
         arguments: arguments.as_ptr(),
         environment: environment.as_ptr(),
     };
     match PidfdSpawn::find() {
-        Some(with_pidfd) => with_pidfd.spawn(&call, room),
-        None => call.spawn(room),
+        Some(with_pidfd) => with_pidfd.spawn(&call, reservation),
+        None => call.spawn(reservation),
     }
 }
 
-/// The pointers stay valid as long as what [`give`] keeps on its stack.
+/// The pointers stay valid as long as what [`spawn`] keeps on its stack.
 struct Call {
     program: *const c_char,
     actions: *const posix_spawn_file_actions_t,
@@ -116,12 +114,13 @@ struct Call {
 }
 
 impl Call {
-    fn spawn(&self, room: Room) -> Result<Born, Fault> {
+    fn spawn(&self, reservation: Reservation) -> Result<Child, Fault> {
         let mut pid: pid_t = 0;
-        // SAFETY: the program is a C string; actions and attributes were initialised and live; both lists are
-        // arrays of C strings that end with a null pointer, and the C library does not write to them (they are
-        // `char *const[]` for history's sake). All of them outlive the call, in which the child borrows this
-        // process' memory, as it returns only after the child has executed its program or is gone.
+        // SAFETY: the program is a C string; actions and attributes were initialised and live; both
+        // lists are arrays of C strings that end with a null pointer, and the C library does not
+        // write to them (they are `char *const[]` for history's sake). All of them outlive the
+        // call, in which the child borrows this process' memory, as it returns only after the child
+        // has executed its program or is gone.
         let errno = unsafe {
             libc::posix_spawn(
                 &raw mut pid,
@@ -135,10 +134,10 @@ impl Call {
         if errno != 0 {
             return Err(Fault::Spawn { errno });
         }
-        drop(room);
+        drop(reservation);
         let child = Pid::from_raw(pid).expect("posix_spawn returns a process id above zero");
         match pidfd_open(child, PidfdFlags::empty()) {
-            Ok(pidfd) => Ok(Born {
+            Ok(pidfd) => Ok(Child {
                 pid: pid.cast_unsigned(),
                 pidfd,
             }),
@@ -176,7 +175,8 @@ impl PidfdSpawn {
             let spawn = symbol(c"pidfd_spawn")?;
             let getpid = symbol(c"pidfd_getpid")?;
             Some(Self {
-                // SAFETY: a C library that has `pidfd_spawn` has it with this signature, see its <spawn.h>.
+                // SAFETY: a C library that has `pidfd_spawn` has it with this signature, see its
+                // <spawn.h>.
                 spawn: unsafe { std::mem::transmute::<*mut c_void, PidfdSpawnFn>(spawn) },
                 // SAFETY: likewise `pidfd_getpid`, see its <sys/pidfd.h>.
                 getpid: unsafe { std::mem::transmute::<*mut c_void, PidfdGetpidFn>(getpid) },
@@ -184,7 +184,7 @@ impl PidfdSpawn {
         })
     }
 
-    fn spawn(self, call: &Call, room: Room) -> Result<Born, Fault> {
+    fn spawn(self, call: &Call, reservation: Reservation) -> Result<Child, Fault> {
         let mut raw: c_int = -1;
         // SAFETY: as in `Call::spawn`, of which this is the sibling.
         let errno = unsafe {
@@ -199,18 +199,18 @@ impl PidfdSpawn {
         };
         match errno {
             0 => (),
-            // A kernel or a sandbox without what it needs, or room for one descriptor only: the other way
-            // does with that, as nothing but the pidfd is ever opened.
-            libc::ENOSYS | libc::EMFILE => return call.spawn(room),
+            // A kernel or a sandbox without what it needs, or only one free descriptor. The other
+            // way can do with that, as it opens nothing but the pidfd.
+            libc::ENOSYS | libc::EMFILE => return call.spawn(reservation),
             _ => return Err(Fault::Spawn { errno }),
         }
-        drop(room);
+        drop(reservation);
         // SAFETY: on success the number is a new descriptor, owned by nobody else, close-on-exec.
         let pidfd = unsafe { OwnedFd::from_raw_fd(raw) };
         // SAFETY: takes a plain number and reads what `/proc` says about it.
         let pid = unsafe { (self.getpid)(pidfd.as_raw_fd()) };
         match u32::try_from(pid) {
-            Ok(pid) => Ok(Born { pid, pidfd }),
+            Ok(pid) => Ok(Child { pid, pidfd }),
             Err(_) => {
                 let errno = nix::errno::Errno::last_raw();
                 destroy::by_pidfd(pidfd);
@@ -244,22 +244,24 @@ fn check(call: &'static str, errno: c_int) -> Result<(), Fault> {
 struct FileActions(posix_spawn_file_actions_t);
 
 impl FileActions {
-    fn new(order: &Order<'_>) -> Result<Self, Fault> {
+    fn new(invocation: &Invocation<'_>) -> Result<Self, Fault> {
         let mut raw = MaybeUninit::uninit();
-        // SAFETY: the pointer is to room for one such object.
+        // SAFETY: the pointer is to memory for one such object.
         let errno = unsafe { libc::posix_spawn_file_actions_init(raw.as_mut_ptr()) };
         check("posix_spawn_file_actions_init", errno)?;
-        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself, so it may move.
+        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself,
+        // so it may move.
         let mut actions = Self(unsafe { raw.assume_init() });
-        // First, while the directory's descriptor is still under its number.
-        if let Some(directory) = order.directory {
+        // First, while the directory's descriptor still has its number.
+        if let Some(directory) = invocation.directory {
             actions.enter(directory)?;
         }
-        for action in order.actions {
+        for action in invocation.actions {
             actions.add(*action)?;
         }
-        // Opened by the leader of a new session, a terminal becomes the one that controls it.
-        if let Some(terminal) = order.terminal {
+        // A terminal that the leader of a new session opens becomes the session's controlling
+        // terminal.
+        if let Some(terminal) = invocation.terminal {
             actions.open(0, terminal, libc::O_RDWR)?;
             actions.add(Action::Duplicate { from: 0, to: 1 })?;
             actions.add(Action::Duplicate { from: 0, to: 2 })?;
@@ -267,16 +269,16 @@ impl FileActions {
         Ok(actions)
     }
 
-    fn enter(&mut self, directory: &Place) -> Result<(), Fault> {
+    fn enter(&mut self, directory: &WorkingDirectory) -> Result<(), Fault> {
         match directory {
-            Place::Open { fd, .. } => {
+            WorkingDirectory::Open { fd, .. } => {
                 // SAFETY: initialised actions and a plain number.
                 let errno = unsafe {
                     libc::posix_spawn_file_actions_addfchdir_np(&raw mut self.0, fd.as_raw_fd())
                 };
                 check("posix_spawn_file_actions_addfchdir_np", errno)
             }
-            Place::Named { raw, .. } => {
+            WorkingDirectory::Named { raw, .. } => {
                 // SAFETY: initialised actions and a C string, of which a copy is made.
                 let errno = unsafe {
                     libc::posix_spawn_file_actions_addchdir_np(&raw mut self.0, raw.as_ptr())
@@ -330,19 +332,21 @@ struct Attributes(posix_spawnattr_t);
 impl Attributes {
     fn new(group: Group, mask: Mask) -> Result<Self, Fault> {
         let mut raw = MaybeUninit::uninit();
-        // SAFETY: the pointer is to room for one such object.
+        // SAFETY: the pointer is to memory for one such object.
         let errno = unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) };
         check("posix_spawnattr_init", errno)?;
-        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself, so it may move.
+        // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself,
+        // so it may move.
         let mut attributes = Self(unsafe { raw.assume_init() });
         attributes.signals(mask)?;
         attributes.flags(group)?;
         Ok(attributes)
     }
 
-    /// Every disposition default, and the mask.
+    /// Sets every disposition to its default, and the mask.
     fn signals(&mut self, mask: Mask) -> Result<(), Fault> {
-        // Not by sigfillset, which leaves out 32 and 33: glibc ignores in the child what is left out of them.
+        // Not by sigfillset, which leaves out 32 and 33: glibc ignores in the child what is left
+        // out of them.
         // SAFETY: a signal set is a plain array of bits, of which any combination is a value.
         let every: libc::sigset_t =
             unsafe { std::mem::transmute([u8::MAX; size_of::<libc::sigset_t>()]) };
