@@ -9,36 +9,19 @@
 use std::error::Error;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
 
-use super::ctx::{Backend, Cancelled, Ctx};
-use super::job::Job;
 use super::jobs::Jobs;
 use super::link::{Assigned, Link};
-use super::run::Run;
-use super::{crash, exec, panic, watch};
+use super::{answer, crash, exec, panic, watch};
 use crate::guardian;
-pub(super) use crate::process::leave;
-use crate::wire::attach;
+use crate::process::leave;
 use crate::wire::control::{Control, HEADER, Received, Scratch, Wait};
-use crate::wire::frame::{
-    CAUSES_MAX, CONTROL_FD, FIRST_JOB, Failure, Hello, JobNumber, Kind, MAGIC, PROTOCOL, Refusal,
-    Role, Start,
-};
+use crate::wire::frame::{CONTROL_FD, FIRST_JOB, Hello, Kind, MAGIC, PROTOCOL, Refusal, Role};
 use crate::wire::page::Page;
-use crate::wire::text::cut;
-
-/// How long the end of a job waits for the app to read its last log records.
-const LAST_LOGS: Duration = Duration::from_secs(2);
-
-/// How many bytes the job's error and its causes may have in all, and the text of a refusal: what
-/// is longer is cut.
-const FAILURE_MAX: usize = 56 * 1024;
 
 static CHECKED: AtomicBool = AtomicBool::new(false);
 
@@ -127,11 +110,11 @@ impl Jobs {
     fn run_jobs(&self, link: &'static Link, first: Option<Assigned>, limit: u32) -> ! {
         let (mut next, mut ended, mut status) = (first, 0, 0);
         while let Some((number, start, descriptors)) = next.or_else(|| link.next_job()) {
-            let end = match self.entry(start.index, &start.name) {
+            let answer = match self.entry(start.index, &start.name) {
                 Some(entry) => (entry.run)(link, number, &start, descriptors),
-                None => refused(Refusal::UnknownJob),
+                None => answer::refused(Refusal::UnknownJob),
             };
-            status = end.finish(link, number);
+            status = answer.finish(link, number);
             ended += 1;
             if ended == limit {
                 break;
@@ -183,107 +166,6 @@ fn set_up(
         setup(error, "the shared page could not be handed over");
     }
     Ok(link)
-}
-
-/// How a job ended, to be told to the app.
-#[derive(Debug)]
-#[allow(unreachable_pub)] // named by the type of a public, hidden function pointer
-pub struct End {
-    kind: Kind,
-    payload: Vec<u8>,
-    descriptors: Vec<Arc<OwnedFd>>,
-}
-
-impl End {
-    fn of(kind: Kind, payload: &impl serde::Serialize) -> End {
-        End {
-            kind,
-            payload: postcard::to_allocvec(payload).unwrap_or_default(),
-            descriptors: Vec::new(),
-        }
-    }
-
-    /// Tells the app the end of a job, after all else that it has to say. Returns the exit status, should
-    /// this be the end of the process as well.
-    fn finish(self, link: &Link, number: JobNumber) -> i32 {
-        let _ = std::io::stdout().flush();
-        if let Some(run) = link.current() {
-            run.flush_progress(Wait::Yes);
-        }
-        link.flush_logs_within(LAST_LOGS);
-        let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
-        // When the app is gone there is nobody to tell.
-        let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
-        link.page.finish(number);
-        link.set_current(None);
-        match self.kind {
-            Kind::Done => 0,
-            Kind::Panicked => 101,
-            _ => 1,
-        }
-    }
-}
-
-/// One job, decoded, run, and its end encoded.
-pub(super) fn run_job<J: Job>(
-    link: &'static Link,
-    number: JobNumber,
-    start: &Start,
-    descriptors: Vec<OwnedFd>,
-) -> End {
-    let job: J = match attach::decode(&start.input, descriptors) {
-        Ok(job) => job,
-        Err(error) => return refused(Refusal::Input(error.to_string())),
-    };
-    let run = Arc::new(Run::new(link, number, start.capacity));
-    link.page.start(number);
-    link.set_current(Some(run.clone()));
-    // The watcher may be yet to have its first look, and the job's first look is to see it.
-    if link.control.has_hung_up() {
-        link.retire();
-    }
-    let cx = Ctx::new(Backend::Run(run));
-    match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
-        Ok(Ok(output)) => match attach::encode(&output) {
-            Ok((payload, descriptors)) => End {
-                kind: Kind::Done,
-                payload,
-                descriptors,
-            },
-            Err(error) => failed(&error),
-        },
-        Ok(Err(error)) => failed(&*error.into()),
-        // What it said has been told by the panic hook.
-        Err(_) => End::of(Kind::Panicked, &()),
-    }
-}
-
-fn failed(error: &(dyn Error + 'static)) -> End {
-    let mut failure = Failure {
-        chain: Vec::new(),
-        cancelled: false,
-    };
-    let mut room = FAILURE_MAX;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if failure.chain.len() < CAUSES_MAX && room > 0 {
-            let text = cut(error.to_string(), room);
-            room = room.saturating_sub(text.len());
-            failure.chain.push(text);
-        }
-        failure.cancelled |= error.is::<Cancelled>();
-        next = error.source();
-    }
-    End::of(Kind::Failed, &failure)
-}
-
-/// The job cannot run here; another may.
-fn refused(refusal: Refusal) -> End {
-    let refusal = match refusal {
-        Refusal::Input(why) => Refusal::Input(cut(why, FAILURE_MAX)),
-        other => other,
-    };
-    End::of(Kind::Refused, &refusal)
 }
 
 /// This process cannot serve the app.

@@ -208,7 +208,7 @@ fn names(addresses: &[usize]) -> String {
         // The trampoline has no name of its own everywhere.
         .map_or(0, |at| at + 2)
         .min(lines.len());
-    let run = concat!(module_path!(), "::run_job").replace("crash", "boot");
+    let run = concat!(module_path!(), "::run_job").replace("crash", "answer");
     let end = lines
         .iter()
         .position(|(name, _)| name.starts_with(&run))

@@ -5,7 +5,9 @@ use std::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::ctx::Ctx;
+use super::ctx::{Backend, Ctx};
+use super::here::Here;
+use crate::wire::attach;
 
 /// A piece of work for another process.
 ///
@@ -148,7 +150,20 @@ pub trait Job: Serialize + DeserializeOwned + Sized + 'static {
         self,
         on_message: impl FnMut(Self::Message),
     ) -> Result<Self::Output, Box<dyn Error + Send + Sync>> {
-        super::here::run(self, on_message)
+        // A type that cannot travel is found by the unit test, not by the first user.
+        let (bytes, descriptors) = attach::encode(&self)?;
+        drop(self);
+        let descriptors = descriptors
+            .iter()
+            .map(|fd| fd.try_clone())
+            .collect::<Result<_, _>>()?;
+        let job: Self = attach::decode(&bytes, descriptors)?;
+        let cx = Ctx::new(Backend::Here(Here::new()));
+        let result = job.run(&cx).map_err(Into::into);
+        if let Backend::Here(here) = cx.backend {
+            here.into_messages().into_iter().for_each(on_message);
+        }
+        result
     }
 }
 
@@ -180,4 +195,42 @@ pub trait Job: Serialize + DeserializeOwned + Sized + 'static {
 pub trait Receive: Job {
     /// What the app sends to the running job.
     type Request: Serialize + DeserializeOwned + 'static;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Count(u32);
+
+    impl Job for Count {
+        type Message = u32;
+        type Output = u32;
+        type Error = Box<dyn Error + Send + Sync>;
+        fn run(self, cx: &Ctx<Self>) -> Result<u32, Self::Error> {
+            for n in 0..self.0 {
+                cx.check()?;
+                cx.send(n)?;
+            }
+            if self.0 == 0 {
+                Err("nothing to count".into())
+            } else {
+                Ok(self.0)
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_run_here_hands_over_its_messages_in_order_and_its_output() {
+        let mut seen = Vec::new();
+        assert_eq!(Count(3).run_here(|n| seen.push(n)).unwrap(), 3);
+        assert_eq!(seen, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_job_run_here_hands_over_its_error() {
+        let error = Count(0).run_here(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "nothing to count");
+    }
 }

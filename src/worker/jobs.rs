@@ -7,7 +7,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
-use super::boot::{End, run_job};
+use super::answer::{Answer, run_job};
 use super::ctx::Ctx;
 use super::job::Job;
 use super::link::Link;
@@ -29,7 +29,7 @@ pub struct Jobs {
 pub struct Entry {
     name: &'static str,
     schema: fn(&mut schema::Fingerprint),
-    pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> End,
+    pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> Answer,
 }
 
 impl Entry {

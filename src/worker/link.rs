@@ -5,10 +5,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::run::Run;
+use crate::process::leave;
 use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
 use crate::wire::page::Page;
@@ -31,18 +31,16 @@ pub(super) struct Link {
     /// Written to wake the watcher.
     pub(super) wake: OwnedFd,
     inbox: Mutex<Inbox>,
-    /// The job that runs, for those who are not part of it: the watcher and the log.
-    current: Mutex<Option<Arc<Run>>>,
-    /// Its number, for a signal handler.
-    number: AtomicU32,
+    /// The number of the job that runs, also for a signal handler.
+    job: AtomicU32,
     logs: Mutex<LogQueue>,
     /// Records wait for room: the watcher looks out for it.
     pub(super) logs_blocked: AtomicBool,
 }
 
-/// What was received and is not for whoever received it.
+/// The receiving end, and the jobs that wait for their turn.
 #[derive(Default)]
-struct Inbox {
+pub(super) struct Inbox {
     /// 64 KiB: made when the first frame is read here, so that most workers never have it.
     scratch: Option<Scratch>,
     starts: VecDeque<Assigned>,
@@ -68,13 +66,6 @@ struct Queued {
     dropped_before: u64,
 }
 
-pub(super) enum Request {
-    Bytes(Vec<u8>, Vec<OwnedFd>),
-    End,
-    /// The job was asked to stop, or the process to end.
-    Cancelled,
-}
-
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic under one of these locks leaves plain data that is still right.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,8 +80,7 @@ impl Link {
             retiring: AtomicBool::new(false),
             wake,
             inbox: Mutex::default(),
-            current: Mutex::default(),
-            number: AtomicU32::new(NO_JOB),
+            job: AtomicU32::new(NO_JOB),
             logs: Mutex::default(),
             logs_blocked: AtomicBool::new(false),
         })
@@ -112,23 +102,15 @@ impl Link {
         self.page.turn_on();
     }
 
-    /// Makes `run` the current job, or none.
-    pub(super) fn set_current(&self, run: Option<Arc<Run>>) {
-        let number = run.as_ref().map_or(NO_JOB, |run| run.number);
-        self.number.store(number, Release);
-        let before = std::mem::replace(&mut *lock(&self.current), run);
-        drop(before);
-    }
-
-    /// The job that runs.
-    pub(super) fn current(&self) -> Option<Arc<Run>> {
-        lock(&self.current).clone()
+    /// Frames that name no job of their own are about this one from now on.
+    pub(super) fn set_job(&self, job: JobNumber) {
+        self.job.store(job, Release);
     }
 
     /// Sends a frame about the job that runs, and waits for room in the socket. When the app is gone
     /// the watcher ends this process; until then there is nobody to tell.
     pub(super) fn send(&self, kind: Kind, payload: &[u8]) {
-        let job = self.number.load(Acquire);
+        let job = self.job.load(Acquire);
         let _ = (self.control).send_about(job, kind, payload, &[], Wait::Yes);
     }
 
@@ -141,7 +123,7 @@ impl Link {
 
     /// Waits for the next job. `None` when there will be no other.
     pub(super) fn next_job(&self) -> Option<Assigned> {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox();
         loop {
             if let Some(start) = inbox.starts.pop_front() {
                 return Some(start);
@@ -149,56 +131,35 @@ impl Link {
             if self.is_retiring() {
                 return None;
             }
-            let Inbox { scratch, starts } = &mut *inbox;
-            match self.receive(scratch) {
-                // Of a job that has ended, but for a start.
-                Ok(Some(packet)) => starts.extend(assigned(packet)),
-                Ok(None) => return None,
-                // It cannot be understood any more.
-                Err(_) => super::boot::leave(1),
+            // Any other frame is about a job that has ended.
+            if self.receive(&mut inbox).is_err() {
+                leave(1);
             }
         }
     }
 
-    /// Waits for the next request to `run`.
-    pub(super) fn request(&self, run: &Run) -> Result<Request, RecvError> {
-        let mut inbox = lock(&self.inbox);
-        loop {
-            if run.is_cancelled() {
-                return Ok(Request::Cancelled);
-            }
-            if run.requests_ended.load(Relaxed) {
-                return Ok(Request::End);
-            }
-            let Inbox { scratch, starts } = &mut *inbox;
-            // `None`: the process is to end, or the app is gone, and the process about to be.
-            let Some(packet) = self.receive(scratch)? else {
-                continue;
-            };
-            match Kind::from_app(packet.kind) {
-                Some(Kind::Request) if packet.job == run.number => {
-                    let descriptors = packet.descriptors.claim();
-                    return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
-                }
-                Some(Kind::EndOfRequests) if packet.job == run.number => {
-                    run.requests_ended.store(true, Relaxed);
-                }
-                Some(Kind::Start) => starts.extend(assigned(packet)),
-                // Of a job that has ended; or a cancel, which is seen in the page.
-                _ => (),
-            }
-        }
+    /// What has arrived; one thread at a time receives.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        lock(&self.inbox)
     }
 
-    /// One frame. `None` once the app has asked for the end of the process, which is noted.
-    fn receive<'a>(
+    /// Waits for one frame. `None` if it started a job, which waits for its turn, or if the app has asked for the end
+    /// of the process.
+    pub(super) fn receive<'a>(
         &self,
-        scratch: &'a mut Option<Scratch>,
+        inbox: &'a mut Inbox,
     ) -> Result<Option<Packet<'a>>, RecvError> {
-        let scratch = scratch.get_or_insert_with(Scratch::new);
+        let scratch = inbox.scratch.get_or_insert_with(Scratch::new);
         match self.control.recv(scratch, Wait::Yes)? {
+            Received::Packet(packet) if packet.kind == Kind::Start as u8 => {
+                if let Some(start) = Start::decode(&packet.payload) {
+                    let descriptors = packet.descriptors.claim();
+                    inbox.starts.push_back((packet.job, start, descriptors));
+                }
+                Ok(None)
+            }
             Received::Packet(packet) => Ok(Some(packet)),
-            // A blocking call is never empty-handed but by a signal.
+            // A call that waits finds nothing only at the end of the socket.
             Received::Closed | Received::Empty => {
                 self.retire();
                 Ok(None)
@@ -222,7 +183,7 @@ impl Link {
         logs.bytes += encoded.len();
         let dropped_before = std::mem::take(&mut logs.dropped);
         logs.entries.push_back(Queued {
-            job: self.number.load(Acquire),
+            job: self.job.load(Acquire),
             encoded,
             dropped_before,
         });
@@ -308,15 +269,6 @@ impl Link {
     ) -> io::Result<()> {
         (self.control).send_about(job, kind, payload, descriptors, Wait::Yes)
     }
-}
-
-/// The job that a frame starts, if it starts one.
-fn assigned(packet: Packet<'_>) -> Option<Assigned> {
-    if packet.kind != Kind::Start as u8 {
-        return None;
-    }
-    let start = Start::decode(&packet.payload)?;
-    Some((packet.job, start, packet.descriptors.claim()))
 }
 
 /// The head of a [`LogBatch`](crate::wire::frame::LogBatch), as postcard writes it: the dropped

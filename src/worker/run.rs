@@ -2,30 +2,53 @@
 //! is left for the next.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::Mutex;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::ctx::{Cancelled, RecvError, SendError};
-use super::link::{Link, Request, lock};
+use super::error::{Cancelled, RecvError, SendError};
+use super::link::{Link, lock};
 use crate::wire::control::{self, Wait};
-use crate::wire::frame::{JobNumber, Kind, Progress};
+use crate::wire::frame::{JobNumber, Kind, NO_JOB, Progress};
 use crate::wire::page::MESSAGES_MAX;
 use crate::wire::text::{PROGRESS_MAX, cut};
 
 /// How often progress is told at most.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
 
+/// The job that runs, for threads that are not part of it.
+static CURRENT: Mutex<Option<Arc<Run>>> = Mutex::new(None);
+
+/// The job that runs.
+pub(super) fn current() -> Option<Arc<Run>> {
+    lock(&CURRENT).clone()
+}
+
+/// Makes `run` the job that runs, or none.
+pub(super) fn set_current(link: &Link, run: Option<Arc<Run>>) {
+    link.set_job(run.as_ref().map_or(NO_JOB, |run| run.number));
+    let before = std::mem::replace(&mut *lock(&CURRENT), run);
+    drop(before);
+}
+
+/// What a job that waits for a request gets.
+pub(super) enum Request {
+    Bytes(Vec<u8>, Vec<OwnedFd>),
+    End,
+    /// The job was asked to stop, or the process to end.
+    Cancelled,
+}
+
 /// See the module.
 pub(super) struct Run {
     link: &'static Link,
-    pub(super) number: JobNumber,
+    number: JobNumber,
     /// How many messages may be sent and not yet taken.
     capacity: u64,
     /// How many were sent, or have a place.
     sent: AtomicU64,
-    pub(super) requests_ended: AtomicBool,
+    requests_ended: AtomicBool,
     /// The progress in the page is newer than what the app was told.
     progress_pending: AtomicBool,
     progress: Mutex<Told>,
@@ -103,10 +126,31 @@ impl Run {
 
     /// Waits for the app's next request.
     pub(super) fn request(&self) -> Result<Request, RecvError> {
-        self.link.request(self).map_err(|error| match error {
-            control::RecvError::Fault(fault) => RecvError::other(fault),
-            control::RecvError::Io(error) => RecvError::other(error),
-        })
+        let mut inbox = self.link.inbox();
+        loop {
+            if self.is_cancelled() {
+                return Ok(Request::Cancelled);
+            }
+            if self.requests_ended.load(Relaxed) {
+                return Ok(Request::End);
+            }
+            let received = (self.link.receive(&mut inbox)).map_err(|error| match error {
+                control::RecvError::Fault(fault) => RecvError::other(fault),
+                control::RecvError::Io(error) => RecvError::other(error),
+            })?;
+            // A frame about a job that has ended; a cancel is found in the page.
+            let Some(packet) = received.filter(|packet| packet.job == self.number) else {
+                continue;
+            };
+            match Kind::from_app(packet.kind) {
+                Some(Kind::Request) => {
+                    let descriptors = packet.descriptors.claim();
+                    return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
+                }
+                Some(Kind::EndOfRequests) => self.requests_ended.store(true, Relaxed),
+                _ => (),
+            }
+        }
     }
 
     // --- progress -----------------------------------------------------------------------------

@@ -18,6 +18,8 @@ use rustix::process::{getpgrp, getpid};
 
 use super::crash;
 use super::link::Link;
+use super::run;
+use crate::process::leave;
 use crate::wire::control::Wait;
 
 /// Enough for naming the frames of a crash; only what is touched is ever taken.
@@ -68,16 +70,16 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
             link.flush_logs();
         }
         crash::name_frames(link);
-        wait = (link.current()).and_then(|run| run.flush_progress(Wait::No));
+        wait = run::current().and_then(|run| run.flush_progress(Wait::No));
     }
 }
 
 /// Ends this process and, when it leads one, its group.
-pub(super) fn die() -> ! {
+fn die() -> ! {
     let own = getpid();
     if getpgrp() == own {
         let _ = rustix::process::kill_process_group(own, rustix::process::Signal::KILL);
     }
     let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
-    super::boot::leave(1)
+    leave(1)
 }

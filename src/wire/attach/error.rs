@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::why::Refusal;
-use crate::wire::buffer::Refused;
+use crate::wire::control::DESCRIPTORS_MAX;
 
 /// Why a value could not be encoded. Always the sender's own doing.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(crate) enum DecodeError {
     /// Descriptors that no place in the value names.
     SurplusDescriptors { count: usize, of: usize },
     /// A descriptor that claims to be a buffer, and is not to be trusted as one.
-    Buffer(Refused),
+    Buffer(Box<dyn std::error::Error + Send + Sync>),
     /// A good buffer that could not be mapped: this process has no room for it.
     Map(io::Error),
 }
@@ -66,7 +66,7 @@ impl fmt::Display for EncodeError {
                 write!(
                     f,
                     "one message can carry at most {} descriptors",
-                    super::DESCRIPTORS_MAX
+                    DESCRIPTORS_MAX
                 )
             }
             Self::Duplicate(error) => write!(

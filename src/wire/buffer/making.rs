@@ -6,7 +6,8 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::{Deref, DerefMut};
 
 use super::mapping::Fill;
-use super::{Buffer, memory};
+use super::memory;
+use super::shared::Buffer;
 
 /// A [`Buffer`] in the making, of a fixed length, to be filled in place: it derefs to `[u8]`.
 ///

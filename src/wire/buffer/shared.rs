@@ -1,32 +1,8 @@
-//! Large data between app and worker: sealed memory, handed over by descriptor.
-//!
-//! Bytes in a frame are copied into it, into the socket, out of it and out of the frame. A
-//! [`Buffer`] is filled by one side, sealed, and mapped by the other: what travels is a descriptor.
-//! It is a memfd (memfd_create(2)), and its seals are what makes it a `&[u8]`: once they are on,
-//! nobody, its maker included, can change a byte or take a page away.
-//!
-//! What it promises:
-//!
-//! - **A received buffer is checked before it is mapped** ([`memory`]), whoever sent it. Reading it
-//!   cannot raise SIGBUS, cannot see bytes change, and cannot cost the reader memory that the
-//!   sender had not taken.
-//! - **A thread that drops one goes on at once** ([`release`]). To unmap a GiB and give it back
-//!   takes a fifth of a second, and the thread that drops it may be the one that draws.
-//! - **Many small ones cost no descriptors.** A received buffer of at most [`SMALL`] bytes lets go
-//!   of its own as soon as it is mapped: a thousand thumbnails would use up all that an app has.
-//!
-//! Why it is filled and read the way it is stands in `docs/performance.md`, with the figures.
-
-mod making;
-mod mapping;
-mod memory;
-mod release;
-
-#[cfg(test)]
-mod tests;
+//! A buffer: one piece of sealed memory, shared by its handles and mapped at its first use.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
@@ -34,16 +10,14 @@ use std::sync::{Arc, OnceLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use making::{BufferMut, BufferWriter};
-pub(crate) use memory::Refused;
-
-use super::attach::{self, DecodeError, EncodeError};
+use super::mapping::Mapping;
+use super::memory::{self, Sealed};
+use super::release;
 use crate::process::own;
-use mapping::Mapping;
-use memory::Sealed;
+use crate::wire::attach::{self, DecodeError, EncodeError};
 
 /// Up to this size a received buffer keeps no descriptor, and is copied if it is sent on.
-const SMALL: usize = 1 << 20;
+pub(super) const SMALL: usize = 1 << 20;
 
 /// Bytes that nobody can change any more, and that another process maps instead of copying.
 ///
@@ -52,7 +26,7 @@ const SMALL: usize = 1 << 20;
 /// same memory.
 ///
 /// It is made from a slice ([`copy_from_slice`](Self::copy_from_slice)), from what is written to a
-/// [`BufferWriter`], or from a [`BufferMut`] that was filled in place.
+/// [`BufferWriter`](crate::BufferWriter), or from a [`BufferMut`](crate::BufferMut) that was filled in place.
 ///
 /// It is `Send` and `Sync`, as nothing in it changes. Dropping the last handle gives the memory
 /// back, on a thread of its own where that takes long.
@@ -92,15 +66,15 @@ const SMALL: usize = 1 << 20;
 #[derive(Clone, Default)]
 pub struct Buffer {
     /// `None` is the empty buffer: it has no memory.
-    shared: Option<Arc<Shared>>,
+    pub(super) shared: Option<Arc<Shared>>,
 }
 
 /// What the handles to one buffer share.
-struct Shared {
+pub(super) struct Shared {
     len: usize,
     /// `None` once a small received buffer is mapped.
-    memory: Option<Sealed>,
-    mapping: OnceLock<Mapping>,
+    pub(super) memory: Option<Sealed>,
+    pub(super) mapping: OnceLock<Mapping>,
     /// The process that made this handle; one forked from it by somebody else is another.
     process: u32,
 }
@@ -112,9 +86,9 @@ impl Buffer {
     ///
     /// Those of memfd_create(2) and write(2): no descriptor or no memory is left.
     pub fn copy_from_slice(bytes: &[u8]) -> io::Result<Self> {
-        let mut writer = BufferWriter::new()?;
-        io::Write::write_all(&mut writer, bytes)?;
-        writer.seal()
+        let mut memory = File::from(memory::create()?);
+        memory.write_all(bytes)?;
+        memory::seal(memory.into()).map(Self::sealed)
     }
 
     /// How many bytes it has.
@@ -141,7 +115,7 @@ impl Buffer {
     }
 
     /// A buffer of what this process has sealed.
-    fn sealed(memory: Sealed) -> Self {
+    pub(super) fn sealed(memory: Sealed) -> Self {
         match memory.len() {
             0 => Self::default(),
             len => Self::new(len, Some(memory), OnceLock::new()),
@@ -150,7 +124,8 @@ impl Buffer {
 
     /// A buffer of what a peer says is one.
     fn received(descriptor: OwnedFd, len: u64) -> Result<Self, DecodeError> {
-        let memory = Sealed::check(descriptor, len).map_err(DecodeError::Buffer)?;
+        let memory =
+            Sealed::check(descriptor, len).map_err(|why| DecodeError::Buffer(why.into()))?;
         let mapping = Mapping::of_sealed(&memory).map_err(DecodeError::Map)?;
         let len = memory.len();
         Ok(Self::new(
