@@ -1,4 +1,4 @@
-//! One job, from its bytes to its answer.
+//! One job, from its input to its answer.
 
 use std::error::Error;
 use std::io::Write;
@@ -17,14 +17,13 @@ use crate::wire::control::Wait;
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
 use crate::wire::text::cut;
 
-/// How long the end of a job waits for the app to read its last log records.
+/// How long a job's last log records may wait for space in the socket.
 const LAST_LOGS: Duration = Duration::from_secs(2);
 
-/// How many bytes the job's error and its causes may have in all, and the text of a refusal: what
-/// is longer is cut.
+/// The longest text of a refusal, and of a job's error and all of its causes together, in bytes. What is longer is cut.
 const FAILURE_MAX: usize = 56 * 1024;
 
-/// How a job ended, to be told to the app.
+/// How a job ended: its last frame.
 #[derive(Debug)]
 #[allow(unreachable_pub)] // named by the type of a public, hidden function pointer
 pub struct Answer {
@@ -42,8 +41,8 @@ impl Answer {
         }
     }
 
-    /// Tells the app the end of a job, after all else that it has to say. Returns the exit status, should
-    /// this be the end of the process as well.
+    /// Sends the answer to the app, after everything else that the job has sent. Returns the exit status for the case
+    /// that the process ends with this job.
     pub(super) fn finish(self, link: &Link, number: JobNumber) -> i32 {
         let _ = std::io::stdout().flush();
         if let Some(run) = run::current() {
@@ -51,7 +50,7 @@ impl Answer {
         }
         link.flush_logs_within(LAST_LOGS);
         let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
-        // When the app is gone there is nobody to tell.
+        // It fails when the app is gone, and then the watcher ends this process.
         let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
         link.page.finish(number);
         run::set_current(link, None);
@@ -63,7 +62,7 @@ impl Answer {
     }
 }
 
-/// One job, decoded, run, and its end encoded.
+/// Decodes a job, runs it, and encodes its answer.
 pub(super) fn run_job<J: Job>(
     link: &'static Link,
     number: JobNumber,
@@ -77,7 +76,7 @@ pub(super) fn run_job<J: Job>(
     let run = Arc::new(Run::new(link, number, start.capacity));
     link.page.start(number);
     run::set_current(link, Some(run.clone()));
-    // The watcher may be yet to have its first look, and the job's first look is to see it.
+    // The watcher may not have run yet, and the job's first `check()` is to fail already.
     if link.control.has_hung_up() {
         link.retire();
     }
@@ -92,7 +91,7 @@ pub(super) fn run_job<J: Job>(
             Err(error) => failed(&error),
         },
         Ok(Err(error)) => failed(&*error.into()),
-        // What it said has been told by the panic hook.
+        // The panic hook has sent the report.
         Err(_) => Answer::of(Kind::Panicked, &()),
     }
 }
@@ -102,12 +101,12 @@ fn failed(error: &(dyn Error + 'static)) -> Answer {
         chain: Vec::new(),
         cancelled: false,
     };
-    let mut room = FAILURE_MAX;
+    let mut left = FAILURE_MAX;
     let mut next = Some(error);
     while let Some(error) = next {
-        if failure.chain.len() < CAUSES_MAX && room > 0 {
-            let text = cut(error.to_string(), room);
-            room = room.saturating_sub(text.len());
+        if failure.chain.len() < CAUSES_MAX && left > 0 {
+            let text = cut(error.to_string(), left);
+            left = left.saturating_sub(text.len());
             failure.chain.push(text);
         }
         failure.cancelled |= error.is::<Cancelled>();
@@ -116,7 +115,7 @@ fn failed(error: &(dyn Error + 'static)) -> Answer {
     Answer::of(Kind::Failed, &failure)
 }
 
-/// The job cannot run here; another may.
+/// The answer for a job that this worker cannot run. It can still run others.
 pub(super) fn refused(refusal: Refusal) -> Answer {
     let refusal = match refusal {
         Refusal::Input(why) => Refusal::Input(cut(why, FAILURE_MAX)),

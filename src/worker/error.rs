@@ -3,23 +3,25 @@
 use std::error::Error;
 use std::fmt;
 
+use crate::text::text;
+
 /// The job was asked to stop: by its handle, a cancellable or its deadline.
 ///
-/// To be handed on by `?`. Found among the causes of the job's error, it makes the outcome
-/// *cancelled* (or *timeout*) rather than *failed*.
+/// Pass it on with `?`. A job whose error is this one, or has it among its causes, ends as *cancelled* (or, at its
+/// deadline, with *timeout*) rather than as *failed*.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cancelled;
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the job was asked to stop")
+        fmt::Display::fmt(&text!("the job was asked to stop"), f)
     }
 }
 
 impl Error for Cancelled {}
 
 macro_rules! channel_error {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $what:expr) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub struct $name(Box<dyn Error + Send + Sync>);
@@ -29,7 +31,7 @@ macro_rules! channel_error {
                 $name(error.into())
             }
 
-            /// Whether the only reason is that the job was asked to stop.
+            /// Whether the reason is that the job was asked to stop.
             pub fn is_cancelled(&self) -> bool {
                 self.0.is::<Cancelled>()
             }
@@ -43,7 +45,7 @@ macro_rules! channel_error {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($what)
+                fmt::Display::fmt(&$what, f)
             }
         }
 
@@ -56,19 +58,19 @@ macro_rules! channel_error {
 }
 
 channel_error! {
-    /// A message, or a request to a job, could not be sent. `source()` says why.
-    SendError, "a message could not be sent"
+    /// A message to the app, or a request to a job, could not be sent. `source()` says why.
+    SendError, text!("the message could not be sent")
 }
 
 channel_error! {
     /// A request could not be received. `source()` says why.
-    RecvError, "a request could not be received"
+    RecvError, text!("the request could not be received")
 }
 
 impl SendError {
-    /// The other side is no longer there.
+    /// The job has ended.
     #[cfg(feature = "app")]
     pub(crate) fn ended() -> Self {
-        SendError("the job has ended".into())
+        SendError(text!("the job has ended").to_string().into())
     }
 }

@@ -1,9 +1,9 @@
-//! What a job says that runs in the process of its unit test: no child, no socket.
+//! The app's end of a job that runs in the process of its unit test, without a child and without a socket.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
-/// The app's end of a job that runs in this process.
+/// Keeps what the job sends.
 #[derive(Debug)]
 pub(super) struct Here<M> {
     messages: Mutex<Vec<M>>,

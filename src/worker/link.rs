@@ -1,5 +1,5 @@
-//! The worker's connection to the app: the state of the process, shared by everything in it that has
-//! to say something. The state of the job that runs in it is [`Run`]'s.
+//! The worker's connection to the app, with the state that lives as long as the process. The state of the job that runs
+//! is in [`run`](super::run).
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,20 +13,20 @@ use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
 use crate::wire::page::Page;
 
-/// How many bytes of log records wait for room in the socket before records are dropped (4 MiB).
+/// How many bytes of log records may wait for space in the socket before records are dropped (4 MiB).
 pub(crate) const LOG_QUEUE_MAX: usize = 4 * 1024 * 1024;
 
-/// How many bytes of records go into one batch, unless a single one has more.
+/// The longest batch of records, in bytes, unless a single record is longer.
 const LOG_BATCH: usize = 32 * 1024;
 
-/// The one connection of a worker process.
+/// The connection of this process, if it is a worker.
 static LINK: OnceLock<Link> = OnceLock::new();
 
 /// See the module.
 pub(super) struct Link {
     pub(super) control: Control,
     pub(super) page: Page,
-    /// The process is to end, and the job in it to stop.
+    /// The app has asked for the end of the process; the job is to stop.
     retiring: AtomicBool,
     /// Written to wake the watcher.
     pub(super) wake: OwnedFd,
@@ -34,7 +34,7 @@ pub(super) struct Link {
     /// The number of the job that runs, also for a signal handler.
     job: AtomicU32,
     logs: Mutex<LogQueue>,
-    /// Records wait for room: the watcher looks out for it.
+    /// Records wait for space in the socket, and the watcher for that.
     pub(super) logs_blocked: AtomicBool,
 }
 
@@ -51,14 +51,14 @@ pub(super) type Assigned = (JobNumber, Start, Vec<OwnedFd>);
 
 #[derive(Debug, Default)]
 struct LogQueue {
-    /// Oldest first.
+    /// The oldest is first.
     entries: VecDeque<Queued>,
     bytes: usize,
     /// How many were dropped since the last of these.
     dropped: u64,
 }
 
-/// A record that waits for room.
+/// A record that waits for space.
 #[derive(Debug)]
 struct Queued {
     job: JobNumber,
@@ -67,12 +67,12 @@ struct Queued {
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic under one of these locks leaves plain data that is still right.
+    // What these locks guard is valid also after a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {
-    /// Makes the process's connection. Called once.
+    /// Makes the connection of this process. To be called once.
     pub(super) fn establish(control: Control, page: Page, wake: OwnedFd) -> &'static Link {
         LINK.get_or_init(|| Link {
             control,
@@ -86,7 +86,7 @@ impl Link {
         })
     }
 
-    /// The process's connection, in a worker.
+    /// The connection of this process, if it is a worker.
     pub(super) fn get() -> Option<&'static Link> {
         LINK.get()
     }
@@ -96,10 +96,10 @@ impl Link {
         self.retiring.load(Acquire)
     }
 
-    /// The app asks for the end of the process: wakes the job where it waits for room.
+    /// The app has asked for the end of the process. Wakes the job where it waits until it may send.
     pub(super) fn retire(&self) {
         self.retiring.store(true, SeqCst);
-        self.page.turn_on();
+        self.page.notify();
     }
 
     /// Frames that name no job of their own are about this one from now on.
@@ -107,19 +107,19 @@ impl Link {
         self.job.store(job, Release);
     }
 
-    /// Sends a frame about the job that runs, and waits for room in the socket. When the app is gone
-    /// the watcher ends this process; until then there is nobody to tell.
+    /// Sends a frame about the job that runs, and waits for space in the socket. It fails only when the app is gone,
+    /// and then the watcher ends this process.
     pub(super) fn send(&self, kind: Kind, payload: &[u8]) {
         let job = self.job.load(Acquire);
         let _ = (self.control).send_about(job, kind, payload, &[], Wait::Yes);
     }
 
     pub(super) fn wake_watcher(&self) {
-        // An eventfd refuses only when 2^64-2 wake-ups wait already.
+        // Fails only when the counter is at its maximum, and then the watcher wakes anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    // --- what the app sends -------------------------------------------------------------------
+    // --- frames from the app ------------------------------------------------------------------
 
     /// Waits for the next job. `None` when there will be no other.
     pub(super) fn next_job(&self) -> Option<Assigned> {
@@ -138,7 +138,7 @@ impl Link {
         }
     }
 
-    /// What has arrived; one thread at a time receives.
+    /// The receiving end, for one thread at a time.
     pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
         lock(&self.inbox)
     }
@@ -169,8 +169,8 @@ impl Link {
 
     // --- log ----------------------------------------------------------------------------------
 
-    /// Hands a record to the app if there is room, or keeps it, or counts it as dropped. Never
-    /// waits for the app.
+    /// Sends a record to the app if the socket has space, else queues it, or drops and counts it if the queue is full.
+    /// Never waits for the app.
     pub(super) fn log(&self, entry: &LogEntry) {
         let Ok(encoded) = postcard::to_allocvec(entry) else {
             return;
@@ -194,15 +194,14 @@ impl Link {
         }
     }
 
-    /// Sends what waits, as far as there is room. Called by the watcher when there is.
+    /// Sends the queued records as far as the socket has space. Called by the watcher when it has some.
     pub(super) fn flush_logs(&self) {
         let mut logs = lock(&self.logs);
         let all_sent = self.flush_queue(&mut logs);
         self.logs_blocked.store(!all_sent, Release);
     }
 
-    /// At the end of a job: sends what waits, for no longer than `bound`. What is left then is
-    /// counted as dropped.
+    /// Sends the queued records, and waits for space for no longer than `bound`. Drops and counts what is left.
     pub(super) fn flush_logs_within(&self, bound: Duration) {
         let deadline = Instant::now() + bound;
         loop {
@@ -227,7 +226,7 @@ impl Link {
         }
     }
 
-    /// Sends the queue in batches; false when the socket had no more room.
+    /// Sends the queue in batches. Returns false if the socket ran out of space.
     fn flush_queue(&self, logs: &mut LogQueue) -> bool {
         while let Some(first) = logs.entries.front() {
             let (job, dropped) = (first.job, first.dropped_before);
@@ -246,7 +245,7 @@ impl Link {
             let lost = match sent {
                 Ok(()) => 0,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // It would fail again, and the watcher would try for ever.
+                // It would fail again, and the watcher would retry for ever.
                 Err(_) => dropped + count as u64,
             };
             logs.entries.drain(..count);
@@ -259,7 +258,7 @@ impl Link {
         true
     }
 
-    /// Sends a frame about a job, and waits for room in the socket.
+    /// Sends a frame about a job, and waits for space in the socket.
     pub(super) fn send_about(
         &self,
         job: JobNumber,
