@@ -374,21 +374,21 @@ fn seals_that_leave_something_open_are_refused() {
 fn what_is_no_memory_is_refused() {
     let file = File::open("/proc/self/exe").unwrap();
     let size = file.metadata().unwrap().len();
-    refused(file.into(), size, "it is no memory that can be sealed");
+    refused(file.into(), size, "it is not memory that can be sealed");
     refused(
         std::io::pipe().unwrap().0.into(),
         5000,
-        "it is no memory that can be sealed",
+        "it is not memory that can be sealed",
     );
     refused(
         File::open("/dev/zero").unwrap().into(),
         5000,
-        "it is no memory that can be sealed",
+        "it is not memory that can be sealed",
     );
     refused(
         File::open("/proc").unwrap().into(),
         5000,
-        "it is no memory that can be sealed",
+        "it is not memory that can be sealed",
     );
 }
 
@@ -411,7 +411,7 @@ fn a_length_that_is_not_the_files_is_refused() {
         refused(
             sealed(),
             announced,
-            &format!("it has 5000 bytes where {announced} were announced"),
+            &format!("it has 5000 bytes, and {announced} were announced"),
         );
     }
     accepted(sealed(), 5000);
@@ -422,7 +422,7 @@ fn memory_that_is_not_there_is_refused() {
     let huge = memfd_create(c"holes", MemfdFlags::ALLOW_SEALING).unwrap();
     ftruncate(&huge, 1 << 40).unwrap();
     fcntl_add_seals(&huge, SEALS).unwrap();
-    refused(huge, 1 << 40, "parts of it have no memory yet");
+    refused(huge, 1 << 40, "parts of it have no memory");
 
     // One page is missing in the middle, and one is hidden behind the end to make up for it.
     let len = 16 * 4096;
@@ -431,7 +431,7 @@ fn memory_that_is_not_there_is_refused() {
     let hole = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
     fallocate(&tricky, hole, 5 * 4096, 4096).unwrap();
     fcntl_add_seals(&tricky, SEALS).unwrap();
-    refused(tricky, len as u64, "parts of it have no memory yet");
+    refused(tricky, len as u64, "parts of it have no memory");
 }
 
 #[test]
@@ -468,7 +468,7 @@ fn huge_pages_are_refused() {
 #[test]
 fn what_is_refused_is_closed() {
     let (mut reader, writer) = std::io::pipe().unwrap();
-    refused(writer.into(), 5000, "it is no memory");
+    refused(writer.into(), 5000, "it is not memory");
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     assert!(rest.is_empty());
@@ -484,7 +484,7 @@ fn an_index_used_twice_is_refused() {
         },
     ];
     let error = sent_as::<(Buffer, Buffer)>(claims).unwrap_err();
-    assert_eq!(error, "the message refers to descriptor 0 twice");
+    assert_eq!(error, "the data names descriptor 0 twice");
 }
 
 #[test]
@@ -494,7 +494,10 @@ fn an_index_without_a_descriptor_is_refused() {
         named: Some(Named::Index(7)),
     }])
     .unwrap_err();
-    assert_eq!(error, "the message refers to descriptor 7, but came with 0");
+    assert_eq!(
+        error,
+        "the data names descriptor 7, but only 0 descriptors arrived with it"
+    );
 }
 
 #[test]
@@ -508,7 +511,7 @@ fn a_length_without_a_descriptor_and_a_descriptor_without_a_length_are_refused()
     let error = sent_as::<Buffer>(vec![Claim::of(memory(5000, SEALS), 0)]).unwrap_err();
     assert_eq!(
         error,
-        "the message came with 1 descriptors and refers to 0 of them"
+        "1 descriptors arrived with the data, which names only 0"
     );
 }
 
@@ -625,7 +628,7 @@ fn sent_as<T: Serialize + DeserializeOwned + 'static>(claims: Vec<Claim>) -> Res
 
 fn refused(memory: OwnedFd, len: u64, why: &str) {
     let error = sent_as::<Buffer>(vec![Claim::of(memory, len)]).unwrap_err();
-    let start = format!("the message came with a Buffer that cannot be trusted: {why}");
+    let start = format!("a Buffer arrived that is not safe to map: {why}");
     assert!(error.starts_with(&start), "{error}, not: {start}");
 }
 

@@ -1,9 +1,9 @@
 //! The control socket: whole frames over a `SOCK_SEQPACKET` pair.
 //!
-//! A packet is two bytes of header (kind, flags), the number of the job that it is about, if it is
-//! about one, and a payload of at most [`INLINE_MAX`] bytes. A longer payload is written into a sealed memfd, and the packet carries its length and the
-//! descriptor instead: no packet is ever partly sent, so a sender that dies at any byte leaves
-//! nothing half said, and no lock is needed between the threads that send.
+//! A packet consists of two bytes of header (kind, flags), the number of the job that it is about, if it is about one,
+//! and a payload of at most [`INLINE_MAX`] bytes. A longer payload is written into a sealed memfd, and the packet carries
+//! its length and the descriptor instead. No packet is ever sent in part: a sender that dies leaves no incomplete frame,
+//! and the threads that send need no lock.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
@@ -24,27 +24,28 @@ use crate::process::{background, own};
 /// The longest payload that travels in the packet itself, in bytes.
 pub(crate) const INLINE_MAX: usize = 64 * 1024;
 
-/// The longest payload of one frame, in bytes (64 MiB). More than this belongs into a
-/// [`Buffer`](crate::Buffer), which is mapped and not copied.
+/// The longest payload of one frame, in bytes (64 MiB). Larger data belongs in a [`Buffer`](crate::Buffer), which is
+/// mapped and not copied.
 pub(crate) const FRAME_MAX: usize = 64 * 1024 * 1024;
 
 /// The most descriptors that travel with one frame. The kernel's own limit is 253 (`SCM_MAX_FD`,
-/// unix(7)); one is kept for the memory of a long payload.
+/// unix(7)); one is reserved for the memory of a long payload.
 pub(crate) const DESCRIPTORS_MAX: usize = 252;
 
-/// Kind and flags. [`Hello`](super::frame::Hello) has no more in any version, so that every worker can read it.
+/// The length of the header: kind and flags. A [`Hello`](super::frame::Hello) has no job's number in any version, so that
+/// every worker can decode it.
 pub(crate) const HEADER: usize = 2;
-/// The number of a job, after the header.
+/// The length of a job's number, which may follow the header.
 const NUMBER: usize = 4;
 const FLAG_SPILLED: u8 = 1;
 const FLAG_NUMBERED: u8 = 2;
 
-/// Room for a packet of the greatest length, kept by whoever reads many.
+/// A buffer for a packet of any length, to be used again.
 pub(crate) struct Scratch(Box<[u8]>);
 
 impl Scratch {
     pub(crate) fn new() -> Self {
-        // One byte more than allowed: a packet that is too long is seen, not cut silently.
+        // One byte more than the longest packet, so that a longer one is recognized and not cut silently.
         Scratch(vec![0; HEADER + NUMBER + INLINE_MAX + 1].into_boxed_slice())
     }
 }
@@ -52,9 +53,9 @@ impl Scratch {
 /// One end of a control socket.
 #[derive(Debug)]
 pub(crate) struct Control {
-    /// There until it is dropped.
+    /// `None` once it is being dropped.
     socket: Option<OwnedFd>,
-    /// A process that somebody forks from this one has a copy, which is not its own.
+    /// The process that owns it. A process that is forked from that one has a copy, which it must not use.
     process: u32,
 }
 
@@ -64,13 +65,13 @@ pub(crate) struct Packet<'a> {
     pub(crate) kind: u8,
     /// The job that it is about, or [`NO_JOB`].
     pub(crate) job: JobNumber,
-    /// How many bytes it took in the socket.
+    /// Its length in the socket, in bytes.
     pub(crate) length: usize,
     pub(crate) payload: Payload<'a>,
     pub(crate) descriptors: Unclaimed,
 }
 
-/// Descriptors that came with a frame and nobody has asked for yet. Dropped, they are closed in the
+/// Descriptors that arrived with a frame and that no value owns yet. When dropped, they are closed in the
 /// [background].
 #[derive(Debug, Default)]
 pub(crate) struct Unclaimed(Vec<OwnedFd>);
@@ -94,7 +95,7 @@ impl Drop for Unclaimed {
     }
 }
 
-/// The bytes of a frame: where they arrived, or read from the memory that was sent.
+/// The payload of a frame: in the buffer it arrived in, or read from memory that arrived with it.
 #[derive(Debug)]
 pub(crate) enum Payload<'a> {
     Inline(&'a [u8]),
@@ -111,17 +112,17 @@ impl std::ops::Deref for Payload<'_> {
     }
 }
 
-/// What a look at the socket found.
+/// The result of receiving.
 #[derive(Debug)]
 pub(crate) enum Received<'a> {
     Packet(Packet<'a>),
-    /// Nothing there now.
+    /// Nothing has arrived.
     Empty,
-    /// The other side has closed its end, and all it sent has been read.
+    /// The peer has closed its end, and all that it sent has been received.
     Closed,
 }
 
-/// A frame that cannot be right. It ends the job that it came from.
+/// Why a frame is invalid. It ends the job that sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) String);
 
@@ -133,16 +134,16 @@ impl std::fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// Why nothing could be received.
+/// Why a frame could not be received.
 #[derive(Debug)]
 pub(crate) enum RecvError {
-    /// The peer's fault.
+    /// The peer broke the protocol.
     Fault(Fault),
-    /// The system's.
+    /// The system call failed.
     Io(io::Error),
 }
 
-/// Whether a call may wait.
+/// Whether a call may block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wait {
     Yes,
@@ -150,7 +151,7 @@ pub(crate) enum Wait {
 }
 
 impl Control {
-    /// A connected pair: ours, and the one for the child. Both are close-on-exec from birth.
+    /// A connected pair: this process's end, and the child's. Both are created close-on-exec.
     pub(crate) fn pair() -> io::Result<(Control, OwnedFd)> {
         let (ours, theirs) = socketpair(
             AddressFamily::UNIX,
@@ -168,8 +169,8 @@ impl Control {
         }
     }
 
-    /// Sends one frame about the process, whole. With [`Wait::No`] a full socket is
-    /// [`io::ErrorKind::WouldBlock`], and nothing was sent.
+    /// Sends one frame about the process. With [`Wait::No`] and a full socket it sends nothing and fails with
+    /// [`io::ErrorKind::WouldBlock`].
     pub(crate) fn send(
         &self,
         kind: Kind,
@@ -193,8 +194,8 @@ impl Control {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "a value of {} bytes is more than the {FRAME_MAX} bytes that fit in one \
-                     frame; large data goes in a Buffer",
+                    "its encoded form has {} bytes, and a frame can carry {FRAME_MAX}; send large data \
+                     as a Buffer",
                     payload.len()
                 ),
             ));
@@ -203,7 +204,7 @@ impl Control {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "{} descriptors are more than the {DESCRIPTORS_MAX} that travel with one frame",
+                    "it has {} descriptors, and a frame can carry {DESCRIPTORS_MAX}",
                     descriptors.len()
                 ),
             ));
@@ -260,7 +261,7 @@ impl Control {
         }
     }
 
-    /// Reads one frame, with what came beside it. Everything received is close-on-exec.
+    /// Receives one frame and its descriptors, which are close-on-exec.
     pub(crate) fn recv<'a>(
         &self,
         scratch: &'a mut Scratch,
@@ -276,8 +277,8 @@ impl Control {
             let mut parts = [IoSliceMut::new(&mut scratch.0)];
             match recvmsg(self, &mut parts, &mut ancillary, flags) {
                 Ok(message) => break message,
-                // The peer closed its end before it had read all of ours. The kernel says so once,
-                // and first: what the peer has sent is still there to be read.
+                // The peer closed its end before it had received everything. The kernel reports that once, before what
+                // the peer has sent, which can still be received.
                 Err(Errno::INTR | Errno::CONNRESET) => continue,
                 Err(Errno::AGAIN) => return Ok(Received::Empty),
                 Err(errno) => return Err(RecvError::Io(errno.into())),
@@ -291,15 +292,15 @@ impl Control {
         }
         if message.flags.contains(ReturnFlags::CTRUNC) {
             return Err(RecvError::Io(io::Error::other(
-                "a descriptor was sent, and this process has none left to receive it with",
+                "a descriptor was sent, but this process has reached its limit of open files",
             )));
         }
         if message.bytes == 0 && descriptors.is_empty() {
-            // An empty packet looks like the end, but for this.
+            // Only this tells an empty packet from the end.
             return if self.has_hung_up() {
                 Ok(Received::Closed)
             } else {
-                Err(fault("an empty packet".to_owned()))
+                Err(fault("a packet is empty".to_owned()))
             };
         }
         let too_long = || fault(format!("a packet of {} bytes is too long", message.bytes));
@@ -339,27 +340,27 @@ impl Control {
 }
 
 impl Control {
-    /// Closes this side's direction, which the other side sees at once, whatever waits in the socket
-    /// before it. What it sends is still received. To a worker it means that it is to end.
+    /// Closes this side's direction. The peer notices at once, also while frames wait in the socket, and what it sends is
+    /// still received. It asks a worker to end.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn half_close(&self) {
-        // Refused only when the other side is gone.
+        // Fails only when the peer is gone.
         let _ = shutdown(self, Shutdown::Write);
     }
 
-    /// Whether the other side has sent something that was not read yet.
+    /// Whether something can be received.
     pub(crate) fn has_news(&self) -> bool {
         self.looks_for(PollFlags::IN) == Ok(1)
     }
 
-    /// Whether the other side has closed its end, or [half of it](Self::half_close).
+    /// Whether the peer has closed its end, or [its direction](Self::half_close).
     pub(crate) fn has_hung_up(&self) -> bool {
         self.looks_for(PollFlags::RDHUP) != Ok(0)
     }
 
     fn looks_for(&self, what: PollFlags) -> Result<usize, Errno> {
         let mut fds = [PollFd::new(self, what)];
-        // Interrupted, though it does not wait.
+        // poll(2) may be interrupted even if it does not wait.
         retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())))
     }
 }
@@ -368,20 +369,20 @@ impl AsFd for Control {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket
             .as_ref()
-            .expect("there until it is dropped")
+            .expect("present until it is dropped")
             .as_fd()
     }
 }
 
 impl Drop for Control {
-    /// Frames that nobody has read may carry the last descriptor of a large buffer, whose memory is
-    /// given back by whoever closes the socket: 120 ms for a GiB. Or one that lingers.
+    /// Frames that were not received may carry the last descriptor of a large buffer, whose memory is freed when the
+    /// socket is closed (120 ms for a GiB), or a socket that lingers. Such frames are closed in the [background].
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
             && self.process == own::id()
             && ioctl_fionread(&socket).is_ok_and(|unread| unread > 0)
         {
-            // The other side is to see the end now.
+            // The peer is to notice now.
             let _ = shutdown(&socket, Shutdown::Both);
             background::close(vec![socket]);
         }
@@ -409,8 +410,8 @@ fn spill(payload: &[u8]) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-/// Copies a long payload out of the memory that came with it. It is read, not mapped, so the
-/// sender's seals matter only for the promise that what was checked is what is read.
+/// Copies a long payload out of the memory that arrived with it. The memory is read, not mapped; it must be sealed only
+/// so that it does not change after the checks.
 fn unspill(length: &[u8], memory: Option<&OwnedFd>) -> Result<Vec<u8>, RecvError> {
     let length = <[u8; 8]>::try_from(length)
         .map(u64::from_le_bytes)
@@ -423,7 +424,7 @@ fn unspill(length: &[u8], memory: Option<&OwnedFd>) -> Result<Vec<u8>, RecvError
         .filter(|&length| length <= FRAME_MAX)
         .ok_or_else(|| {
             fault(format!(
-                "a frame claims {length} bytes; {FRAME_MAX} is the most"
+                "a frame claims {length} bytes, and at most {FRAME_MAX} are allowed"
             ))
         })?;
     let seals = fcntl_get_seals(memory)
@@ -434,11 +435,11 @@ fn unspill(length: &[u8], memory: Option<&OwnedFd>) -> Result<Vec<u8>, RecvError
     let stat = fstat(memory).map_err(|e| RecvError::Io(e.into()))?;
     if usize::try_from(stat.st_size).ok() != Some(length) {
         return Err(fault(format!(
-            "a frame claims {length} bytes, and its memory holds {}",
+            "a frame claims {length} bytes, and its memory has {}",
             stat.st_size
         )));
     }
-    // In the unit of st_blocks, inode(7). What costs the sender nothing would cost us all of it.
+    // st_blocks counts 512 bytes, inode(7). Holes cost the sender nothing, and would cost this process all of it.
     if (stat.st_blocks.unsigned_abs() as usize).saturating_mul(512) < length {
         return Err(fault("the memory of a long frame has holes".to_owned()));
     }
@@ -469,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_has_read_is_closed_by_somebody_who_can_wait() {
+    fn what_was_not_received_is_closed_on_another_thread() {
         use rustix::net::sockopt::set_socket_linger;
         use std::io::{Read, Write};
         use std::net::{TcpListener, TcpStream};
@@ -591,9 +592,9 @@ mod tests {
                     unsafe { libc::pthread_kill(this, libc::SIGUSR2) };
                 }
             });
-            let quiet = (0..200_000).all(|_| !a.has_hung_up() && !a.has_news());
+            let undisturbed = (0..200_000).all(|_| !a.has_hung_up() && !a.has_news());
             done.store(true, Relaxed);
-            assert!(quiet);
+            assert!(undisturbed);
         });
         drop(b);
         assert!(a.has_hung_up() && a.has_news());

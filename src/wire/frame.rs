@@ -1,71 +1,71 @@
-//! Which frames there are, and what they contain.
+//! The frames and their layouts.
 //!
-//! The first packet from the app, [`Hello`], has a fixed layout, so that a worker of any version
-//! can read it and say which version it is. [`Start`] and [`CrashReport`] have one too; all others
-//! are postcard after the packet's header. A frame that is about a job carries the job's number.
+//! The first packet from the app, [`Hello`], has a fixed layout, so that a worker of any version can decode it and
+//! answer with its own version. [`Start`] and [`CrashReport`] have fixed layouts as well; the payloads of all others are
+//! postcard. A frame about a job carries the job's number.
 
 use serde::{Deserialize, Serialize};
 
-/// The version of what is said over the control socket. Both sides must have the same.
+/// The version of the protocol. Both sides must have the same.
 pub(crate) const PROTOCOL: u32 = 3;
 
 /// The first bytes of a [`Hello`].
 pub(crate) const MAGIC: [u8; 8] = *b"LEGWORK\n";
 
-/// The number at which a child finds its control socket.
+/// The descriptor at which a child finds its control socket.
 pub(crate) const CONTROL_FD: i32 = 3;
 
-/// The number of a worker's job: from 1 upwards in the order of their starts, and never used again.
+/// The number of a worker's job. Jobs are numbered from 1 in the order of their starts, and no number is used again.
 pub(crate) type JobNumber = u32;
 
-/// Instead of a number, in frames that are about the process.
+/// In place of a number, in frames that are about the process.
 pub(crate) const NO_JOB: JobNumber = 0;
 
 /// The job whose [`Start`] travels in the [`Hello`].
 pub(crate) const FIRST_JOB: JobNumber = 1;
 
-/// What a packet is.
+/// The kind of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
     // From the app.
     /// [`Hello`], fixed layout; brings a pidfd of the app.
     Hello = 1,
-    /// [`Start`]: a job to run once those before it have ended. Of a job.
+    /// [`Start`]: a job to run after those before it have ended. About that job.
     Start = 2,
-    /// A message to the running job. Of a job.
+    /// A request to the running job. About a job.
     Request = 3,
-    /// No more requests will come. Of a job.
+    /// No more requests follow. About a job.
     EndOfRequests = 4,
-    /// To the guardian: pidfds to watch over, and the group that each leads.
+    /// To the guardian: the pidfds of children to kill when the app dies, and the group that each leads.
     Guard = 5,
-    /// A look at the page, for a job that waits for requests: it was asked to stop. Of a job.
+    /// Wakes a job that waits for requests: it was asked to stop, which is stored in the page. About a job.
     Cancel = 6,
     /// To an exec helper: [`ExecOrder`].
     Order = 7,
 
     // From the worker.
-    /// The handshake's answer: this is a worker. Brings the shared page.
+    /// Completes the handshake: this process is a worker. Brings the shared page.
     Ready = 65,
-    /// [`Refusal`]: without a job the handshake's other answer, else a job that cannot run here.
+    /// [`Refusal`]: about the process, the other answer to the handshake; about a job, that it cannot run here.
     Refused = 66,
-    /// A message of the job's own type. Of a job.
+    /// A message of the job's own type. About a job.
     Message = 67,
-    /// [`Progress`]. Of a job.
+    /// [`Progress`]. About a job.
     Progress = 68,
-    /// [`LogBatch`]. Of a job, or of none that runs.
+    /// [`LogBatch`]. About a job, which may have ended, or about the process.
     Log = 69,
-    /// [`PanicReport`]: some thread panicked. Not yet an end.
+    /// [`PanicReport`]: a thread has panicked, which need not end the job.
     Panic = 70,
-    /// [`CrashReport`]: a fatal signal is being handled.
+    /// [`CrashReport`]: a fatal signal has arrived.
     Crash = 71,
     /// The names of the frames of the last crash, as text.
     CrashFrames = 72,
-    /// The job's output. Of a job.
+    /// The job's output. About a job.
     Done = 73,
-    /// [`Failure`]: the job's own error. Of a job.
+    /// [`Failure`]: the job's own error. About a job.
     Failed = 74,
-    /// The job panicked, and that was its end. Of a job.
+    /// A panic has ended the job. About a job.
     Panicked = 75,
 }
 
@@ -90,8 +90,8 @@ impl Kind {
         .find(|kind| *kind as u8 == byte)
     }
 
-    /// Whether a packet of this kind may be longer than fits in itself: what the author of a job
-    /// decides on. All else is bounded by whoever sends it.
+    /// Whether a frame of this kind may be longer than a packet: those whose length the author of a job decides.
+    /// The senders of all others keep them short.
     pub(crate) fn may_be_long(byte: u8) -> bool {
         use Kind::*;
         [Start, Order, Request, Message, Done]
@@ -107,7 +107,7 @@ impl Kind {
             .find(|kind| *kind as u8 == byte)
     }
 
-    /// Whether it may come at any time and from any thread: a worker has more threads than the job's.
+    /// Whether any thread of the worker may send it at any time.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn is_unprompted(self) -> bool {
         use Kind::*;
@@ -115,19 +115,19 @@ impl Kind {
     }
 }
 
-/// What the child is to be.
+/// The role of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Role {
     /// Runs jobs.
     Worker = 1,
-    /// Kills what is left when the app dies.
+    /// Kills the app's children when the app dies.
     Guardian = 2,
     /// Changes itself as asked, and executes another program.
     Exec = 3,
 }
 
-/// The app's first word: what the *process* is to be. It waits in the socket before the child exists.
+/// The app's first frame: what the *process* is to be. It is in the socket before the child exists.
 ///
 /// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (1), zero (1),
 /// number of jobs (4), build id (8), and a [`Start`], if a flag says so.
@@ -137,9 +137,9 @@ pub(crate) struct Hello {
     pub(crate) role: u8,
     /// The most detailed `log` level that is wanted, 0 (off) to 5 (trace).
     pub(crate) log_level: u8,
-    /// Wait for a debugger before the first job starts.
+    /// Whether the worker waits for a debugger before its first job.
     pub(crate) wait_for_debugger: bool,
-    /// After how many jobs the worker ends by itself; 0 for never.
+    /// The number of jobs after which the worker ends by itself; 0 for never.
     pub(crate) jobs: u32,
     pub(crate) build: u64,
     /// The first job. `None` when a frame of its own follows.
@@ -192,8 +192,7 @@ impl Hello {
         bytes
     }
 
-    /// Reads a hello, of any version: what follows the protocol's number means what this version
-    /// says only when the number is [`PROTOCOL`].
+    /// Decodes a Hello of any version. What follows the version is decoded only if that is [`PROTOCOL`].
     pub(crate) fn decode(bytes: &[u8]) -> Option<Hello> {
         let (known, _) = bytes.split_first_chunk::<12>()?;
         if known[..8] != MAGIC {
@@ -223,19 +222,19 @@ impl Hello {
     }
 }
 
-/// A job to run: what the *job* is.
+/// A job to run.
 ///
 /// Layout, little-endian: message capacity (4), job index (4), length of the name (1), job name
 /// (UTF-8), input (the rest).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Start {
-    /// How many messages may be on their way and not yet taken.
+    /// How many messages the job may have sent that the app has not taken.
     pub(crate) capacity: u32,
-    /// The job's place in the table.
+    /// The job's index in the table.
     pub(crate) index: u32,
     /// The job's name, at most [`NAME_MAX`] bytes.
     pub(crate) name: String,
-    /// The job's value.
+    /// The job, encoded.
     pub(crate) input: Vec<u8>,
 }
 
@@ -279,18 +278,18 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
 }
 
-/// Why a worker will not serve, or will not run a job.
+/// Why a process cannot be a worker for this app, or cannot run a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Refusal {
     /// It speaks another protocol.
     Protocol(u32),
     /// It was built from other sources.
     Build(u64),
-    /// It has no job of that name at that place in its table.
+    /// Its table has no job of that name at that index.
     UnknownJob,
     /// The input could not be decoded.
     Input(String),
-    /// Something it needs to start with could not be had.
+    /// It could not be set up; why, in words.
     Setup(String),
 }
 
@@ -333,28 +332,28 @@ pub(crate) enum ExecStep {
     Execute,
 }
 
-/// How far a job is.
+/// The progress of a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub(crate) done: u64,
     /// 0 while it is not known.
     pub(crate) total: u64,
-    /// Only when it has changed.
+    /// Present only when it has changed.
     pub(crate) text: Option<String>,
 }
 
-/// The most records in one [`LogBatch`]: each is written into the app's log, which takes its time.
+/// The most records in one [`LogBatch`]. The app writes each into its log, which takes time.
 pub(crate) const LOG_RECORDS_MAX: usize = 128;
 
-/// Records of a job's log, in the order in which they were made.
+/// Log records of a job, in order.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct LogBatch {
-    /// How many were dropped before the first of these since the last batch.
+    /// How many records were dropped between the last batch and the first of these.
     pub(crate) dropped: u64,
     pub(crate) records: Vec<LogEntry>,
 }
 
-/// One record.
+/// One log record.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct LogEntry {
     /// As in the `log` crate: 1 is error, 5 is trace.
@@ -365,7 +364,7 @@ pub(crate) struct LogEntry {
     pub(crate) line: Option<u32>,
 }
 
-/// A panic, told by the worker's panic hook.
+/// A panic, as the worker's panic hook reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PanicReport {
     pub(crate) message: String,
@@ -374,9 +373,8 @@ pub(crate) struct PanicReport {
     pub(crate) backtrace: String,
 }
 
-/// A fatal signal, told by the handler itself: fixed layout, because nothing may be allocated
-/// there. Little-endian: signal (4), code (4), address (8), panicking (1), count (1), then the
-/// return addresses (8 each).
+/// A fatal signal, as the signal handler reports it. It has a fixed layout, because a handler must not allocate.
+/// Little-endian: signal (4), code (4), address (8), panicking (1), count (1), then the return addresses (8 each).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CrashReport {
     pub(crate) signal: i32,
@@ -412,12 +410,12 @@ impl CrashReport {
     }
 }
 
-/// The job's own error, rendered: what it says, and what it says of its causes.
+/// The job's own error and its causes, as text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// The error and its sources, outermost first: at least one, at most [`CAUSES_MAX`].
     pub(crate) chain: Vec<String>,
-    /// One of them is [`Cancelled`](crate::Cancelled).
+    /// Whether one of them is [`Cancelled`](crate::Cancelled).
     pub(crate) cancelled: bool,
 }
 

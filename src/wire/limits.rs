@@ -1,20 +1,20 @@
-//! Texts are bounded before they travel.
+//! Texts are cut before they are sent.
 
 /// The longest text of one log record, in bytes.
 pub(crate) const RECORD_MAX: usize = 8 * 1024;
 
-/// The longest text of a job's progress, in bytes: two of them have room in the shared page.
+/// The longest text of a job's progress, in bytes. Two of them fit in the shared page.
 pub(crate) const PROGRESS_MAX: usize = 1024;
 
 /// The longest target, and the longest file name, of a log record, in bytes.
 pub(crate) const TARGET_MAX: usize = 512;
 
-/// Cuts `text` to at most `max` bytes at a character's edge, and marks the cut with `…`.
+/// Cuts `text` to at most `max` bytes between two characters, and marks the cut with `…`.
 pub(crate) fn cut(mut text: String, max: usize) -> String {
     if text.len() > max {
         text.truncate(text.floor_char_boundary(max));
         text.push('…');
-        // What was cut off is given back, too.
+        // Gives back the memory of what was cut off.
         text.shrink_to_fit();
     }
     text

@@ -1,22 +1,21 @@
 //! The wire: the bytes between the app and its child.
 //!
-//! Both sides share this room, so it knows no GLib. It offers four things:
+//! Both sides use it, so it must not use GLib. It has four parts:
 //!
-//! - [`control`]: the control socket. One `SOCK_SEQPACKET` pair per child, so that a packet is a
-//!   frame: it arrives whole or not at all, two threads may send without a lock between them, and
-//!   the descriptors that came with a frame are the ones that belong to it.
-//! - [`frame`]: which frames there are, and what stands in them.
-//! - [`page`]: one page of memory that both sides map, for what is too small for a frame: how many
-//!   messages the app has taken.
-//! - [`attach`] and [`buffer`]: values to bytes and back, with descriptors and large memory
-//!   travelling beside the bytes; [`path`] for names that are not UTF-8.
+//! - [`control`]: the control socket. Each child has one `SOCK_SEQPACKET` pair, so that a packet is a frame: it arrives
+//!   whole or not at all, two threads may send without a lock, and the descriptors that arrive with a frame belong to
+//!   it.
+//! - [`frame`]: the frames and their layouts.
+//! - [`page`]: a page of memory that both sides map, for state that must be known without a frame: which jobs were asked
+//!   to stop, how many messages the app has taken, and the progress.
+//! - [`attach`] and [`buffer`]: values to bytes and back, with descriptors and large memory beside the bytes; [`path`]
+//!   for names that are not UTF-8.
 //!
-//! Small parts: [`schema`] is the shape of a type, which both sides must agree on; [`limits`] cuts
-//! what is too long.
+//! Small parts: [`schema`] hashes the shape of a type, on which both sides must agree; [`limits`] cuts long texts.
 //!
-//! A peer is not trusted. Every length is checked before memory is taken for it, every count
-//! before it is used, and every seal before memory is mapped. What does not fit is a
-//! [`Fault`](control::Fault), which ends one job and nothing else.
+//! A peer is not trusted. Every length is checked before memory is taken for it, every count before it is used, and
+//! every seal before memory is mapped. Whatever is invalid is a [`Fault`](control::Fault), which ends one job and nothing
+//! else.
 
 pub(crate) mod attach;
 pub(crate) mod buffer;

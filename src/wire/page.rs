@@ -1,17 +1,15 @@
-//! The shared page: a little memory that the app and one worker both map.
+//! The shared page: a page of memory that the app and one worker both map.
 //!
-//! What is here needs no frame, and outlives the worker however it dies: which job was asked to
-//! stop, how many messages the app has taken, which jobs were begun and ended, and how far the last
-//! one came. The worker makes the page, as the app's thread has better things to do at a start, and
-//! hands it over with its handshake. The app maps it only when it is sealed against shrinking, so that
-//! a hostile worker can write nonsense into it but cannot take it away. The app believes nothing it
-//! reads here: `waiting` is a hint for whom to wake, and what it reads of a job is shown as the job's
-//! own words.
+//! It holds the state that must be known without a frame, and after the worker has died of whatever cause: which jobs
+//! were asked to stop, how many messages the app has taken, which jobs were begun and ended, and the progress of the last
+//! one. The worker makes the page, to keep that from the app's main thread, and sends it with the handshake. The app maps
+//! it only if it is sealed against shrinking, so that a hostile worker can write nonsense into it but cannot take it away.
+//! The app trusts nothing that it reads here: `waiting` is a hint, and the progress is shown as the job's own.
 //!
-//! Words are written in place. The text of a job's progress takes more than a word: it has two slots,
-//! and `text` says which one is whole. The worker writes into the other, and only then changes `text`;
-//! so a worker that is killed while it writes leaves the text before. The app copies, and looks at
-//! `text` again; with a writer that never rests it gives up after four times.
+//! Words are written in place. The text of a job's progress is longer than a word, and has two slots; `text` says which of
+//! them is complete. The worker writes into the other slot, and only then changes `text`; so a worker that is killed while
+//! it writes leaves the text before. The app copies a slot and reads `text` again to see whether that has changed; if the
+//! worker writes all the time, it gives up after four attempts.
 #![allow(unsafe_code)]
 
 use std::io;
@@ -31,11 +29,10 @@ use super::limits::PROGRESS_MAX;
 
 const SIZE: usize = 4096;
 
-/// Without these it is not mapped.
+/// The app does not map a page without these seals.
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW);
 
-/// How many jobs of one worker may have been started and not ended: each has a word of its own that
-/// says whether it was asked to stop.
+/// How many jobs of one worker may have been started and not ended. For each, a word says whether it was asked to stop.
 pub(crate) const JOBS_MAX: usize = 64;
 
 /// A job may send one message less than two to this power.
@@ -52,17 +49,17 @@ struct Words {
     /// How many messages of which job the app has taken: [`MESSAGES_BITS`] of the count, and above
     /// them the job's number.
     taken: AtomicU64,
-    /// Moves on whenever `taken` has changed, or a job was asked to stop: what the worker waits on.
-    turn: AtomicU32,
-    /// How many of the worker's threads wait.
+    /// Incremented when `taken` has changed or a job was asked to stop: the futex that the worker waits on.
+    changes: AtomicU32,
+    /// How many threads of the worker wait.
     waiting: AtomicU32,
     /// The job that was begun last.
     started: AtomicU32,
-    /// The job that was ended last: all that it had to say is in the socket.
+    /// The job that was ended last: all of its frames are in the socket.
     finished: AtomicU32,
-    /// How many texts there were: the lowest bit says which slot has the last one.
+    /// How many texts were set: the lowest bit is the slot of the last one.
     text: AtomicU32,
-    /// Steps that the job has done, and steps in all.
+    /// The number of steps that are done, and the total.
     done: AtomicU64,
     total: AtomicU64,
     texts: [Text; 2],
@@ -84,13 +81,13 @@ const _: () = {
     assert!(std::mem::offset_of!(Words, cancelled) == 2112);
 };
 
-/// How far a job is, as the page has it.
+/// A job's progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[cfg_attr(not(feature = "app"), allow(dead_code))]
 pub(crate) struct Snapshot {
     pub(crate) done: u64,
     pub(crate) total: u64,
-    /// Empty while nothing was said.
+    /// Empty while no text was set.
     pub(crate) text: String,
 }
 
@@ -101,7 +98,7 @@ fn at_job(job: JobNumber) -> u64 {
     u64::from(job) << MESSAGES_BITS
 }
 
-/// `fetch_max`, but for a hostile worker that writes all the time and would make it take for ever.
+/// As `fetch_max`, which a hostile worker that writes all the time could keep from ending.
 fn raise(word: &AtomicU64, to: u64) {
     const TRIES: usize = 1000;
     let mut now = word.load(Relaxed);
@@ -126,7 +123,7 @@ unsafe impl Send for Page {}
 unsafe impl Sync for Page {}
 
 impl Page {
-    /// A new page, and the descriptor by which the app maps it too.
+    /// A new page, and the descriptor with which the app maps it.
     pub(crate) fn create() -> io::Result<(Page, OwnedFd)> {
         let memory = memfd_create(
             "legwork-page",
@@ -137,11 +134,11 @@ impl Page {
         Ok((Page::map(&memory)?, memory))
     }
 
-    /// Maps a page that came from a worker, which may be hostile: what is not known to stay is not
-    /// mapped, and huge pages may be missing when they are touched.
+    /// Maps a page that a worker has sent. The worker may be hostile: memory that could be taken away is not mapped, nor
+    /// are huge pages, which may be missing when they are touched.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn adopt(memory: impl AsFd) -> Result<Page, &'static str> {
-        let seals = fcntl_get_seals(&memory).map_err(|_| "is no memory that can be sealed")?;
+        let seals = fcntl_get_seals(&memory).map_err(|_| "is not memory that can be sealed")?;
         if !seals.contains(SEALS) {
             return Err("is not sealed");
         }
@@ -178,11 +175,10 @@ impl Page {
         unsafe { self.0.as_ref() }
     }
 
-    /// The app has taken so many of a job's messages. What is said of a job that has ended, or late, is
-    /// passed over.
+    /// Sets how many of a job's messages the app has taken. A lower number, or one of an earlier job, changes nothing.
     pub(crate) fn set_taken(&self, job: JobNumber, taken: u64) {
         raise(&self.words().taken, at_job(job) | taken);
-        self.turn_on();
+        self.notify();
     }
 
     /// How many messages of the running job the app has taken.
@@ -190,12 +186,12 @@ impl Page {
         self.words().taken.load(Acquire) & MESSAGES_MAX
     }
 
-    /// Asks a job to stop, and wakes it where it [waits](Self::wait). One that has ended is not
-    /// mistaken for another.
+    /// Asks a job to stop, and wakes it if it [waits](Self::wait). Once the job has ended, this has no effect on any
+    /// other.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn cancel(&self, job: JobNumber) {
         raise(self.slot(job), job.into());
-        self.turn_on();
+        self.notify();
     }
 
     /// Whether the job was asked to stop.
@@ -207,7 +203,7 @@ impl Page {
         &self.words().cancelled[job as usize % JOBS_MAX]
     }
 
-    /// The worker begins a job: what the last one left is gone.
+    /// The worker begins a job. Resets the state of the one before.
     pub(crate) fn start(&self, job: JobNumber) {
         let words = self.words();
         words.taken.store(at_job(job), SeqCst);
@@ -248,7 +244,7 @@ impl Page {
         let next = words.text.load(Relaxed).wrapping_add(1);
         let slot = &words.texts[next as usize % 2];
         let bytes = &text.as_bytes()[..text.len().min(PROGRESS_MAX)];
-        // Whoever reads what is written from here on finds the slot out of date afterwards.
+        // A reader that sees a part of the new text finds that `text` has changed.
         fence(Release);
         for (word, part) in slot.bytes.iter().zip(bytes.chunks(8)) {
             let mut whole = [0; 8];
@@ -259,7 +255,7 @@ impl Page {
         words.text.store(next, Release);
     }
 
-    /// How far the last job is.
+    /// The progress of the last job.
     #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn snapshot(&self) -> Snapshot {
         let words = self.words();
@@ -282,7 +278,7 @@ impl Page {
                 .flat_map(|word| word.load(Relaxed).to_le_bytes())
                 .collect();
             bytes.truncate(length);
-            // What was read before is not read after this look.
+            // The slot is read before `text` is read again.
             fence(Acquire);
             if words.text.load(Relaxed) == which {
                 return Some(String::from_utf8_lossy(&bytes).into_owned());
@@ -291,27 +287,26 @@ impl Page {
         None
     }
 
-    /// To be read before what is hoped for is looked at, and handed to [`wait`](Self::wait) when it
-    /// has not come yet.
-    pub(crate) fn turn(&self) -> u32 {
-        self.words().turn.load(SeqCst)
+    /// Counts changes. Read it before checking for one, and pass it to [`wait`](Self::wait) if that has not come.
+    pub(crate) fn changes(&self) -> u32 {
+        self.words().changes.load(SeqCst)
     }
 
-    /// Waits until something has changed since `turn`. May also return for no reason.
-    pub(crate) fn wait(&self, turn: u32) {
+    /// Waits until something has changed since `changes` was read. It may also return without a change.
+    pub(crate) fn wait(&self, changes: u32) {
         let words = self.words();
         words.waiting.fetch_add(1, SeqCst);
-        // Woken, already changed or interrupted: the caller looks again.
-        let _ = futex::wait(&words.turn, futex::Flags::empty(), turn, None);
+        // The caller checks again, whether this was woken or interrupted.
+        let _ = futex::wait(&words.changes, futex::Flags::empty(), changes, None);
         words.waiting.fetch_sub(1, SeqCst);
     }
 
-    /// Wakes those who [wait](Self::wait).
-    pub(crate) fn turn_on(&self) {
+    /// Counts a change, and wakes the threads that [wait](Self::wait).
+    pub(crate) fn notify(&self) {
         let words = self.words();
-        words.turn.fetch_add(1, SeqCst);
+        words.changes.fetch_add(1, SeqCst);
         if words.waiting.load(SeqCst) != 0 {
-            let _ = futex::wake(&words.turn, futex::Flags::empty(), i32::MAX as u32);
+            let _ = futex::wake(&words.changes, futex::Flags::empty(), i32::MAX as u32);
         }
     }
 }
@@ -366,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_job_said_of_its_progress_is_known_whole() {
+    fn a_jobs_progress_is_read_as_it_was_set() {
         let (theirs, memory) = Page::create().unwrap();
         let ours = Page::adopt(&memory).unwrap();
         theirs.start(1);
@@ -385,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_is_never_read_half_written_and_a_writer_that_never_rests_ends_no_look() {
+    fn a_text_is_never_read_half_written_and_reading_it_always_ends() {
         let (theirs, memory) = Page::create().unwrap();
         let ours = Page::adopt(&memory).unwrap();
         let done = AtomicBool::new(false);
@@ -453,7 +448,7 @@ mod tests {
         let read_only = SEALS | SealFlags::WRITE;
         assert_eq!(refused(sealed(SIZE, read_only)), Some("cannot be mapped"));
         let (pipe, _) = std::io::pipe().unwrap();
-        let why = "is no memory that can be sealed";
+        let why = "is not memory that can be sealed";
         assert_eq!(refused(pipe.into()), Some(why));
     }
 
@@ -465,11 +460,11 @@ mod tests {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 let until = |happened: &dyn Fn() -> bool| loop {
-                    let turn = theirs.turn();
+                    let changes = theirs.changes();
                     if happened() {
                         break;
                     }
-                    theirs.wait(turn);
+                    theirs.wait(changes);
                 };
                 until(&|| theirs.taken() == 1);
                 until(&|| stopped.load(SeqCst));
@@ -478,7 +473,7 @@ mod tests {
             ours.set_taken(1, 1);
             std::thread::sleep(Duration::from_millis(20));
             stopped.store(true, SeqCst);
-            theirs.turn_on();
+            theirs.notify();
             waiter.join().unwrap();
         });
     }

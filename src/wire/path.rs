@@ -1,8 +1,8 @@
 //! Paths and file names of any bytes, for `#[serde(with = "legwork::path")]`.
 //!
-//! A file name on Linux is any bytes but NUL and the slash. serde writes a `PathBuf` as text and refuses
-//! one that is not UTF-8, so a job on a folder fails for the one user who has such a folder. Here a path
-//! is written as the bytes that it is.
+//! A file name on Linux consists of any bytes but NUL and the slash. serde writes a `PathBuf` as text and refuses one
+//! that is not UTF-8, so a job on a folder would fail for the one user who has such a folder. With this module a path is
+//! written as bytes.
 //!
 //! ```
 //! use std::ffi::OsString;
@@ -27,25 +27,25 @@ use std::path::PathBuf;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Writes a path, or an `Option` or `Vec` of them, as bytes.
+/// Serializes a path, or an `Option` or `Vec` of paths, as bytes.
 ///
 /// # Errors
 ///
-/// Those of the serializer alone.
+/// Those of the serializer.
 pub fn serialize<P: Path, S: Serializer>(path: &P, serializer: S) -> Result<S::Ok, S::Error> {
     path.write(serializer)
 }
 
-/// Reads what [`serialize`] wrote.
+/// Deserializes what [`serialize`] has written.
 ///
 /// # Errors
 ///
-/// Those of the deserializer, and bytes that are none.
+/// Those of the deserializer, and data that is neither bytes nor text.
 pub fn deserialize<'de, P: Path, D: Deserializer<'de>>(deserializer: D) -> Result<P, D::Error> {
     P::read(deserializer)
 }
 
-/// What can be written as a path: `PathBuf`, `OsString`, and `Option` and `Vec` of these.
+/// The types that this module serializes: `PathBuf`, `OsString`, and `Option` and `Vec` of these.
 pub trait Path: sealed::Sealed + Sized {
     #[doc(hidden)]
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
@@ -106,7 +106,7 @@ impl<P: Path> Path for Vec<P> {
     }
 }
 
-/// A path that serde sees as an element.
+/// Serializes an element of an `Option` or `Vec`.
 struct AsBytes<'a, P>(&'a P);
 
 impl<P: Path> Serialize for AsBytes<'_, P> {
@@ -115,7 +115,7 @@ impl<P: Path> Serialize for AsBytes<'_, P> {
     }
 }
 
-/// The same, read.
+/// Deserializes one.
 struct FromBytes<P>(P);
 
 impl<'de, P: Path> Deserialize<'de> for FromBytes<P> {
@@ -141,7 +141,7 @@ impl<'de> Visitor<'de> for Bytes {
         Ok(bytes)
     }
 
-    // Formats for people, such as JSON, have no bytes: they write a list of numbers, and people a text.
+    // JSON and the like have no bytes: they write a list of numbers. People write a text.
     fn visit_str<E>(self, text: &str) -> Result<Vec<u8>, E> {
         Ok(text.as_bytes().to_vec())
     }

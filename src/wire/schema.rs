@@ -1,11 +1,10 @@
-//! The shape of a type, as its `Deserialize` asks for it.
+//! A hash of the shape of a type, as its `Deserialize` requests it.
 //!
-//! postcard's bytes do not say what they are: app and worker must mean the same by them. Here a
-//! type is decoded from nothing, once for each variant of its enums, and what it asks for along
-//! the way (a struct of that name with these fields, a sequence, a u32) is hashed. Two programs
-//! with the same hash read each other's values; a field that was added, renamed or retyped gives
-//! another. Where a type refuses the made-up values (a port that must not be 0), the hash ends at
-//! that point, on both sides alike.
+//! postcard's bytes do not describe themselves: app and worker must agree on their types. Here a type is deserialized from
+//! made-up values, once for each variant of its enums, and all that it requests (a struct of that name with these fields,
+//! a sequence, a u32) is hashed. Two programs with the same hash can decode each other's values; a field that is added,
+//! renamed or given another type changes the hash. Where a type refuses the made-up values (a port that must not be 0),
+//! the hash ends at that point, on both sides alike.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,9 +15,9 @@ use serde::de::{
     SeqAccess, VariantAccess, Visitor,
 };
 
-/// Deeper than this nothing is looked at: recursive types have an end.
+/// Types are walked to this depth, so that the walk of a recursive type ends.
 const DEPTH_MAX: usize = 16;
-/// Deeper than this options are empty and sequences have no elements.
+/// From this depth on options are empty and sequences have no elements.
 const DEPTH_FULL: usize = 8;
 /// A type with more variants than this in all is known by the first.
 const PASSES_MAX: usize = 256;
@@ -82,13 +81,13 @@ struct Trace<'p> {
     depth: usize,
 }
 
-/// The walk ends here.
+/// Ends the walk.
 #[derive(Debug)]
 struct Stop;
 
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the shape of the type is known as far as here")
+        f.write_str("the shape of the type is known up to here")
     }
 }
 
@@ -389,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_in_a_later_variant_counts() {
+    fn the_fields_of_every_variant_count() {
         macro_rules! of {
             ($type:ty) => {{
                 #[derive(serde::Deserialize)]
@@ -407,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_behind_a_descriptor_or_a_buffer_counts() {
+    fn what_follows_a_descriptor_or_a_buffer_counts() {
         use crate::{Buffer, Descriptor};
         assert_ne!(print::<(Descriptor, u32)>(), print::<(Descriptor, i32)>());
         assert_ne!(print::<(Buffer, u32)>(), print::<(Buffer, i32)>());

@@ -1,63 +1,44 @@
 //! From `main` to the jobs, one after the other, and the end of the process.
 //!
-//! Whether this process is a worker is told by its control socket alone: descriptor 3 is a
-//! `SOCK_SEQPACKET` socket whose other end belongs to this user and in which an app's hello waits.
-//! No argument and no variable can make an app into a worker. In a program that runs with
-//! privileges of its own (set-user-ID, file capabilities) nothing is looked at.
+//! A process is a worker if and only if its descriptor 3 is a `SOCK_SEQPACKET` socket whose other end belongs to the
+//! same user and in which an app's Hello waits. No argument and no variable makes an app a worker. A program that runs
+//! with privileges of its own (set-user-ID, file capabilities) never is one.
 #![allow(unsafe_code)]
 
 use std::error::Error;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
 
-use super::ctx::{Backend, Cancelled, Ctx};
-use super::job::Job;
 use super::jobs::Jobs;
 use super::link::{Assigned, Link};
-use super::run::Run;
-use super::{crash, exec, panic, watch};
+use super::{answer, crash, exec, panic, watch};
 use crate::guardian;
-pub(super) use crate::process::leave;
-use crate::wire::attach;
+use crate::process::leave;
 use crate::wire::control::{Control, HEADER, Received, Scratch, Wait};
-use crate::wire::frame::{
-    CAUSES_MAX, CONTROL_FD, FIRST_JOB, Failure, Hello, JobNumber, Kind, MAGIC, PROTOCOL, Refusal,
-    Role, Start,
-};
-use crate::wire::limits::cut;
+use crate::wire::frame::{CONTROL_FD, FIRST_JOB, Hello, Kind, MAGIC, PROTOCOL, Refusal, Role};
 use crate::wire::page::Page;
-
-/// How long the end of a job waits for the app to read its last log records.
-const LAST_LOGS: Duration = Duration::from_secs(2);
-
-/// How many bytes the job's error and its causes may have in all, and the text of a refusal: what
-/// is longer is cut.
-const FAILURE_MAX: usize = 56 * 1024;
 
 static CHECKED: AtomicBool = AtomicBool::new(false);
 
-/// Whether this program's `main` has called [`Jobs::run_if_worker`]: only then can it be its own
-/// worker.
+/// Whether this program's `main` has called [`Jobs::run_if_worker`]. Otherwise the app cannot be its own worker.
 pub(crate) fn main_checks_for_worker() -> bool {
     CHECKED.load(Acquire)
 }
 
 impl Jobs {
-    /// Runs the job that this process was started for, and ends the process; in a process that is
-    /// no worker, returns at once (after one system call).
+    /// Runs the jobs that this process was started for, and ends the process. In a process that is not a worker, it
+    /// returns at once (after one system call).
     ///
-    /// To be called first thing in `main`, before GTK is touched and before any thread is
-    /// started: all that stands before it runs in every worker too.
+    /// Call it first in `main`, before GTK is initialized and before any thread is started: the code before it
+    /// runs in every worker as well.
     ///
-    /// A process is a worker if an app's hello waits at its descriptor 3, whatever its arguments
-    /// and its environment say. The process ends by `_exit`: destructors of `main`'s variables and
-    /// `atexit` handlers do not run. A set-user-ID program never is one.
+    /// A process is a worker if an app's first frame waits in the socket at its descriptor 3, whatever its arguments
+    /// and its environment are. A set-user-ID program never is one. A worker ends by _exit(2): destructors of `main`'s
+    /// variables and `atexit` handlers do not run.
     pub fn run_if_worker(&'static self) {
         CHECKED.store(true, Release);
         if let Some(control) = control_socket() {
@@ -65,8 +46,8 @@ impl Jobs {
         }
     }
 
-    /// The whole `main` of a lean worker program. Says so and exits with status 2 when the
-    /// process was not started by an app.
+    /// The whole `main` of a worker program of its own. If the process was not started by an app, it prints a
+    /// sentence that says so, and exits with status 2.
     ///
     /// ```no_run
     /// # mod jobs {
@@ -80,14 +61,14 @@ impl Jobs {
         self.run_if_worker();
         let _ = writeln!(
             std::io::stderr(),
-            "This program is a worker: the app starts it when it has a job for it."
+            "This program is a worker: it is started by an app that has a job for it."
         );
         std::process::exit(2)
     }
 
     fn serve(&'static self, control: Control) -> ! {
-        // SAFETY: PR_SET_NAME copies a string that lives long enough. A child started from
-        // /proc/self/exe is called `exe` until it is renamed.
+        // A child that was started from /proc/self/exe is called `exe` until it is renamed.
+        // SAFETY: PR_SET_NAME copies the string.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"legwork-worker".as_ptr()) };
         let mut scratch = Scratch::new();
         let (hello, mut brought) = match control.recv(&mut scratch, Wait::Yes) {
@@ -113,7 +94,7 @@ impl Jobs {
         if hello.build != build {
             refuse(&control, &Refusal::Build(build));
         }
-        // What is left of them is the first job's.
+        // The first is the app's pidfd; the others belong to the first job's input.
         let app = (!brought.is_empty()).then(|| brought.remove(0));
         let link = match set_up(control, app, &hello) {
             Ok(link) => link,
@@ -123,15 +104,15 @@ impl Jobs {
         self.run_jobs(link, first, hello.jobs)
     }
 
-    /// Runs one job after the other, and ends the process when there are no more for it.
+    /// Runs one job after the other, and ends the process after the last.
     fn run_jobs(&self, link: &'static Link, first: Option<Assigned>, limit: u32) -> ! {
         let (mut next, mut ended, mut status) = (first, 0, 0);
         while let Some((number, start, descriptors)) = next.or_else(|| link.next_job()) {
-            let end = match self.entry(start.index, &start.name) {
+            let answer = match self.entry(start.index, &start.name) {
                 Some(entry) => (entry.run)(link, number, &start, descriptors),
-                None => refused(Refusal::UnknownJob),
+                None => answer::refused(Refusal::UnknownJob),
             };
-            status = end.finish(link, number);
+            status = answer.finish(link, number);
             ended += 1;
             if ended == limit {
                 break;
@@ -142,15 +123,15 @@ impl Jobs {
     }
 }
 
-/// Makes the page and the watcher, tells the app that this is a worker, and has panics, crashes and
-/// records go there from now on.
+/// Makes the shared page, starts the watcher, has panics, crashes and log records sent to the app from now on, and
+/// completes the handshake.
 fn set_up(
     control: Control,
     app: Option<OwnedFd>,
     hello: &Hello,
 ) -> Result<&'static Link, (Control, Box<dyn Error>)> {
     let made = (|| {
-        let app = app.ok_or("the app's pidfd is missing")?;
+        let app = app.ok_or("the app did not send its pidfd")?;
         let (page, memory) = Page::create()?;
         let wake = rustix::event::eventfd(
             0,
@@ -167,7 +148,7 @@ fn set_up(
         refuse(&link.control, &Refusal::Setup(format!("{what}: {error}")))
     };
     if let Err(error) = watch::start(link, app) {
-        setup(error, "its watcher could not be started");
+        setup(error, "the watcher thread could not be started");
     }
     if hello.wait_for_debugger {
         wait_for_debugger();
@@ -180,113 +161,12 @@ fn set_up(
     super::tracing::install(link, hello.log_level);
     let ready = (link.control).send(Kind::Ready, &[], &[memory.as_fd()], Wait::Yes);
     if let Err(error) = ready {
-        setup(error, "the shared page could not be handed over");
+        setup(error, "the shared page could not be sent");
     }
     Ok(link)
 }
 
-/// How a job ended, to be told to the app.
-#[derive(Debug)]
-#[allow(unreachable_pub)] // named by the type of a public, hidden function pointer
-pub struct End {
-    kind: Kind,
-    payload: Vec<u8>,
-    descriptors: Vec<Arc<OwnedFd>>,
-}
-
-impl End {
-    fn of(kind: Kind, payload: &impl serde::Serialize) -> End {
-        End {
-            kind,
-            payload: postcard::to_allocvec(payload).unwrap_or_default(),
-            descriptors: Vec::new(),
-        }
-    }
-
-    /// Tells the app the end of a job, after all else that it has to say. Returns the exit status, should
-    /// this be the end of the process as well.
-    fn finish(self, link: &Link, number: JobNumber) -> i32 {
-        let _ = std::io::stdout().flush();
-        if let Some(run) = link.current() {
-            run.flush_progress(Wait::Yes);
-        }
-        link.flush_logs_within(LAST_LOGS);
-        let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
-        // When the app is gone there is nobody to tell.
-        let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
-        link.page.finish(number);
-        link.set_current(None);
-        match self.kind {
-            Kind::Done => 0,
-            Kind::Panicked => 101,
-            _ => 1,
-        }
-    }
-}
-
-/// One job, decoded, run, and its end encoded.
-pub(super) fn run_job<J: Job>(
-    link: &'static Link,
-    number: JobNumber,
-    start: &Start,
-    descriptors: Vec<OwnedFd>,
-) -> End {
-    let job: J = match attach::decode(&start.input, descriptors) {
-        Ok(job) => job,
-        Err(error) => return refused(Refusal::Input(error.to_string())),
-    };
-    let run = Arc::new(Run::new(link, number, start.capacity));
-    link.page.start(number);
-    link.set_current(Some(run.clone()));
-    // The watcher may be yet to have its first look, and the job's first look is to see it.
-    if link.control.has_hung_up() {
-        link.retire();
-    }
-    let cx = Ctx::new(Backend::Run(run));
-    match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
-        Ok(Ok(output)) => match attach::encode(&output) {
-            Ok((payload, descriptors)) => End {
-                kind: Kind::Done,
-                payload,
-                descriptors,
-            },
-            Err(error) => failed(&error),
-        },
-        Ok(Err(error)) => failed(&*error.into()),
-        // What it said has been told by the panic hook.
-        Err(_) => End::of(Kind::Panicked, &()),
-    }
-}
-
-fn failed(error: &(dyn Error + 'static)) -> End {
-    let mut failure = Failure {
-        chain: Vec::new(),
-        cancelled: false,
-    };
-    let mut room = FAILURE_MAX;
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if failure.chain.len() < CAUSES_MAX && room > 0 {
-            let text = cut(error.to_string(), room);
-            room = room.saturating_sub(text.len());
-            failure.chain.push(text);
-        }
-        failure.cancelled |= error.is::<Cancelled>();
-        next = error.source();
-    }
-    End::of(Kind::Failed, &failure)
-}
-
-/// The job cannot run here; another may.
-fn refused(refusal: Refusal) -> End {
-    let refusal = match refusal {
-        Refusal::Input(why) => Refusal::Input(cut(why, FAILURE_MAX)),
-        other => other,
-    };
-    End::of(Kind::Refused, &refusal)
-}
-
-/// This process cannot serve the app.
+/// Tells the app that this process cannot be its worker, and ends it.
 fn refuse(control: &Control, refusal: &Refusal) -> ! {
     let bytes = postcard::to_allocvec(refusal).unwrap_or_default();
     let _ = control.send(Kind::Refused, &bytes, &[], Wait::Yes);
@@ -295,7 +175,7 @@ fn refuse(control: &Control, refusal: &Refusal) -> ! {
 
 /// The control socket, if this process was started with one.
 fn control_socket() -> Option<Control> {
-    // SAFETY: only borrowed, for calls that fail with EBADF when nothing is open there.
+    // SAFETY: it is only borrowed, for calls that fail with EBADF when it is not open.
     let fd = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     if sockopt::socket_domain(fd).ok()? != AddressFamily::UNIX
         || sockopt::socket_type(fd).ok()? != SocketType::SEQPACKET
@@ -310,15 +190,15 @@ fn control_socket() -> Option<Control> {
     if length < start.len() || start[0] != Kind::Hello as u8 || start[HEADER..] != MAGIC {
         return None;
     }
-    // SAFETY: the descriptor is open, and at the start of `main` nobody else owns it: it is the
-    // one that the app handed to this process as its control socket.
+    // SAFETY: the descriptor is open, and at the start of `main` nothing else owns it: the app gave it to this process
+    // as its control socket.
     let fd = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };
-    // What the job starts in turn is not to hold the app's socket.
+    // Programs that the job starts must not hold the socket open.
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
     Some(Control::from_fd(fd))
 }
 
-/// Sleeps until a debugger has attached itself.
+/// Sleeps until a debugger has attached to this process.
 fn wait_for_debugger() {
     eprintln!(
         "worker {pid} waits for a debugger: gdb -p {pid}",
@@ -337,8 +217,8 @@ fn wait_for_debugger() {
     }
 }
 
-/// Whether this program runs with privileges that its user has not (getauxval(3), `AT_SECURE`).
+/// Whether this program runs with privileges that its user does not have (getauxval(3), `AT_SECURE`).
 fn secure() -> bool {
-    // SAFETY: reads a number that the kernel gave the process; has no precondition.
+    // SAFETY: it reads a number that the kernel gave to the process, and has no precondition.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }

@@ -1,11 +1,10 @@
-//! Fatal signals: where the program was, told before it dies of it.
+//! Fatal signals: the app is sent the backtrace before the process dies.
 //!
-//! The handler runs on the thread that crashed, on a stack of its own, and does only what may be
-//! done there (signal-safety(7)): it walks the stack into a static array, sends the addresses as
-//! one packet, wakes the watcher, and gives it some seconds to add the names. Then it puts the default
-//! action back, so that the process dies of the true signal, with a core dump where the system
-//! makes one. Names need memory, and the crash may have happened inside the allocator: that is why
-//! another thread makes them, and why the addresses go first.
+//! The handler runs on the thread that crashed, on a stack of its own, and calls only what may be called there
+//! (signal-safety(7)): it walks the stack into a static array, sends the addresses as one packet, wakes the watcher,
+//! and gives it some seconds to add the names. Then it restores the default action, so that the process dies of the
+//! same signal, with a core dump where the system makes one. Looking up names takes memory, and the crash may have
+//! happened inside the allocator: therefore another thread does that, and the addresses are sent first.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -31,12 +30,12 @@ const SIGNALS: [i32; 7] = [
     libc::SIGSYS,
 ];
 
-/// Room for the handler. The standard library's own is too small to walk a stack on where the
-/// processor's registers are wide.
+/// The size of the handler's stack. The standard library's own is too small to walk a stack on where the processor's
+/// registers are wide.
 const STACK: usize = 128 * 1024;
 
-/// How long the process waits for the names: the symbols of a large program are read from its
-/// file. Only when the crash has happened inside the allocator is it ever waited for in vain.
+/// How long the process waits for the names: the symbols of a large program are read from its file. If the crash has
+/// happened inside the allocator, they may never come.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
 
 const NONE: u32 = 0;
@@ -59,10 +58,10 @@ struct Frames {
 // only after it has moved STATE to RECORDED.
 unsafe impl Sync for Frames {}
 
-/// From now on a fatal signal on any thread is told to the app.
+/// Has fatal signals on all threads reported to the app from now on.
 pub(super) fn install() {
-    // The job runs on this thread: it gets a stack on which a crash can be looked at, also when
-    // the crash is that its own stack is used up.
+    // The job runs on this thread. It gets a signal stack that is large enough to walk the stack on, also when its own
+    // stack has overflowed.
     // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
     let stack = unsafe {
         mmap_anonymous(
@@ -101,7 +100,7 @@ extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_vo
             record(link, signal, info);
         }
     } else {
-        // Another thread is dying of the same; or this one did again, while it told of it.
+        // Another thread crashed first, or this one crashed again in the handler.
         sleep_until_named();
     }
     die_of(signal, info);
@@ -152,8 +151,8 @@ fn sleep_until_named() {
     }
 }
 
-/// Puts the default action back. A fault happens again when the handler returns; a signal that
-/// somebody sent is sent again.
+/// Restores the default action. A fault happens again when the handler returns; a signal that was sent is raised
+/// again.
 fn die_of(signal: i32, info: *mut libc::siginfo_t) {
     // SAFETY: SIG_DFL is always a valid action.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
@@ -165,25 +164,25 @@ fn die_of(signal: i32, info: *mut libc::siginfo_t) {
     }
 }
 
-/// In the watcher: adds the names, once there are addresses.
+/// Called by the watcher: sends the names, once there are addresses.
 pub(super) fn name_frames(link: &Link) {
     if STATE.load(Acquire) != RECORDED {
         return;
     }
     let count = FRAMES.count.load(Relaxed);
-    // SAFETY: RECORDED was seen: the array is written and nobody writes it again.
+    // SAFETY: the state is RECORDED: the array was written, and is never written again.
     let addresses = unsafe { &(&*FRAMES.addresses.get())[..count] };
     let text = cut(names(addresses), INLINE_MAX - "…".len());
     link.send(Kind::CrashFrames, text.as_bytes());
     STATE.store(NAMED, Release);
 }
 
-/// The frames as text, one or more lines each. What stands before the place of the crash (the
-/// handler and the kernel's trampoline) and behind the job is left out where it can be told.
+/// The frames as text, one or more lines each. The frames of the handler and of the kernel's trampoline, and those
+/// that called the job, are left out where they can be recognized.
 fn names(addresses: &[usize]) -> String {
     let mut lines: Vec<(String, String)> = Vec::new();
     for &address in addresses {
-        // The address is that of the next instruction: the one before is in the call.
+        // A return address is that of the next instruction: one byte before it is inside the call.
         let inside = address.saturating_sub(1) as *mut std::ffi::c_void;
         let mut named = false;
         backtrace::resolve(inside, |symbol| {
@@ -191,11 +190,11 @@ fn names(addresses: &[usize]) -> String {
             let name = symbol
                 .name()
                 .map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
-            let place = match (symbol.filename(), symbol.lineno()) {
+            let at = match (symbol.filename(), symbol.lineno()) {
                 (Some(file), Some(line)) => format!("\n             at {}:{line}", file.display()),
                 _ => String::new(),
             };
-            lines.push((name, place));
+            lines.push((name, at));
         });
         if !named {
             lines.push((format!("{address:#x}"), String::new()));
@@ -205,10 +204,10 @@ fn names(addresses: &[usize]) -> String {
     let skip = lines
         .iter()
         .position(|(name, _)| name.starts_with(handler))
-        // The trampoline has no name of its own everywhere.
-        .map_or(0, |at| at + 2)
+        // The trampoline does not have a name everywhere.
+        .map_or(0, |handler| handler + 2)
         .min(lines.len());
-    let run = concat!(module_path!(), "::run_job").replace("crash", "boot");
+    let run = concat!(module_path!(), "::run_job").replace("crash", "answer");
     let end = lines
         .iter()
         .position(|(name, _)| name.starts_with(&run))
@@ -217,6 +216,6 @@ fn names(addresses: &[usize]) -> String {
     lines[skip..end]
         .iter()
         .enumerate()
-        .map(|(index, (name, place))| format!("{index:4}: {name}{place}\n"))
+        .map(|(index, (name, at))| format!("{index:4}: {name}{at}\n"))
         .collect()
 }

@@ -1,21 +1,19 @@
-//! What a running job can do: send, receive, tell how far it is, ask whether it should stop.
+//! What a running job can do: send and receive, report progress, check whether it should stop.
 
-use std::error::Error;
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use super::error::{Cancelled, RecvError, SendError};
 use super::here::Here;
 use super::job::{Job, Receive};
-use super::link::Request;
-use super::run::Run;
+use super::run::{Request, Run};
 use crate::wire::attach;
 
 /// A running job's view of the app.
 ///
-/// It is `Send` and `Sync`: the job's own threads may all use it. Messages of one thread arrive in
-/// their order.
+/// It is `Send` and `Sync`: all threads of the job may use it. The messages of one thread arrive in order.
 ///
 /// ```
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Render { pages: u64 }
@@ -29,7 +27,7 @@ use crate::wire::attach;
 ///         cx.set_total(self.pages);
 ///         let part = |pages: std::ops::Range<u64>| -> Result<(), Self::Error> {
 ///             for page in pages {
-///                 cx.check()?; // stops both threads
+///                 cx.check()?; // ends both threads
 ///                 cx.send(render(page)?)?;
 ///                 cx.advance(1);
 ///             }
@@ -53,12 +51,12 @@ pub struct Ctx<J: Job> {
     pub(super) job: PhantomData<fn(J)>,
 }
 
-/// Who is at the other end.
+/// What is at the other end.
 pub(super) enum Backend<J: Job> {
     /// The app, in another process.
     Run(Arc<Run>),
     /// A unit test, in this one.
-    Here(Here<J>),
+    Here(Here<J::Message>),
 }
 
 impl<J: Job> Ctx<J> {
@@ -69,14 +67,14 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Sends a message to the app. Waits while as many messages as the app has room for
-    /// (64 unless it said otherwise) have not been taken yet.
+    /// Sends a message to the app. Blocks while the app has not yet taken as many messages as its [message
+    /// capacity](crate::JobBuilder::message_capacity) (64 by default).
     ///
     /// # Errors
     ///
-    /// Cancelled, when the job was asked to stop before there was room; or the message could not
-    /// be encoded or is longer than a frame may be (64 MiB; large data goes in a
-    /// [`Buffer`](crate::Buffer)).
+    /// [Cancelled](SendError::is_cancelled) if the job was asked to stop before the message could be sent. Any other
+    /// error means that the message could not be encoded, is longer than 64 MiB (large data belongs in a
+    /// [`Buffer`](crate::Buffer)), or has more than 252 descriptors; then it was not sent, and the next one may be.
     pub fn send(&self, message: J::Message) -> Result<(), SendError> {
         match &self.backend {
             Backend::Run(run) => {
@@ -91,14 +89,15 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Waits for the app's next request. `None` when the app will send no more. Of several threads
-    /// that wait, one has the request.
+    /// Blocks until the app's next request arrives. Returns `None` when the app will send no more. If several threads
+    /// wait, one of them gets the request.
     ///
-    /// In [`run_here`](Job::run_here) there are no requests.
+    /// In [`run_here`](Job::run_here) there are no requests: it returns `None`.
     ///
     /// # Errors
     ///
-    /// Cancelled, when the job is asked to stop; or the request could not be decoded.
+    /// [Cancelled](RecvError::is_cancelled) if the job is asked to stop. Any other error means that the request could
+    /// not be decoded.
     pub fn recv(&self) -> Result<Option<J::Request>, RecvError>
     where
         J: Receive,
@@ -115,8 +114,7 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Whether the job was asked to stop: by its handle, its cancellable, or its deadline. Costs
-    /// no system call.
+    /// Whether the job was asked to stop: by its handle, its cancellable, or its deadline. Makes no system call.
     pub fn is_cancelled(&self) -> bool {
         match &self.backend {
             Backend::Run(run) => run.is_cancelled(),
@@ -124,7 +122,7 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Returns an error once the job was asked to stop, to be handed on with `?`.
+    /// Returns an error once the job was asked to stop, to be passed on with `?`.
     ///
     /// # Errors
     ///
@@ -137,11 +135,11 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Says how many steps there are in all; 0 while that is not known.
+    /// Sets the total number of steps; 0 while it is not known.
     ///
-    /// Progress is a state, not a message: the app sees the newest, at most every 50 ms, and
-    /// nothing is queued. The last state arrives before the outcome, also when the job crashes or is
-    /// killed right after: it lies in memory that the app shares.
+    /// Progress is a state, not a message: the app is notified of the newest state at most every 50 ms, and nothing is
+    /// queued. The app knows the last state before the outcome, also if the job crashes or is killed immediately
+    /// afterwards: it is stored in memory that worker and app share.
     pub fn set_total(&self, total: u64) {
         match &self.backend {
             Backend::Run(run) => run.set_total(total),
@@ -149,7 +147,7 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Says that `steps` more are done.
+    /// Adds `steps` to the number of steps that are done.
     pub fn advance(&self, steps: u64) {
         match &self.backend {
             Backend::Run(run) => run.advance(steps),
@@ -157,7 +155,7 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Says how many steps are done in all.
+    /// Sets the number of steps that are done.
     pub fn set_done(&self, done: u64) {
         match &self.backend {
             Backend::Run(run) => run.set_done(done),
@@ -165,7 +163,7 @@ impl<J: Job> Ctx<J> {
         }
     }
 
-    /// Says in words what the job is doing; cut at 1 KiB.
+    /// Sets a text that says what the job is doing. It is cut at 1 KiB.
     pub fn set_text(&self, text: impl Into<String>) {
         match &self.backend {
             Backend::Run(run) => run.set_text(text.into()),
@@ -179,75 +177,5 @@ impl<J: Job> fmt::Debug for Ctx<J> {
         f.debug_struct("Ctx")
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
-    }
-}
-
-/// The job was asked to stop: by its handle, a cancellable or its deadline.
-///
-/// To be handed on by `?`. Found among the causes of the job's error, it makes the outcome
-/// *cancelled* (or *timeout*) rather than *failed*.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cancelled;
-
-impl fmt::Display for Cancelled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the job was asked to stop")
-    }
-}
-
-impl Error for Cancelled {}
-
-macro_rules! channel_error {
-    ($(#[$doc:meta])* $name:ident, $what:literal) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub struct $name(Box<dyn Error + Send + Sync>);
-
-        impl $name {
-            pub(crate) fn other(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-                $name(error.into())
-            }
-
-            /// Whether the only reason is that the job was asked to stop.
-            pub fn is_cancelled(&self) -> bool {
-                self.0.is::<Cancelled>()
-            }
-        }
-
-        impl From<Cancelled> for $name {
-            fn from(cancelled: Cancelled) -> Self {
-                $name(Box::new(cancelled))
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str($what)
-            }
-        }
-
-        impl Error for $name {
-            fn source(&self) -> Option<&(dyn Error + 'static)> {
-                Some(&*self.0)
-            }
-        }
-    };
-}
-
-channel_error! {
-    /// A message, or a request to a job, could not be sent. `source()` says why.
-    SendError, "a message could not be sent"
-}
-
-channel_error! {
-    /// A request could not be received. `source()` says why.
-    RecvError, "a request could not be received"
-}
-
-impl SendError {
-    /// The other side is no longer there.
-    #[cfg(feature = "app")]
-    pub(crate) fn ended() -> Self {
-        SendError("the job has ended".into())
     }
 }

@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use nix::sys::resource::{Resource, setrlimit};
 use rustix::io::Errno;
 
-use super::boot::leave;
+use crate::process::leave;
 use crate::wire::control::{Control, Received, Scratch, Wait};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Kind};
 

@@ -1,23 +1,24 @@
-//! What a job is: a value that is sent to a child and run there.
+//! A job: a value that is sent to a child and run there.
 
 use std::error::Error;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::ctx::Ctx;
+use super::ctx::{Backend, Ctx};
+use super::here::Here;
+use crate::wire::attach;
 
 /// A piece of work for another process.
 ///
-/// The value itself is the job's input: it is encoded in the app, decoded in the worker, and run
-/// there. A job owns what it needs; there is nothing it could share with the app. What cannot be
-/// encoded (`Rc`, references, closures, GObjects) is refused by the compiler. A reference to what
-/// the app has:
+/// The value itself is the job's input: it is encoded in the app, decoded in the worker, and run there. A job owns all
+/// that it needs, and shares nothing with the app. The compiler refuses what cannot be encoded (`Rc`, references,
+/// closures, GObjects). A reference to a variable of the app:
 ///
 /// ```compile_fail,E0277
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Count<'a> {
-///     counter: &'a mut u32, // the app's variable: another process cannot have it
+///     counter: &'a mut u32, // another process cannot reach the app's variable
 /// }
 /// impl legwork::Job for Count<'_> {
 ///     type Message = ();
@@ -30,13 +31,13 @@ use super::ctx::Ctx;
 /// }
 /// ```
 ///
-/// A counter that looks shared:
+/// A counter that is shared in the app:
 ///
 /// ```compile_fail,E0277
 /// # use std::{cell::Cell, rc::Rc};
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Count {
-///     counter: Rc<Cell<u32>>, // the job would count a copy
+///     counter: Rc<Cell<u32>>, // the job would increment a copy
 /// }
 /// # impl legwork::Job for Count {
 /// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
@@ -44,12 +45,12 @@ use super::ctx::Ctx;
 /// # }
 /// ```
 ///
-/// A closure, which may have captured either:
+/// A closure, which may have captured either of these:
 ///
 /// ```compile_fail,E0277
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Count {
-///     on_step: Box<dyn Fn(u32)>, // messages are for that: see `JobHandle::on_message`
+///     on_step: Box<dyn Fn(u32)>, // send messages instead, and see `JobHandle::on_message`
 /// }
 /// # impl legwork::Job for Count {
 /// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
@@ -62,7 +63,7 @@ use super::ctx::Ctx;
 /// ```compile_fail,E0277
 /// #[derive(serde::Serialize, serde::Deserialize)]
 /// struct Count {
-///     window: legwork::glib::Object, // the display's connection is the app's
+///     window: legwork::glib::Object, // only the app is connected to the display
 /// }
 /// # impl legwork::Job for Count {
 /// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
@@ -70,7 +71,7 @@ use super::ctx::Ctx;
 /// # }
 /// ```
 ///
-/// A value is what it takes; what the job has to tell it sends or answers:
+/// Pass a value instead, and send results as messages or return them:
 ///
 /// ```
 /// #[derive(serde::Serialize, serde::Deserialize)]
@@ -83,16 +84,16 @@ use super::ctx::Ctx;
 /// # }
 /// ```
 ///
-/// A `static` that the job writes is the worker's own copy. The compiler cannot refuse that; the
-/// app's `static` of the same name never changes. (Nor does it refuse an `Rc` where some crate has
-/// switched on serde's feature `rc`: then it is a copy, too.)
+/// A `static` that the job changes is the worker's own copy: the app's `static` of the same name stays as it is. The
+/// compiler cannot refuse that. (Nor does it refuse an `Rc` if some crate has enabled serde's feature `rc`; the job gets
+/// a copy.)
 ///
 /// # Example
 ///
 /// ```
 /// use serde::{Deserialize, Serialize};
 ///
-/// /// How many lines a text has, one message for each.
+/// /// Counts the lines of a text, and sends each as a message.
 /// #[derive(Serialize, Deserialize)]
 /// struct Lines {
 ///     text: String,
@@ -118,41 +119,53 @@ use super::ctx::Ctx;
 /// # fn main() {}
 /// ```
 pub trait Job: Serialize + DeserializeOwned + Sized + 'static {
-    /// What the job sends while it runs. Use [`Infallible`](std::convert::Infallible) or `()` for
-    /// a job that sends nothing.
+    /// The type of the messages that the job sends while it runs. Use `()` for a job that sends none.
     type Message: Serialize + DeserializeOwned + Send + 'static;
 
-    /// What it answers in the end.
+    /// The type of its result.
     type Output: Serialize + DeserializeOwned + 'static;
 
-    /// Why it may fail. It arrives in the app as text, with its causes; a failure that the app
-    /// wants to match on belongs into [`Output`](Self::Output).
+    /// The type of its error. It arrives in the app as text, with its causes; a failure that the app wants to match
+    /// on belongs in [`Output`](Self::Output).
     type Error: Into<Box<dyn Error + Send + Sync>>;
 
-    /// Does the work. Called once, in the worker, on its first thread.
+    /// Does the work. It is called once, in the worker, on the worker's first thread.
     ///
     /// # Errors
     ///
-    /// The job's own. An error that has [`Cancelled`](super::Cancelled) among its causes ends the
-    /// job as cancelled (or as timed out, when a deadline asked it to stop).
+    /// The job's own. If the job was asked to stop and returns [`Cancelled`](crate::Cancelled), or an error that has it
+    /// among its causes, it ends as cancelled (or, at its deadline, as timed out).
     fn run(self, cx: &Ctx<Self>) -> Result<Self::Output, Self::Error>;
 
-    /// Runs the job in this process, on this thread, for unit tests: no child, no main loop. The
-    /// value goes through the encoder and back first, as it would on its way to a worker. The
-    /// messages are handed to `on_message` when the job has ended; requests there are none.
+    /// Runs the job in this process, on this thread, for unit tests: without a child, without a main loop. The
+    /// value is encoded and decoded first, as it would be on its way to a worker. `on_message` is called with
+    /// each message, after the job has ended. There are no requests.
     ///
     /// # Errors
     ///
-    /// The job's own, or that the job's value does not survive the encoder.
+    /// The job's own, or that the job could not be encoded or decoded.
     fn run_here(
         self,
         on_message: impl FnMut(Self::Message),
     ) -> Result<Self::Output, Box<dyn Error + Send + Sync>> {
-        super::here::run(self, on_message)
+        // So that a type that cannot be sent fails in its unit test.
+        let (bytes, descriptors) = attach::encode(&self)?;
+        drop(self);
+        let descriptors = descriptors
+            .iter()
+            .map(|fd| fd.try_clone())
+            .collect::<Result<_, _>>()?;
+        let job: Self = attach::decode(&bytes, descriptors)?;
+        let cx = Ctx::new(Backend::Here(Here::new()));
+        let result = job.run(&cx).map_err(Into::into);
+        if let Backend::Here(here) = cx.backend {
+            here.into_messages().into_iter().for_each(on_message);
+        }
+        result
     }
 }
 
-/// A job that the app can talk to while it runs.
+/// A job that the app can send requests to while it runs.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -178,6 +191,44 @@ pub trait Job: Serialize + DeserializeOwned + Sized + 'static {
 /// }
 /// ```
 pub trait Receive: Job {
-    /// What the app sends to the running job.
+    /// The type of the requests that the app sends to the running job.
     type Request: Serialize + DeserializeOwned + 'static;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    struct Count(u32);
+
+    impl Job for Count {
+        type Message = u32;
+        type Output = u32;
+        type Error = Box<dyn Error + Send + Sync>;
+        fn run(self, cx: &Ctx<Self>) -> Result<u32, Self::Error> {
+            for n in 0..self.0 {
+                cx.check()?;
+                cx.send(n)?;
+            }
+            if self.0 == 0 {
+                Err("nothing to count".into())
+            } else {
+                Ok(self.0)
+            }
+        }
+    }
+
+    #[test]
+    fn a_job_run_here_hands_over_its_messages_in_order_and_its_output() {
+        let mut seen = Vec::new();
+        assert_eq!(Count(3).run_here(|n| seen.push(n)).unwrap(), 3);
+        assert_eq!(seen, [0, 1, 2]);
+    }
+
+    #[test]
+    fn a_job_run_here_hands_over_its_error() {
+        let error = Count(0).run_here(|_| ()).unwrap_err();
+        assert_eq!(error.to_string(), "nothing to count");
+    }
 }

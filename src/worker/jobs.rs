@@ -1,20 +1,19 @@
 //! The table of a program's jobs.
 //!
-//! Both sides link the same table: the app to know a job's place in it, the worker to find the
-//! code by that place. A table in `main` needs no code that runs before `main` and no section that
-//! a linker may drop.
+//! Both sides link the same table: the app finds a job's index in it, and the worker the code at that index. A table
+//! that `main` names needs no code that runs before `main`, and no section that a linker may drop.
 
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
-use super::boot::{End, run_job};
+use super::answer::{Answer, run_job};
 use super::ctx::Ctx;
 use super::job::Job;
 use super::link::Link;
 use crate::wire::frame::{JobNumber, NAME_MAX, PROTOCOL, Start};
 use crate::wire::schema;
 
-/// The jobs that a program can run, made by [`jobs!`](crate::jobs!).
+/// A table of the jobs that a program can run. Made by [`jobs!`](crate::jobs!).
 #[derive(Debug)]
 pub struct Jobs {
     package: &'static str,
@@ -23,13 +22,13 @@ pub struct Jobs {
     build: OnceLock<u64>,
 }
 
-/// One line of the table.
+/// One job of the table.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct Entry {
     name: &'static str,
     schema: fn(&mut schema::Fingerprint),
-    pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> End,
+    pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> Answer,
 }
 
 impl Entry {
@@ -68,8 +67,8 @@ impl Jobs {
         (entry.name == name).then_some(entry)
     }
 
-    /// What both sides must agree on: the protocol, the package and its version, and the name and
-    /// the shape of every job, message and output, in their order.
+    /// A hash of all that both sides must agree on: the protocol, the package and its version, and in their order the
+    /// name of every job and the shapes of its input, message and output.
     pub(crate) fn build_id(&self) -> u64 {
         *self.build.get_or_init(|| self.fingerprint())
     }
@@ -88,11 +87,12 @@ impl Jobs {
     }
 }
 
-/// A job that stands in a table. Implemented by [`jobs!`](crate::jobs!) only: a job that is not
-/// listed cannot be spawned.
+/// A job that is listed in a table. It is implemented by [`jobs!`](crate::jobs!) alone: a job that is not listed
+/// cannot be started.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` stands in no table of jobs",
-    note = "list it: `legwork::jobs! {{ pub static JOBS = [..., {Self}]; }}`"
+    message = "`{Self}` is not listed in a `jobs!` table",
+    label = "this job is not listed",
+    note = "add it to the table of the crate that defines it: `legwork::jobs! {{ pub static JOBS = [..., {Self}]; }}`"
 )]
 pub trait Listed: Job {
     #[doc(hidden)]
@@ -103,7 +103,7 @@ pub trait Listed: Job {
     fn table() -> &'static Jobs;
 }
 
-/// Lists the jobs that a program can run, in a static of type [`Jobs`].
+/// Lists the jobs that a program can run, in a `static` of the type [`Jobs`].
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};
@@ -117,7 +117,7 @@ pub trait Listed: Job {
 /// # job!(Checksum);
 /// # job!(Thumbnail);
 /// legwork::jobs! {
-///     /// What this app does in its workers.
+///     /// The jobs of this app.
 ///     pub static JOBS = [Checksum, Thumbnail];
 /// }
 ///
@@ -126,12 +126,11 @@ pub trait Listed: Job {
 /// }
 /// ```
 ///
-/// The macro must stand in the crate that defines the jobs. When app and worker are two programs,
-/// put the jobs into a library that both link.
+/// Invoke the macro in the crate that defines the jobs. If app and worker are two programs, put the jobs into a
+/// library that both link.
 ///
-/// It takes names, not paths: bring the jobs of other modules in by `use`, and by `use … as …`
-/// where two have the same name. The name is the job's in errors and logs. Each job stands in one
-/// table, and a program has one table.
+/// It takes names, not paths: import the jobs of other modules by `use`, and by `use … as …` where two have the same
+/// name. Errors and logs call the job by that name. List each job once, in the one table of the program.
 #[macro_export]
 macro_rules! jobs {
     ($(#[$attribute:meta])* $visible:vis static $table:ident = [$($job:ident),* $(,)?];) => {
@@ -156,7 +155,7 @@ macro_rules! jobs {
     (@list $table:ident, $index:expr;) => {};
 }
 
-/// Keeps the promise of the docs: a context may be shared by the job's threads.
+/// Checks what the documentation of [`Ctx`] says: the job's threads may share it.
 const fn shared<T: Send + Sync>() {}
 const _: () = {
     const fn of<J: Job>() {

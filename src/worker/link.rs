@@ -1,48 +1,46 @@
-//! The worker's connection to the app: the state of the process, shared by everything in it that has
-//! to say something. The state of the job that runs in it is [`Run`]'s.
+//! The worker's connection to the app, with the state that lives as long as the process. The state of the job that runs
+//! is in [`run`](super::run).
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::run::Run;
+use crate::process::leave;
 use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
 use crate::wire::page::Page;
 
-/// How many bytes of log records wait for room in the socket before records are dropped (4 MiB).
+/// How many bytes of log records may wait for space in the socket before records are dropped (4 MiB).
 pub(crate) const LOG_QUEUE_MAX: usize = 4 * 1024 * 1024;
 
-/// How many bytes of records go into one batch, unless a single one has more.
+/// The longest batch of records, in bytes, unless a single record is longer.
 const LOG_BATCH: usize = 32 * 1024;
 
-/// The one connection of a worker process.
+/// The connection of this process, if it is a worker.
 static LINK: OnceLock<Link> = OnceLock::new();
 
 /// See the module.
 pub(super) struct Link {
     pub(super) control: Control,
     pub(super) page: Page,
-    /// The process is to end, and the job in it to stop.
+    /// The app has asked for the end of the process; the job is to stop.
     retiring: AtomicBool,
     /// Written to wake the watcher.
     pub(super) wake: OwnedFd,
     inbox: Mutex<Inbox>,
-    /// The job that runs, for those who are not part of it: the watcher and the log.
-    current: Mutex<Option<Arc<Run>>>,
-    /// Its number, for a signal handler.
-    number: AtomicU32,
+    /// The number of the job that runs, also for a signal handler.
+    job: AtomicU32,
     logs: Mutex<LogQueue>,
-    /// Records wait for room: the watcher looks out for it.
+    /// Records wait for space in the socket, and the watcher for that.
     pub(super) logs_blocked: AtomicBool,
 }
 
-/// What was received and is not for whoever received it.
+/// The receiving end, and the jobs that wait for their turn.
 #[derive(Default)]
-struct Inbox {
+pub(super) struct Inbox {
     /// 64 KiB: made when the first frame is read here, so that most workers never have it.
     scratch: Option<Scratch>,
     starts: VecDeque<Assigned>,
@@ -53,14 +51,14 @@ pub(super) type Assigned = (JobNumber, Start, Vec<OwnedFd>);
 
 #[derive(Debug, Default)]
 struct LogQueue {
-    /// Oldest first.
+    /// The oldest is first.
     entries: VecDeque<Queued>,
     bytes: usize,
     /// How many were dropped since the last of these.
     dropped: u64,
 }
 
-/// A record that waits for room.
+/// A record that waits for space.
 #[derive(Debug)]
 struct Queued {
     job: JobNumber,
@@ -68,20 +66,13 @@ struct Queued {
     dropped_before: u64,
 }
 
-pub(super) enum Request {
-    Bytes(Vec<u8>, Vec<OwnedFd>),
-    End,
-    /// The job was asked to stop, or the process to end.
-    Cancelled,
-}
-
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic under one of these locks leaves plain data that is still right.
+    // What these locks guard is valid also after a panic.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Link {
-    /// Makes the process's connection. Called once.
+    /// Makes the connection of this process. To be called once.
     pub(super) fn establish(control: Control, page: Page, wake: OwnedFd) -> &'static Link {
         LINK.get_or_init(|| Link {
             control,
@@ -89,14 +80,13 @@ impl Link {
             retiring: AtomicBool::new(false),
             wake,
             inbox: Mutex::default(),
-            current: Mutex::default(),
-            number: AtomicU32::new(NO_JOB),
+            job: AtomicU32::new(NO_JOB),
             logs: Mutex::default(),
             logs_blocked: AtomicBool::new(false),
         })
     }
 
-    /// The process's connection, in a worker.
+    /// The connection of this process, if it is a worker.
     pub(super) fn get() -> Option<&'static Link> {
         LINK.get()
     }
@@ -106,42 +96,34 @@ impl Link {
         self.retiring.load(Acquire)
     }
 
-    /// The app asks for the end of the process: wakes the job where it waits for room.
+    /// The app has asked for the end of the process. Wakes the job where it waits until it may send.
     pub(super) fn retire(&self) {
         self.retiring.store(true, SeqCst);
-        self.page.turn_on();
+        self.page.notify();
     }
 
-    /// Makes `run` the current job, or none.
-    pub(super) fn set_current(&self, run: Option<Arc<Run>>) {
-        let number = run.as_ref().map_or(NO_JOB, |run| run.number);
-        self.number.store(number, Release);
-        let before = std::mem::replace(&mut *lock(&self.current), run);
-        drop(before);
+    /// Frames that name no job of their own are about this one from now on.
+    pub(super) fn set_job(&self, job: JobNumber) {
+        self.job.store(job, Release);
     }
 
-    /// The job that runs.
-    pub(super) fn current(&self) -> Option<Arc<Run>> {
-        lock(&self.current).clone()
-    }
-
-    /// Sends a frame about the job that runs, and waits for room in the socket. When the app is gone
-    /// the watcher ends this process; until then there is nobody to tell.
+    /// Sends a frame about the job that runs, and waits for space in the socket. It fails only when the app is gone,
+    /// and then the watcher ends this process.
     pub(super) fn send(&self, kind: Kind, payload: &[u8]) {
-        let job = self.number.load(Acquire);
+        let job = self.job.load(Acquire);
         let _ = (self.control).send_about(job, kind, payload, &[], Wait::Yes);
     }
 
     pub(super) fn wake_watcher(&self) {
-        // An eventfd refuses only when 2^64-2 wake-ups wait already.
+        // Fails only when the counter is at its maximum, and then the watcher wakes anyway.
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
-    // --- what the app sends -------------------------------------------------------------------
+    // --- frames from the app ------------------------------------------------------------------
 
     /// Waits for the next job. `None` when there will be no other.
     pub(super) fn next_job(&self) -> Option<Assigned> {
-        let mut inbox = lock(&self.inbox);
+        let mut inbox = self.inbox();
         loop {
             if let Some(start) = inbox.starts.pop_front() {
                 return Some(start);
@@ -149,56 +131,35 @@ impl Link {
             if self.is_retiring() {
                 return None;
             }
-            let Inbox { scratch, starts } = &mut *inbox;
-            match self.receive(scratch) {
-                // Of a job that has ended, but for a start.
-                Ok(Some(packet)) => starts.extend(assigned(packet)),
-                Ok(None) => return None,
-                // It cannot be understood any more.
-                Err(_) => super::boot::leave(1),
+            // Any other frame is about a job that has ended.
+            if self.receive(&mut inbox).is_err() {
+                leave(1);
             }
         }
     }
 
-    /// Waits for the next request to `run`.
-    pub(super) fn request(&self, run: &Run) -> Result<Request, RecvError> {
-        let mut inbox = lock(&self.inbox);
-        loop {
-            if run.is_cancelled() {
-                return Ok(Request::Cancelled);
-            }
-            if run.requests_ended.load(Relaxed) {
-                return Ok(Request::End);
-            }
-            let Inbox { scratch, starts } = &mut *inbox;
-            // `None`: the process is to end, or the app is gone, and the process about to be.
-            let Some(packet) = self.receive(scratch)? else {
-                continue;
-            };
-            match Kind::from_app(packet.kind) {
-                Some(Kind::Request) if packet.job == run.number => {
-                    let descriptors = packet.descriptors.claim();
-                    return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
-                }
-                Some(Kind::EndOfRequests) if packet.job == run.number => {
-                    run.requests_ended.store(true, Relaxed);
-                }
-                Some(Kind::Start) => starts.extend(assigned(packet)),
-                // Of a job that has ended; or a cancel, which is seen in the page.
-                _ => (),
-            }
-        }
+    /// The receiving end, for one thread at a time.
+    pub(super) fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        lock(&self.inbox)
     }
 
-    /// One frame. `None` once the app has asked for the end of the process, which is noted.
-    fn receive<'a>(
+    /// Waits for one frame. `None` if it started a job, which waits for its turn, or if the app has asked for the end
+    /// of the process.
+    pub(super) fn receive<'a>(
         &self,
-        scratch: &'a mut Option<Scratch>,
+        inbox: &'a mut Inbox,
     ) -> Result<Option<Packet<'a>>, RecvError> {
-        let scratch = scratch.get_or_insert_with(Scratch::new);
+        let scratch = inbox.scratch.get_or_insert_with(Scratch::new);
         match self.control.recv(scratch, Wait::Yes)? {
+            Received::Packet(packet) if packet.kind == Kind::Start as u8 => {
+                if let Some(start) = Start::decode(&packet.payload) {
+                    let descriptors = packet.descriptors.claim();
+                    inbox.starts.push_back((packet.job, start, descriptors));
+                }
+                Ok(None)
+            }
             Received::Packet(packet) => Ok(Some(packet)),
-            // A blocking call is never empty-handed but by a signal.
+            // A call that waits finds nothing only at the end of the socket.
             Received::Closed | Received::Empty => {
                 self.retire();
                 Ok(None)
@@ -208,8 +169,8 @@ impl Link {
 
     // --- log ----------------------------------------------------------------------------------
 
-    /// Hands a record to the app if there is room, or keeps it, or counts it as dropped. Never
-    /// waits for the app.
+    /// Sends a record to the app if the socket has space, else queues it, or drops and counts it if the queue is full.
+    /// Never waits for the app.
     pub(super) fn log(&self, entry: &LogEntry) {
         let Ok(encoded) = postcard::to_allocvec(entry) else {
             return;
@@ -222,7 +183,7 @@ impl Link {
         logs.bytes += encoded.len();
         let dropped_before = std::mem::take(&mut logs.dropped);
         logs.entries.push_back(Queued {
-            job: self.number.load(Acquire),
+            job: self.job.load(Acquire),
             encoded,
             dropped_before,
         });
@@ -233,15 +194,14 @@ impl Link {
         }
     }
 
-    /// Sends what waits, as far as there is room. Called by the watcher when there is.
+    /// Sends the queued records as far as the socket has space. Called by the watcher when it has some.
     pub(super) fn flush_logs(&self) {
         let mut logs = lock(&self.logs);
         let all_sent = self.flush_queue(&mut logs);
         self.logs_blocked.store(!all_sent, Release);
     }
 
-    /// At the end of a job: sends what waits, for no longer than `bound`. What is left then is
-    /// counted as dropped.
+    /// Sends the queued records, and waits for space for no longer than `bound`. Drops and counts what is left.
     pub(super) fn flush_logs_within(&self, bound: Duration) {
         let deadline = Instant::now() + bound;
         loop {
@@ -266,7 +226,7 @@ impl Link {
         }
     }
 
-    /// Sends the queue in batches; false when the socket had no more room.
+    /// Sends the queue in batches. Returns false if the socket ran out of space.
     fn flush_queue(&self, logs: &mut LogQueue) -> bool {
         while let Some(first) = logs.entries.front() {
             let (job, dropped) = (first.job, first.dropped_before);
@@ -285,7 +245,7 @@ impl Link {
             let lost = match sent {
                 Ok(()) => 0,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                // It would fail again, and the watcher would try for ever.
+                // It would fail again, and the watcher would retry for ever.
                 Err(_) => dropped + count as u64,
             };
             logs.entries.drain(..count);
@@ -298,7 +258,7 @@ impl Link {
         true
     }
 
-    /// Sends a frame about a job, and waits for room in the socket.
+    /// Sends a frame about a job, and waits for space in the socket.
     pub(super) fn send_about(
         &self,
         job: JobNumber,
@@ -308,15 +268,6 @@ impl Link {
     ) -> io::Result<()> {
         (self.control).send_about(job, kind, payload, descriptors, Wait::Yes)
     }
-}
-
-/// The job that a frame starts, if it starts one.
-fn assigned(packet: Packet<'_>) -> Option<Assigned> {
-    if packet.kind != Kind::Start as u8 {
-        return None;
-    }
-    let start = Start::decode(&packet.payload)?;
-    Some((packet.job, start, packet.descriptors.claim()))
 }
 
 /// The head of a [`LogBatch`](crate::wire::frame::LogBatch), as postcard writes it: the dropped

@@ -1,4 +1,4 @@
-//! Records of the `log` crate, made in a worker, go to the app.
+//! Sends the records of the `log` crate to the app.
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -8,7 +8,7 @@ use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 struct ToApp(&'static Link);
 
-/// Makes the app the place that records go to. A program that has set a logger already keeps it.
+/// Sets a logger that sends to the app. A program that has set its own keeps it.
 pub(super) fn install(link: &'static Link, level: u8) {
     let filter = match level {
         0 => LevelFilter::Off,

@@ -1,5 +1,5 @@
-//! Panics are told to the app at once, by the hook: a program built with `panic = "abort"` has no
-//! later moment. Whether a panic was the job's end is another frame, or the signal that follows.
+//! Reports panics to the app. The hook does it at once, as a program built with `panic = "abort"` could not do it
+//! later. Whether the panic has ended the job is said by another frame, or by the signal that follows.
 
 use std::backtrace::Backtrace;
 use std::panic::PanicHookInfo;
@@ -8,24 +8,26 @@ use super::link::Link;
 use crate::wire::frame::{Kind, PanicReport};
 use crate::wire::limits::{TARGET_MAX, cut};
 
-/// The longest message and the longest backtrace, in bytes: a report fits into one packet.
+/// The longest message and the longest backtrace, in bytes, so that a report fits in one packet.
 const MESSAGE_MAX: usize = 16 * 1024;
 const BACKTRACE_MAX: usize = 40 * 1024;
 
-/// From now on panics are told to the app, after what the program's own hook does.
+/// Has panics reported to the app from now on, before the program's own hook is called.
 pub(super) fn install() {
     let own = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |info| {
-        tell(info);
+        report(info);
         own(info);
     }));
 }
 
-fn tell(info: &PanicHookInfo<'_>) {
+fn report(info: &PanicHookInfo<'_>) {
     let Some(link) = Link::get() else { return };
     let report = PanicReport {
         message: cut(
-            info.payload_as_str().unwrap_or("(not a text)").to_owned(),
+            info.payload_as_str()
+                .unwrap_or("(the panic's payload is not a string)")
+                .to_owned(),
             MESSAGE_MAX,
         ),
         location: info.location().map(|at| cut(at.to_string(), TARGET_MAX)),

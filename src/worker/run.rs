@@ -1,47 +1,69 @@
-//! One job in this worker: what it may send, whether it is to stop, and how far it is. Nothing of it
-//! is left for the next.
+//! The state of one job: what it has sent, whether it is to stop, and its progress. The next job gets a new one.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::Mutex;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::ctx::{Cancelled, RecvError, SendError};
-use super::link::{Link, Request, lock};
+use super::error::{Cancelled, RecvError, SendError};
+use super::link::{Link, lock};
 use crate::wire::control::{self, Wait};
-use crate::wire::frame::{JobNumber, Kind, Progress};
+use crate::wire::frame::{JobNumber, Kind, NO_JOB, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::page::MESSAGES_MAX;
 
-/// How often progress is told at most.
+/// The shortest time between two progress frames.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
+
+/// The job that runs, for threads that are not part of it.
+static CURRENT: Mutex<Option<Arc<Run>>> = Mutex::new(None);
+
+/// The job that runs.
+pub(super) fn current() -> Option<Arc<Run>> {
+    lock(&CURRENT).clone()
+}
+
+/// Makes `run` the job that runs, or none.
+pub(super) fn set_current(link: &Link, run: Option<Arc<Run>>) {
+    link.set_job(run.as_ref().map_or(NO_JOB, |run| run.number));
+    let before = std::mem::replace(&mut *lock(&CURRENT), run);
+    drop(before);
+}
+
+/// What a job that waits for a request gets.
+pub(super) enum Request {
+    Bytes(Vec<u8>, Vec<OwnedFd>),
+    End,
+    /// The job was asked to stop, or the process to end.
+    Cancelled,
+}
 
 /// See the module.
 pub(super) struct Run {
     link: &'static Link,
-    pub(super) number: JobNumber,
-    /// How many messages may be sent and not yet taken.
+    number: JobNumber,
+    /// How many messages the job may have sent that the app has not taken.
     capacity: u64,
-    /// How many were sent, or have a place.
+    /// How many messages were sent, or are about to be.
     sent: AtomicU64,
-    pub(super) requests_ended: AtomicBool,
-    /// The progress in the page is newer than what the app was told.
+    requests_ended: AtomicBool,
+    /// The progress in the page is newer than what was sent.
     progress_pending: AtomicBool,
-    progress: Mutex<Told>,
-    /// Whoever writes a text.
+    progress: Mutex<Sent>,
+    /// Locked while a text is written.
     text: Mutex<()>,
 }
 
-/// What the app was told of the progress.
+/// The progress that was sent, and the text that was not.
 #[derive(Default)]
-struct Told {
-    at: Option<Instant>,
-    text: Option<String>,
+struct Sent {
+    last: Option<Instant>,
+    unsent_text: Option<String>,
 }
 
 impl Run {
-    /// The job begins.
+    /// A job that begins.
     pub(super) fn new(link: &'static Link, number: JobNumber, capacity: u32) -> Run {
         Run {
             link,
@@ -55,43 +77,43 @@ impl Run {
         }
     }
 
-    /// Whether it was asked to stop, or the process to end.
+    /// Whether the job was asked to stop, or the process to end.
     pub(super) fn is_cancelled(&self) -> bool {
         self.link.page.is_cancelled(self.number) || self.link.is_retiring()
     }
 
-    /// Sends a message, once the app has room for it.
+    /// Sends a message, once the app has taken enough of those before it.
     pub(super) fn send_message(
         &self,
         payload: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), SendError> {
-        self.wait_for_room()?;
+        self.reserve()?;
         self.link
             .send_about(self.number, Kind::Message, payload, descriptors)
             .map_err(|error| match error.kind() {
-                // The app has let go of the job: as good as a request to stop.
+                // The app has dropped the job, which is a request to stop.
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Cancelled.into(),
                 _ => SendError::other(error),
             })
     }
 
-    /// Takes one place of those that the app has for messages not yet taken.
-    fn wait_for_room(&self) -> Result<(), SendError> {
+    /// Waits until one more message may be sent, and counts it.
+    fn reserve(&self) -> Result<(), SendError> {
         let page = &self.link.page;
         loop {
-            let turn = page.turn();
+            let changes = page.changes();
             if self.is_cancelled() {
                 return Err(Cancelled.into());
             }
             let sent = self.sent.load(Acquire);
             if sent == MESSAGES_MAX {
                 return Err(SendError::other(
-                    "this job has sent all messages that it can",
+                    "this job has sent 2^40 - 1 messages, which is the most that a job can send",
                 ));
             }
             if sent.saturating_sub(page.taken()) >= self.capacity {
-                page.wait(turn);
+                page.wait(changes);
             } else if (self.sent)
                 .compare_exchange_weak(sent, sent + 1, AcqRel, Relaxed)
                 .is_ok()
@@ -103,10 +125,31 @@ impl Run {
 
     /// Waits for the app's next request.
     pub(super) fn request(&self) -> Result<Request, RecvError> {
-        self.link.request(self).map_err(|error| match error {
-            control::RecvError::Fault(fault) => RecvError::other(fault),
-            control::RecvError::Io(error) => RecvError::other(error),
-        })
+        let mut inbox = self.link.inbox();
+        loop {
+            if self.is_cancelled() {
+                return Ok(Request::Cancelled);
+            }
+            if self.requests_ended.load(Relaxed) {
+                return Ok(Request::End);
+            }
+            let received = (self.link.receive(&mut inbox)).map_err(|error| match error {
+                control::RecvError::Fault(fault) => RecvError::other(fault),
+                control::RecvError::Io(error) => RecvError::other(error),
+            })?;
+            // A frame about a job that has ended; a cancel is found in the page.
+            let Some(packet) = received.filter(|packet| packet.job == self.number) else {
+                continue;
+            };
+            match Kind::from_app(packet.kind) {
+                Some(Kind::Request) => {
+                    let descriptors = packet.descriptors.claim();
+                    return Ok(Request::Bytes(packet.payload.to_vec(), descriptors));
+                }
+                Some(Kind::EndOfRequests) => self.requests_ended.store(true, Relaxed),
+                _ => (),
+            }
+        }
     }
 
     // --- progress -----------------------------------------------------------------------------
@@ -131,48 +174,48 @@ impl Run {
         {
             let _one_at_a_time = lock(&self.text);
             self.link.page.set_text(&text);
-            lock(&self.progress).text = Some(text);
+            lock(&self.progress).unsent_text = Some(text);
         }
         self.progress_changed();
     }
 
-    /// The first change after the app was told wakes the watcher, which tells it when it is due.
-    /// All others cost one atomic operation.
+    /// The first change after a progress frame wakes the watcher, which sends the next frame when it is due. Each other
+    /// change costs one atomic operation.
     fn progress_changed(&self) {
         if !self.progress_pending.swap(true, AcqRel) {
             self.link.wake_watcher();
         }
     }
 
-    /// Tells the app the newest progress if that is due, or else how long it is until then.
+    /// Sends the newest progress if it is due. Otherwise returns the time until then.
     pub(super) fn flush_progress(&self, wait: Wait) -> Option<Duration> {
-        // Locked first: whoever else is telling it has then told it.
-        let mut told = lock(&self.progress);
+        // Locked first: another thread that sends the progress has then finished.
+        let mut sent = lock(&self.progress);
         if !self.progress_pending.load(Acquire) {
             return None;
         }
         if wait == Wait::No
-            && let Some(at) = told.at
-            && let Some(rest) = PROGRESS_INTERVAL.checked_sub(at.elapsed())
+            && let Some(last) = sent.last
+            && let Some(rest) = PROGRESS_INTERVAL.checked_sub(last.elapsed())
             && !rest.is_zero()
         {
             return Some(rest);
         }
-        // Cleared before it is read: a change from now on asks again.
+        // Cleared before the progress is read: a later change sets it again.
         self.progress_pending.store(false, Release);
-        let (page, text) = (&self.link.page, told.text.take());
+        let (page, text) = (&self.link.page, sent.unsent_text.take());
         let progress = Progress {
             done: page.done().load(Relaxed),
             total: page.total().load(Relaxed),
             text,
         };
-        told.at = Some(Instant::now());
+        sent.last = Some(Instant::now());
         let bytes = postcard::to_allocvec(&progress).unwrap_or_default();
         let control = &self.link.control;
-        let sent = control.send_about(self.number, Kind::Progress, &bytes, &[], wait);
-        if sent.is_err() && wait == Wait::No {
-            // No room: later, with the same text.
-            told.text = progress.text;
+        let result = control.send_about(self.number, Kind::Progress, &bytes, &[], wait);
+        if result.is_err() && wait == Wait::No {
+            // The socket is full: try again later, with the same text.
+            sent.unsent_text = progress.text;
             self.progress_pending.store(true, Release);
             return Some(PROGRESS_INTERVAL);
         }

@@ -1,4 +1,4 @@
-//! Events of the `tracing` crate, made in a worker, go to the app. Spans are not told.
+//! Sends the events of the `tracing` crate to the app. Spans are not sent.
 
 use std::fmt::{Debug, Write};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -16,7 +16,7 @@ struct ToApp {
     spans: AtomicU64,
 }
 
-/// Makes the app the place that events go to. A program that has set a subscriber keeps it.
+/// Sets a subscriber that sends to the app. A program that has set its own keeps it.
 pub(super) fn install(link: &'static Link, level: u8) {
     let level = match level {
         0 => LevelFilter::OFF,
@@ -33,7 +33,7 @@ pub(super) fn install(link: &'static Link, level: u8) {
     }));
 }
 
-/// The event's message first, then its fields as `name=value`.
+/// The event's message, and its fields as `name=value`.
 #[derive(Default)]
 struct Text {
     message: String,

@@ -1,13 +1,13 @@
-//! The watcher: the worker's second thread, asleep in one `poll`.
+//! The watcher: the worker's second thread, which sleeps in poll(2).
 //!
-//! It hears that the process is to end, which is the app's closing its direction of the control socket:
-//! so a job that computes need not look there, and a main loop that stands still is no hindrance.
+//! It notices when the app asks for the end of the process, by closing its direction of the control socket. So a job
+//! that computes need not look at the socket.
 //!
-//! It notices the death of the app in two ways. The close of the control socket is the usual one, and comes as well
-//! when the app lets go of the job; but any process that the app's other libraries have forked holds the app's end
-//! open. A pidfd of the app, which came with its hello, tells the truth whoever holds what. Either ends this process
-//! and its group with SIGKILL: the job's own children must not outlive it, and nothing that the job may be doing can
-//! delay it. (A worker that was stopped cannot run this code; the [guardian](crate::guardian) kills that one.)
+//! It notices the death of the app in two ways. The control socket is closed, which also happens when the app drops
+//! the job; but any process that a library of the app has forked holds the app's end open. Therefore the app sends a
+//! pidfd of itself with its Hello. In both cases the watcher kills this process and its group with SIGKILL: the job's
+//! own children must not outlive it, and nothing that the job does can delay that. (A stopped worker cannot run this
+//! code; the [guardian](crate::guardian) kills it.)
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,9 +18,11 @@ use rustix::process::{getpgrp, getpid};
 
 use super::crash;
 use super::link::Link;
+use super::run;
+use crate::process::leave;
 use crate::wire::control::Wait;
 
-/// Enough for naming the frames of a crash; only what is touched is ever taken.
+/// Enough to look up the names of a crash's frames. Memory is taken for the touched part only.
 const STACK: usize = 1024 * 1024;
 
 /// Starts the watcher.
@@ -29,7 +31,7 @@ pub(super) fn start(link: &'static Link, app: OwnedFd) -> io::Result<()> {
         .name("legwork-watch".to_owned())
         .stack_size(STACK)
         .spawn(move || {
-            // The program's signals are for the job's threads.
+            // Signals to the program are handled by the job's threads.
             let _ = nix::sys::signal::SigSet::all().thread_block();
             watch(link, &app)
         })?;
@@ -61,23 +63,23 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
             link.retire();
         }
         if !fds[1].revents().is_empty() {
-            // Only the count is taken: what it was about is looked up below.
+            // This resets the eventfd; the reason is found below.
             let _ = rustix::io::read(&link.wake, &mut [0; 8]);
         }
         if fds[0].revents().contains(PollFlags::OUT) {
             link.flush_logs();
         }
         crash::name_frames(link);
-        wait = (link.current()).and_then(|run| run.flush_progress(Wait::No));
+        wait = run::current().and_then(|run| run.flush_progress(Wait::No));
     }
 }
 
 /// Ends this process and, when it leads one, its group.
-pub(super) fn die() -> ! {
+fn die() -> ! {
     let own = getpid();
     if getpgrp() == own {
         let _ = rustix::process::kill_process_group(own, rustix::process::Signal::KILL);
     }
     let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
-    super::boot::leave(1)
+    leave(1)
 }

@@ -94,8 +94,8 @@ fn a_shared_page_that_could_be_taken_away_is_not_mapped() {
         (page(4095, SHRINK | GROW), "has another size"),
         (page(1 << 40, SHRINK | GROW), "has another size"),
         (page(4096, SEALED), "cannot be mapped"),
-        (Thing::Null, "is no memory"),
-        (Thing::Pipe, "is no memory"),
+        (Thing::Null, "is not memory"),
+        (Thing::Pipe, "is not memory"),
         (Thing::File(vec![0; 4096]), "the shared page"),
     ] {
         seen(&[ready_with(thing), done()], words);
@@ -137,14 +137,14 @@ fn descriptors_that_are_missing_or_named_twice_are_seen() {
     let _alone = alone();
     let word = |indices: &[u32]| said(kind::MESSAGE, &(4u32, indices));
     let one = || vec![Thing::Null];
-    seen(&[ready(), send(word(&[0]))], "refers to descriptor 0");
+    seen(&[ready(), send(word(&[0]))], "names descriptor 0");
     seen(
         &[ready(), Step::Send(word(&[1]), one())],
-        "refers to descriptor 1",
+        "names descriptor 1",
     );
     seen(
         &[ready(), Step::Send(word(&[u32::MAX]), one())],
-        "refers to descriptor",
+        "names descriptor",
     );
     seen(&[ready(), Step::Send(word(&[0, 0]), one())], "twice");
 }

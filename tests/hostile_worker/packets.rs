@@ -172,10 +172,10 @@ fn bytes_behind_the_end_are_refused() {
         &[ready(), longer(packet(kind::CRASH, &[0; 18]))],
         "cannot be read",
     );
-    seen(&[ready(), longer(message())], "longer than its value");
+    seen(&[ready(), longer(message())], "bytes follow the value");
     seen(
         &[ready(), longer(said(kind::DONE, &words()))],
-        "longer than its value",
+        "bytes follow the value",
     );
 }
 

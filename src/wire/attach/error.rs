@@ -1,53 +1,53 @@
-//! Why a value could not be written to a frame or read from one, in sentences.
+//! Why a value could not be encoded or decoded.
 
 use std::fmt;
 use std::io;
 
 use super::why::Refusal;
-use crate::wire::buffer::Refused;
+use crate::wire::control::DESCRIPTORS_MAX;
 
-/// Why a value could not be encoded. Always the sender's own doing.
+/// Why a value could not be encoded. This is always the sender's own error.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum EncodeError {
     /// serde or postcard refused the value.
     Value {
         kind: &'static str,
-        /// Unless the value refuses only at times.
+        /// `None` if serializing it once more did not fail.
         refusal: Option<Refusal>,
         error: postcard::Error,
     },
-    /// More descriptors than travel in one frame.
+    /// The value has more descriptors than fit in one frame.
     TooManyDescriptors,
     /// A descriptor could not be duplicated.
     Duplicate(io::Error),
-    /// The memory of a buffer could not be made ready to be sent.
+    /// The memory of a buffer could not be prepared to be sent.
     Buffer(io::Error),
 }
 
-/// Why bytes and descriptors could not be decoded. The sender's doing, but for `Map`.
+/// Why bytes and descriptors could not be decoded. This is the sender's error, except for `Map`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum DecodeError {
-    /// The bytes are no value of the type.
+    /// The bytes are not a value of the type.
     Value {
         kind: &'static str,
         at: usize,
         error: postcard::Error,
     },
-    /// The value is nested deeper than the stack is to be trusted with.
+    /// The value is nested too deeply for the stack.
     TooDeep { kind: &'static str },
-    /// The value ended before its bytes did.
+    /// Bytes follow the value.
     TrailingBytes { count: usize },
     /// An index without a descriptor.
     NoSuchDescriptor { index: u32, count: usize },
-    /// An index used by two places.
+    /// An index that occurs twice.
     TakenTwice { index: u32 },
-    /// Descriptors that no place in the value names.
+    /// Descriptors whose index does not occur in the value.
     SurplusDescriptors { count: usize, of: usize },
-    /// A descriptor that claims to be a buffer, and is not to be trusted as one.
-    Buffer(Refused),
-    /// A good buffer that could not be mapped: this process has no room for it.
+    /// The descriptor of a buffer that is not safe to map.
+    Buffer(Box<dyn std::error::Error + Send + Sync>),
+    /// A valid buffer that could not be mapped.
     Map(io::Error),
 }
 
@@ -66,7 +66,7 @@ impl fmt::Display for EncodeError {
                 write!(
                     f,
                     "one message can carry at most {} descriptors",
-                    super::DESCRIPTORS_MAX
+                    DESCRIPTORS_MAX
                 )
             }
             Self::Duplicate(error) => write!(
@@ -74,7 +74,7 @@ impl fmt::Display for EncodeError {
                 "a descriptor could not be duplicated to be sent: {error}"
             ),
             Self::Buffer(error) => {
-                write!(f, "a Buffer could not be made ready to be sent: {error}")
+                write!(f, "a Buffer could not be prepared to be sent: {error}")
             }
         }
     }
@@ -86,41 +86,37 @@ impl fmt::Display for DecodeError {
             Self::Value { kind, at, error } => {
                 write!(
                     f,
-                    "the message is no {kind}: {} (at byte {at})",
+                    "the data is not a valid {kind}: {} (at byte {at})",
                     why_not_read(error)
                 )
             }
-            Self::TooDeep { kind } => write!(
-                f,
-                "the message is no acceptable {kind}: it is nested too deeply"
-            ),
+            Self::TooDeep { kind } => {
+                write!(f, "the data is not a valid {kind}: it is nested too deeply")
+            }
             Self::TrailingBytes { count } => {
-                write!(f, "the message is {count} bytes longer than its value")
+                write!(f, "{count} bytes follow the value")
             }
             Self::NoSuchDescriptor { index, count } => {
                 write!(
                     f,
-                    "the message refers to descriptor {index}, but came with {count}"
+                    "the data names descriptor {index}, but only {count} descriptors arrived with it"
                 )
             }
             Self::TakenTwice { index } => {
-                write!(f, "the message refers to descriptor {index} twice")
+                write!(f, "the data names descriptor {index} twice")
             }
             Self::SurplusDescriptors { count, of } => {
                 write!(
                     f,
-                    "the message came with {of} descriptors and refers to {} of them",
+                    "{of} descriptors arrived with the data, which names only {}",
                     of - count
                 )
             }
             Self::Buffer(refused) => {
-                write!(
-                    f,
-                    "the message came with a Buffer that cannot be trusted: {refused}"
-                )
+                write!(f, "a Buffer arrived that is not safe to map: {refused}")
             }
             Self::Map(error) => {
-                write!(f, "a Buffer was received and could not be mapped: {error}")
+                write!(f, "a Buffer arrived, but could not be mapped: {error}")
             }
         }
     }
@@ -154,18 +150,18 @@ fn why_not_read(error: &postcard::Error) -> &'static str {
     };
     match error {
         WontImplement => {
-            "its type wants to be told what comes next (as `untagged`, `flatten`, internally tagged enums and \
-             `serde_json::Value` do), and the bytes do not say"
+            "its type needs a self-describing format (as `untagged`, `flatten`, internally tagged enums and \
+             `serde_json::Value` do), which postcard is not"
         }
         DeserializeUnexpectedEnd => "it ends too early",
-        DeserializeBadVarint => "a number in it is too large",
-        DeserializeBadBool => "a truth value in it is neither 0 nor 1",
-        DeserializeBadChar => "a character in it is none",
-        DeserializeBadUtf8 => "a text in it is not UTF-8",
-        DeserializeBadOption => "an optional value in it is neither there nor not there",
-        DeserializeBadEnum => "the number of a variant in it is too large",
-        DeserializeBadEncoding => "it is not well encoded",
-        SerdeDeCustom => "one of its fields refused what it was given",
+        DeserializeBadVarint => "it contains a number that is too large",
+        DeserializeBadBool => "it contains an invalid Boolean value",
+        DeserializeBadChar => "it contains an invalid character",
+        DeserializeBadUtf8 => "it contains text that is not UTF-8",
+        DeserializeBadOption => "it contains an invalid optional value",
+        DeserializeBadEnum => "it contains an invalid variant of an enum",
+        DeserializeBadEncoding => "it is encoded incorrectly",
+        SerdeDeCustom => "one of its fields refused the value",
         _ => "the decoder refused it",
     }
 }

@@ -1,27 +1,27 @@
-//! Reads a payload for postcard, knows where it stands, and stops before the stack runs out.
+//! Reads a payload for postcard, keeps the position, and fails before the stack overflows.
 //!
-//! postcard follows a recursive type (`struct Node(Option<Box<Node>>)`) as deep as the bytes say, one
-//! byte a level: a megabyte from a hostile peer would overflow any stack, which no error can report.
-//! Whatever recurses must read a byte on every level, so this is the place where the depth shows.
+//! postcard decodes a recursive type (`struct Node(Option<Box<Node>>)`) as deep as the bytes say, one byte a level: a
+//! megabyte from a hostile peer would overflow any stack, which cannot be reported as an error. Every level of recursion
+//! reads a byte, so the depth of the stack is checked here.
 
 use postcard::de_flavors::Flavor;
 use postcard::{Error, Result};
 
-/// The stack that decoding one value may use: half of what std gives to a thread.
+/// How many bytes of stack the decoding of one value may use: half of what std gives to a thread.
 const STACK: usize = 1 << 20;
 
-/// What is left of the payload.
+/// The part of a payload that was not read yet.
 pub(super) struct Source<'de> {
     rest: &'de [u8],
     base: usize,
     too_deep: bool,
 }
 
-/// Where reading ended.
+/// How the reading ended.
 pub(super) struct End {
-    /// Bytes that were not read.
+    /// How many bytes were not read.
     pub(super) left: usize,
-    /// Whether it was the depth that ended it.
+    /// Whether it ended because the value is nested too deeply.
     pub(super) too_deep: bool,
 }
 
@@ -59,7 +59,7 @@ impl<'de> Flavor<'de> for Source<'de> {
         Ok(first)
     }
 
-    // With it a sequence that claims more elements than bytes are left is given no memory in advance.
+    // A sequence that claims more elements than there are bytes gets no memory in advance.
     #[inline]
     fn size_hint(&self) -> Option<usize> {
         Some(self.rest.len())
@@ -83,7 +83,7 @@ impl<'de> Flavor<'de> for Source<'de> {
     }
 }
 
-/// About where this thread's stack ends now.
+/// The approximate end of this thread's stack.
 #[inline(always)]
 fn stack_position() -> usize {
     let here = 0u8;

@@ -360,7 +360,7 @@ fn a_value_that_encodes_and_does_not_decode_is_named() {
     let (bytes, _) = encode(&Untagged::Number(1)).unwrap();
     let error = decode::<Untagged>(&bytes, vec![]).unwrap_err().to_string();
     assert!(
-        error.contains("Untagged: its type wants to be told what comes next"),
+        error.contains("Untagged: its type needs a self-describing format"),
         "{error}"
     );
 }
@@ -409,7 +409,7 @@ fn a_value_that_cannot_be_encoded_says_which_field_and_why() {
     .unwrap_err()
     .to_string();
     assert!(
-        error.contains("Flat cannot be sent: how many elements it has"),
+        error.contains("Flat cannot be sent: the number of its elements"),
         "{error}"
     );
 

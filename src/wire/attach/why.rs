@@ -1,14 +1,14 @@
-//! Finds out why a value cannot be encoded, and where.
+//! Finds out which part of a value cannot be encoded, and why.
 //!
-//! postcard's errors carry no text: that a path is not UTF-8, or what a `Serialize` of the author's
-//! own has to say, is lost. So a value that was refused is walked once more, by a serializer that
-//! writes nothing and remembers the way.
+//! postcard's errors carry no text: that a path is not UTF-8, or the error of an author's own `Serialize`, is lost. So a
+//! value that could not be encoded is serialized once more, by a serializer that writes nothing and keeps the names of
+//! the fields on the way.
 
 use std::fmt::{self, Display};
 
 use serde::ser::{self, Serialize};
 
-/// Where and why `value` refuses to be encoded. `None` if it does not, this time.
+/// Which part of `value` cannot be encoded, and why. `None` if it could be, this time.
 pub(super) fn refuses<T: Serialize + ?Sized>(value: &T) -> Option<Refusal> {
     let mut walk = Walk { way: Vec::new() };
     let Reason(reason) = value.serialize(&mut walk).err()?;
@@ -18,7 +18,7 @@ pub(super) fn refuses<T: Serialize + ?Sized>(value: &T) -> Option<Refusal> {
     })
 }
 
-/// Why, and the fields on the way to the place.
+/// Why, and the fields that lead to the part.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     way: Vec<&'static str>,
@@ -32,7 +32,7 @@ impl Display for Refusal {
         }
         f.write_str(&self.reason)?;
         if self.reason == "path contains invalid UTF-8 characters" {
-            f.write_str(" (with `#[serde(with = \"legwork::path\")]` any path can be sent)")?;
+            f.write_str(" (to send any path, use `#[serde(with = \"legwork::path\")]`)")?;
         }
         Ok(())
     }
@@ -60,7 +60,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Walks through a named part. On an error the way stays as it is.
+    /// Serializes a named part. After an error the way leads to it.
     fn through<T: Serialize + ?Sized>(
         &mut self,
         name: &'static str,
@@ -76,7 +76,7 @@ impl Walk {
         match len {
             Some(_) => Ok(self),
             None => Err(Reason(
-                "how many elements it has is not known before the last (as `flatten` does)"
+                "the number of its elements is not known in advance (`flatten` causes this)"
                     .to_owned(),
             )),
         }
@@ -91,7 +91,7 @@ impl fmt::Write for Nowhere {
     }
 }
 
-/// Methods that have nothing to refuse.
+/// Methods that never fail.
 macro_rules! fine {
     ($($method:ident($($type:ty),*);)*) => {$(
         fn $method(self, $(_: $type),*) -> Result<(), Reason> {

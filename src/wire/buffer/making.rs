@@ -1,4 +1,4 @@
-//! Two ways to make a buffer: fill it where it lies, or write to it.
+//! Two ways to make a buffer: fill it in place, or write to it.
 
 use std::fmt;
 use std::fs::File;
@@ -6,15 +6,16 @@ use std::io::{self, Seek, SeekFrom, Write};
 use std::ops::{Deref, DerefMut};
 
 use super::mapping::Fill;
-use super::{Buffer, memory};
+use super::memory;
+use super::shared::Buffer;
 
-/// A [`Buffer`] in the making, of a fixed length, to be filled in place: it derefs to `[u8]`.
+/// Memory of a fixed length that is filled in place and becomes a [`Buffer`]. It derefs to `[u8]`.
 ///
-/// For what writes its result wherever it is told to: decoders, rasterizers, parallel loops. What
-/// comes piece by piece is faster written to a [`BufferWriter`].
+/// It is for code that writes its result into a slice: decoders, rasterizers, parallel loops. Data that comes piece by
+/// piece is faster written to a [`BufferWriter`].
 ///
-/// It is `Send` and `Sync`. One that is dropped without being sealed is given back in place, which
-/// takes a fifth of a second for a GiB.
+/// It is `Send` and `Sync`. Dropping one that was not sealed frees the memory on the spot, which takes a fifth of a second
+/// for a GiB.
 ///
 /// ```
 /// let mut pixels = legwork::BufferMut::new(4 * 256)?;
@@ -28,21 +29,21 @@ use super::{Buffer, memory};
 pub struct BufferMut(Fill);
 
 impl BufferMut {
-    /// Takes memory for `len` bytes, which are 0. All of it is taken now, so that there is an error
-    /// now if it is not there; filling it then meets no page fault.
+    /// Allocates `len` bytes, which are 0. All of the memory is allocated now, so that it fails now if there is not
+    /// enough, and filling it causes no page faults.
     ///
     /// # Errors
     ///
-    /// Those of memfd_create(2), fallocate(2) and mmap(2): no descriptor is left, or not so much
-    /// memory. More than all memory of the machine is refused at once.
+    /// Those of memfd_create(2), fallocate(2) and mmap(2): the process has reached its limit of open files, or there is
+    /// not enough memory. More than all memory of the machine is refused at once.
     pub fn new(len: usize) -> io::Result<Self> {
         Fill::new(len).map(Self)
     }
 
-    /// Makes it a buffer that nobody can change any more, this process included.
+    /// Makes it a buffer, which no process can change any more, including this one.
     ///
-    /// It is unmapped for that, in place, which takes 80 ms for a GiB. If somebody else still has it
-    /// mapped (a process that another library forked from this one), it is copied.
+    /// The memory is unmapped on the spot, which takes 80 ms for a GiB. If another process still has it mapped (one that
+    /// a library has forked from this one), it is copied.
     ///
     /// # Errors
     ///
@@ -86,13 +87,13 @@ impl fmt::Debug for BufferMut {
     }
 }
 
-/// A [`Buffer`] in the making, of any length, to be written to.
+/// A writer of any length that becomes a [`Buffer`].
 ///
-/// For what comes piece by piece: downloads, encoders, serializers. Each write is a system call;
-/// pieces of a few hundred bytes want a [`BufWriter`](io::BufWriter) around it.
+/// It is for data that comes piece by piece: downloads, encoders, serializers. Each write is a system call; wrap it in a
+/// [`BufWriter`](io::BufWriter) for pieces of a few hundred bytes.
 ///
-/// From pieces of 64 to 256 KiB it is the fastest way of all to fill a buffer: the kernel copies
-/// them, while they are in the processor's cache, into pages that it need not zero before.
+/// With pieces of 64 to 256 KiB it is the fastest way to fill a buffer: the kernel copies them, while they are in the
+/// processor's cache, into pages that it need not clear first.
 ///
 /// ```
 /// use std::io::Write;
@@ -107,20 +108,20 @@ impl fmt::Debug for BufferMut {
 pub struct BufferWriter(File);
 
 impl BufferWriter {
-    /// A buffer without bytes.
+    /// An empty writer.
     ///
     /// # Errors
     ///
-    /// Those of memfd_create(2): no descriptor is left.
+    /// Those of memfd_create(2): the process has reached its limit of open files.
     pub fn new() -> io::Result<Self> {
         memory::create().map(File::from).map(Self)
     }
 
-    /// Makes what was written a buffer that nobody can change any more, this process included.
+    /// Makes what was written a buffer, which no process can change any more, including this one.
     ///
     /// # Errors
     ///
-    /// Those of fcntl(2) and fallocate(2): there is no memory for parts that were skipped.
+    /// Those of fcntl(2) and fallocate(2): there is not enough memory for parts that were skipped by seeking.
     pub fn seal(self) -> io::Result<Buffer> {
         memory::seal(self.0.into()).map(Buffer::sealed)
     }

@@ -1,4 +1,4 @@
-//! Memory mapped into the address space, and the unsafe calls for it.
+//! Mappings, and the unsafe calls that make and use them.
 //!
 //! Sealed memory is mapped `MAP_PRIVATE`, which shares its pages all the same as long as nobody
 //! writes: before Linux 6.7 a write-sealed file cannot be mapped `MAP_SHARED`, not even to be read.
@@ -15,11 +15,10 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::memory::{self, Sealed};
 
-/// How much is mapped or unmapped by one call. For as long as it runs (a millisecond or two), no
-/// other thread can map or unmap anything.
+/// How much one call maps or unmaps. While it runs (a millisecond or two), no other thread can map or unmap anything.
 const STEP: usize = 8 << 20;
 
-/// A range of addresses that belongs to this value alone: nothing else unmaps it or maps over it.
+/// A mapping that this value owns: nothing else unmaps it or maps over it.
 struct Pages {
     start: NonNull<u8>,
     len: usize,
@@ -64,7 +63,7 @@ impl Drop for Pages {
     }
 }
 
-/// Sealed memory, mapped to be read. Unmapped on drop, by the dropping thread.
+/// Sealed memory, mapped for reading. The thread that drops it unmaps it.
 pub(super) struct Mapping(Pages);
 
 impl Mapping {
@@ -103,17 +102,17 @@ impl Mapping {
     }
 }
 
-/// Memory that only this process knows, mapped to be filled.
+/// Memory that only this process has, mapped for writing.
 pub(super) struct Fill {
     pages: Pages,
-    /// Never lent out: whoever has it could make the file shorter under the mapping.
+    /// Never lent out: its borrower could shorten the file under the mapping.
     memory: OwnedFd,
 }
 
 impl Fill {
-    /// Takes `len` bytes of new memory, all of it now. They are 0.
+    /// Allocates `len` bytes, which are 0.
     ///
-    /// What the machine never has is refused here: while it is being taken, others would die of it.
+    /// More than the machine has is refused at once: other processes would be killed while it is being allocated.
     pub(super) fn new(len: usize) -> io::Result<Self> {
         if len as u64 > machine_memory() {
             return Err(io::ErrorKind::OutOfMemory.into());
@@ -130,8 +129,8 @@ impl Fill {
         Ok(fill)
     }
 
-    /// A process that somebody forks from this one, for a moment or for good, would have the memory
-    /// mapped too, and it could not be sealed.
+    /// Keeps the mapping out of processes that are forked from this one: memory that they have mapped could not be
+    /// sealed.
     fn keep_from_forks(&self) {
         let Pages { start, len } = self.pages;
         if len > 0 {
@@ -140,8 +139,7 @@ impl Fill {
         }
     }
 
-    /// Takes the pages of a part. A page that is first allocated and then mapped, many at a time,
-    /// costs two thirds of one that comes by a page fault.
+    /// Allocates the pages of a part, and then maps them. This takes two thirds of the time that page faults would.
     fn take(&self, start: usize, len: usize) -> io::Result<()> {
         fallocate(
             &self.memory,
@@ -169,13 +167,13 @@ impl Fill {
         unsafe { std::slice::from_raw_parts_mut(self.pages.start.as_ptr(), self.pages.len) }
     }
 
-    /// Unmaps it: nothing can be sealed that is mapped to be written to.
+    /// Unmaps it, as memory that is mapped for writing cannot be sealed.
     pub(super) fn into_memory(self) -> OwnedFd {
         self.memory
     }
 }
 
-/// All memory of the machine and its swap space, in bytes; less than an `isize` holds.
+/// The size of the machine's memory and swap space, in bytes; at most `isize::MAX`.
 fn machine_memory() -> u64 {
     let info = rustix::system::sysinfo();
     let units = info.totalram.saturating_add(info.totalswap) as u64;

@@ -1,18 +1,17 @@
 //! The memory of a buffer: a memfd, its seals, and what is checked of one that a peer has sent.
 //!
-//! A mapping of a file is only as good as the file. Whoever can shorten it makes its reader die of
-//! SIGBUS; whoever can write to it changes what the reader has already checked. The seals of
-//! fcntl(2) rule both out for good, and they alone: file modes and read-only descriptors do not, as
-//! the sender has its own.
+//! A mapping is only as reliable as its file. A process that shortens the file kills the reader with SIGBUS; one that
+//! writes to it changes what the reader has already checked. Only the seals of fcntl(2) prevent both for good: file modes
+//! and read-only descriptors do not, as the sender has its own descriptor.
 //!
-//! | what a hostile sender tries | what stops it |
+//! | what a hostile sender sends | what prevents harm |
 //! |---|---|
-//! | a file, a pipe, a device, a file system of its own that answers when it likes | `F_GET_SEALS`, asked first: the kernel answers it by itself, and only for memory |
-//! | bytes that change, also through a mapping or a pinned page from before | `F_SEAL_WRITE`, which cannot be had while there is one. `F_SEAL_FUTURE_WRITE` is not enough |
+//! | a file, a pipe, a device, a file of a file system that it serves itself and that may never answer | `F_GET_SEALS` comes first: the kernel answers it by itself, and only for memory |
+//! | bytes that change, also through an older mapping or a pinned page | `F_SEAL_WRITE`, which cannot be set while there is one. `F_SEAL_FUTURE_WRITE` is not enough |
 //! | a file that gets shorter | `F_SEAL_SHRINK` |
 //! | huge pages, which may be missing when they are read | the file system is tmpfs |
 //! | a length that is not the file's | `fstat` |
-//! | terabytes of nothing, which take memory, or fail to, as they are read | every page is there: as many blocks as bytes, after whatever lay behind the end was cut off; `F_SEAL_GROW` keeps it off, and a sealed file cannot be given holes |
+//! | terabytes of holes, which take memory, or fail to, when they are read | every page must be allocated: the blocks are counted after those beyond the end were removed. `F_SEAL_GROW` prevents new ones, and holes cannot be made in a sealed file |
 
 use std::fmt;
 use std::fs::File;
@@ -28,7 +27,7 @@ use rustix::io::Errno;
 
 use crate::process::background;
 
-/// The seals without which a buffer is not mapped.
+/// The seals that a buffer must have to be mapped.
 const NEEDED: SealFlags = SealFlags::SHRINK
     .union(SealFlags::GROW)
     .union(SealFlags::WRITE);
@@ -39,7 +38,7 @@ const TMPFS: u64 = 0x0102_1994;
 /// The unit of `st_blocks`, inode(7).
 const BLOCK: u64 = 512;
 
-/// Memory that nobody can change or shorten any more. Having one is the proof.
+/// Memory that no process can change or shorten any more. A value of this type is the proof.
 pub(super) struct Sealed {
     descriptor: Arc<OwnedFd>,
     len: usize,
@@ -55,17 +54,16 @@ pub(super) fn create() -> io::Result<OwnedFd> {
     }
 }
 
-/// Seals memory that this process has filled. No writable mapping of it may be left.
+/// Seals memory that this process has filled. This process must have no writable mapping of it.
 pub(super) fn seal(descriptor: OwnedFd) -> io::Result<Sealed> {
     let stat = fstat(&descriptor)?;
     let len = stat.st_size as u64;
     if !is_whole(len, stat.st_blocks as u64) {
-        // What was never written has no pages yet, and the receiver insists on them.
+        // Parts that were never written have no pages, which the receiver requires.
         fallocate(&descriptor, FallocateFlags::empty(), 0, len)?;
     }
     match fcntl_add_seals(&descriptor, NEEDED | SealFlags::SEAL) {
-        // A process that was forked from this one at the wrong moment has it mapped, or a device
-        // still reads into it. Nobody has a copy.
+        // A process that was forked from this one has it mapped, or a device still reads into it. A copy is private.
         Err(Errno::BUSY) => return seal(copy(descriptor)?),
         added => added?,
     }
@@ -81,7 +79,7 @@ fn copy(memory: OwnedFd) -> io::Result<OwnedFd> {
 }
 
 impl Sealed {
-    /// Checks that `descriptor` is sealed memory of exactly `len` bytes, whoever made it.
+    /// Checks that `descriptor` is sealed memory of exactly `len` bytes, whichever process made it.
     pub(super) fn check(descriptor: OwnedFd, len: u64) -> Result<Self, Refused> {
         match examine(&descriptor, len) {
             Ok(len) => Ok(Self {
@@ -125,7 +123,7 @@ fn examine(descriptor: &OwnedFd, len: u64) -> Result<usize, Refused> {
         });
     }
     let in_memory = isize::try_from(len).map_err(|_| Refused::TooLong { len })?;
-    // Takes away the blocks behind the end, which would be counted in place of missing ones.
+    // Removes blocks beyond the end, which would be counted in place of missing ones.
     ftruncate(descriptor, len).map_err(|_| Refused::Holes)?;
     let blocks = fstat(descriptor).map_err(|_| Refused::NotMemory)?.st_blocks as u64;
     if !is_whole(len, blocks) {
@@ -134,12 +132,12 @@ fn examine(descriptor: &OwnedFd, len: u64) -> Result<usize, Refused> {
     Ok(in_memory.unsigned_abs())
 }
 
-/// Whether a file of this length has a page everywhere.
+/// Whether a file of this length has all of its pages.
 fn is_whole(len: u64, blocks: u64) -> bool {
     blocks >= len.next_multiple_of(rustix::param::page_size() as u64) / BLOCK
 }
 
-/// Why a descriptor that was sent as a buffer is not one to be mapped.
+/// Why a descriptor is not safe to map as a buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub(crate) enum Refused {
@@ -155,19 +153,19 @@ pub(crate) enum Refused {
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotMemory => f.write_str("it is no memory that can be sealed"),
-            Self::NotSealed => f.write_str("it can still be written to, cut or grown"),
+            Self::NotMemory => f.write_str("it is not memory that can be sealed"),
+            Self::NotSealed => f.write_str("it can still be written to or change its length"),
             Self::HugePages => {
                 f.write_str("it is made of huge pages, which may be missing when it is read")
             }
             Self::Access => f.write_str("it is not open for reading and writing"),
             Self::Size { announced, found } => {
-                write!(f, "it has {found} bytes where {announced} were announced")
+                write!(f, "it has {found} bytes, and {announced} were announced")
             }
             Self::TooLong { len } => {
-                write!(f, "{len} bytes are more than this machine can address")
+                write!(f, "its {len} bytes are more than this machine can address")
             }
-            Self::Holes => f.write_str("parts of it have no memory yet"),
+            Self::Holes => f.write_str("parts of it have no memory"),
         }
     }
 }

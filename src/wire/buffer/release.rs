@@ -1,8 +1,8 @@
-//! Gives memory back without making the thread wait that drops it.
+//! Frees the memory of a buffer without blocking the thread that drops it.
 //!
-//! Unmapping a GiB takes 40 ms, and giving its pages back, when the last descriptor or mapping goes,
-//! 160 ms more. What is dropped from a main loop goes to a thread that lives as long as there is
-//! something to release. Where no thread can be had it is released in place: slower, never lost.
+//! Unmapping a GiB takes 40 ms, and freeing its pages, with the last descriptor or mapping, 160 ms more. Therefore another
+//! thread does it, which lives as long as there is something to release. If no thread can be started, the memory is
+//! released on the spot: slower, never lost.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,12 +11,12 @@ use crate::process::{background, own};
 use super::mapping::Mapping;
 use super::memory::Sealed;
 
-/// From this size on a mapping is handed over: it takes longer than handing it over does, and a list
-/// of a thousand of this size, dropped at once, takes 50 ms.
+/// From this size on a mapping is released by the other thread: to unmap it takes longer than to pass it on, and a
+/// thousand mappings of this size, dropped at once, take 50 ms.
 const MAPPED: usize = 256 << 10;
 
-/// The same for memory that was never mapped here. It is a buffer that was sent, and the other side
-/// gives its pages back, but if that is gone already: then this size takes a millisecond.
+/// The same for memory that was never mapped here. Usually it was sent, and the receiver frees the pages; if the receiver
+/// is gone already, this size takes a millisecond.
 const UNMAPPED: usize = 8 << 20;
 
 /// What is left of a buffer.
@@ -25,7 +25,7 @@ struct Remains {
     mapping: Option<Mapping>,
 }
 
-/// What waits for the thread, and whether there is one.
+/// What waits for the thread, and whether that runs.
 struct Queue {
     waiting: Vec<Remains>,
     running: bool,
@@ -36,10 +36,10 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
     running: false,
 });
 
-/// Releases what is left of a buffer that process `owner` has made or received.
+/// Releases what is left of a buffer that the process `owner` has made or received.
 pub(super) fn release(memory: Option<Sealed>, mapping: Option<Mapping>, owner: u32) {
     let remains = Remains { memory, mapping };
-    // In a process that somebody else forked from the owner, the queue may be locked for ever.
+    // In a process that was forked from the owner, the queue may be locked for ever.
     if remains.is_quick() || own::id() != owner {
         drop(remains);
     } else {
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_thread_can_be_had_it_is_released_in_place() {
+    fn without_a_thread_memory_is_released_on_the_spot() {
         loop {
             let buffer = BufferMut::new(MAPPED).unwrap().seal().unwrap();
             let start = buffer.try_as_slice().unwrap().as_ptr().addr();
@@ -127,7 +127,7 @@ mod tests {
                     Err(io::ErrorKind::WouldBlock.into())
                 });
             });
-            // Other tests may have a thread at work right now, which then takes this too.
+            // If another test's thread runs at this moment, that thread takes it.
             if refused {
                 assert!(!is_mapped(start));
                 assert!(!lock().running);

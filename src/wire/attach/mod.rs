@@ -1,20 +1,20 @@
-//! Descriptors beside the bytes: the one way in which a value becomes a frame's payload and back.
+//! Encodes a value as the payload and the descriptors of a frame, and decodes it.
 //!
-//! A descriptor's number means nothing in another process, so a value that owns one (a [`Buffer`], a
-//! [`Descriptor`]) is written as an index into a table that travels beside the bytes, as `SCM_RIGHTS`
-//! of unix(7). serde hands a value no context of its own; therefore the table lives in a thread-local
-//! slot for just as long as one [`encode`] or [`decode`] runs. Calls nest: each sees its own table.
+//! A descriptor's number means nothing in another process, so a value that owns one (a [`Buffer`], a [`Descriptor`]) is
+//! encoded as an index into the descriptors that travel with the frame (`SCM_RIGHTS` of unix(7)). serde passes no context
+//! to a value; therefore the table of descriptors is in a thread-local slot while [`encode`] or [`decode`] runs. Calls
+//! may nest: each has its own table.
 //!
 //! What it promises:
 //!
-//! - an index may be taken once; one that is out of range or taken again is an error;
-//! - a descriptor that nobody took is closed, and is an error, as are bytes that nobody read;
-//! - a length inside the bytes never decides how much memory is taken, the bytes that are there do;
-//! - a value nested without end is an error and not an overflow of the stack;
-//! - outside of a frame, with any other serializer, such a value is a serde error that says so.
+//! - each index occurs once; an index that is out of range or occurs again is an error;
+//! - a descriptor whose index does not occur is closed, and is an error, as are bytes after the value;
+//! - how much memory is taken depends on the bytes that are there, never on a length in them;
+//! - a value that is nested too deeply is an error, and does not overflow the stack;
+//! - outside a frame, with any other serializer, serializing such a value is an error that says so.
 //!
-//! One limit is the author's: postcard writes an element without content (`()`, an empty struct) in no
-//! bytes, so a sequence of those claims any length for free. Such a type does not belong in a message.
+//! One limit is left to the author of a job: postcard writes an element without content (`()`, an empty struct) as no
+//! bytes, so a sequence of them can have any length. Such a type does not belong in a message.
 //!
 //! [`Buffer`]: crate::Buffer
 
@@ -46,8 +46,8 @@ pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, Encode
     encode_into(value, Vec::new())
 }
 
-/// Encodes `value` behind what `bytes` already holds, so that a caller can reuse the memory or put a
-/// header first. On an error the bytes are gone.
+/// Encodes `value` and appends it to `bytes`, so that a caller can reuse the memory or write a header first. After an
+/// error the bytes are lost.
 pub(crate) fn encode_into<T: Serialize + ?Sized>(
     value: &T,
     bytes: Vec<u8>,
@@ -58,7 +58,7 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
     match (written, table.refused) {
         (_, Some(refused)) => Err(refused),
         (Err(error), None) => {
-            // It may hold descriptors, which want a table to be refused for anything else.
+            // Its descriptors need a table, so that they are not what is refused.
             let _scope = Scope::enter(&OUTGOING, Outgoing::default());
             Err(EncodeError::Value {
                 kind: std::any::type_name::<T>(),
@@ -70,8 +70,8 @@ pub(crate) fn encode_into<T: Serialize + ?Sized>(
     }
 }
 
-/// Decodes a value from a whole payload and the descriptors that came with it. Every descriptor that
-/// does not end up in the value is closed.
+/// Decodes a value from a payload and the descriptors that arrived with it. A descriptor that the value does not own
+/// afterwards is closed.
 pub(crate) fn decode<T: DeserializeOwned>(
     bytes: &[u8],
     descriptors: Vec<OwnedFd>,
@@ -118,7 +118,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     Ok(value)
 }
 
-/// Runs a deserialization of made-up values, whose descriptors are made up too.
+/// Runs a deserialization that makes up a descriptor for each index.
 pub(super) fn with_made_up<T>(walk: impl FnOnce() -> T) -> T {
     let table = Incoming {
         descriptors: Vec::new(),
@@ -136,12 +136,12 @@ fn made_up() -> Result<OwnedFd, DecodeError> {
 
 /// A descriptor inside a message: an open file, a socket, a pipe.
 ///
-/// It may stand anywhere in a job's input, messages, requests or output. The receiver gets a duplicate
-/// that shares the open file, close-on-exec; the sender keeps its own until it is dropped. What the
-/// descriptor *is* is not checked: whoever receives one from a process that may be hostile checks that
-/// itself, and also expects its status flags (`O_NONBLOCK`) to change, as they belong to the open file.
+/// A job's input, messages, requests and output may contain it anywhere. The receiver gets a close-on-exec duplicate
+/// that shares the open file; the sender keeps its own until that is dropped. Legwork does not check what the descriptor
+/// refers to: a receiver that does not trust the sender has to, and must expect the status flags (`O_NONBLOCK`) to
+/// change at any time, as they belong to the open file.
 ///
-/// One message carries at most 252 descriptors, those of its [`Buffer`](crate::Buffer)s included.
+/// One message carries at most 252 descriptors, including those of its [`Buffer`](crate::Buffer)s.
 ///
 /// ```
 /// use std::fs::File;
@@ -153,7 +153,7 @@ fn made_up() -> Result<OwnedFd, DecodeError> {
 /// }
 ///
 /// let job = Convert { picture: OwnedFd::from(File::open("/dev/null")?).into() };
-/// // ... and in the job:
+/// // ... and in the job's `run`:
 /// let picture = File::from(OwnedFd::from(job.picture));
 /// # drop(picture);
 /// # std::io::Result::Ok(())
@@ -179,14 +179,14 @@ impl AsFd for Descriptor {
     }
 }
 
-/// A [`Descriptor`] as its bytes in a frame say it is.
+/// The encoded form of a [`Descriptor`]: its index.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "legwork::Descriptor")]
 struct OnTheWire(u32);
 
 impl Serialize for Descriptor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // The table may outlive the value, and a value that was sent is still the sender's: hence a duplicate.
+        // The sender still owns the value, and may drop it while the table lives: hence a duplicate.
         let duplicate = match self.0.try_clone() {
             Ok(duplicate) => Arc::new(duplicate),
             Err(error) => return Err(refuse_to_send(EncodeError::Duplicate(error))),
@@ -202,7 +202,7 @@ impl<'de> Deserialize<'de> for Descriptor {
     }
 }
 
-/// Puts a descriptor into the table of the frame being written and returns its index.
+/// Adds a descriptor to the table of the frame that is being encoded, and returns its index.
 pub(super) fn attach<E: serde::ser::Error>(
     kind: &str,
     descriptor: &Arc<OwnedFd>,
@@ -224,7 +224,7 @@ pub(super) fn attach<E: serde::ser::Error>(
     }
 }
 
-/// Takes the descriptor with this index out of the table of the frame being read.
+/// Takes the descriptor with this index from the table of the frame that is being decoded.
 pub(super) fn take<E: serde::de::Error>(kind: &str, index: u32) -> Result<OwnedFd, E> {
     let taken = INCOMING.with_borrow_mut(|slot| {
         let table = slot.as_mut()?;
@@ -246,8 +246,8 @@ pub(super) fn take<E: serde::de::Error>(kind: &str, index: u32) -> Result<OwnedF
     }
 }
 
-/// Ends the decoding under way for this reason. postcard's errors carry no text, so the reason is kept
-/// in the table, where `decode` finds it.
+/// Makes the decoding fail for this reason. postcard's errors carry no text, so the reason is kept in the table, where
+/// [`decode`] finds it.
 pub(super) fn refuse<E: serde::de::Error>(reason: DecodeError) -> E {
     let error = E::custom(&reason);
     INCOMING.with_borrow_mut(|slot| {
@@ -258,7 +258,7 @@ pub(super) fn refuse<E: serde::de::Error>(reason: DecodeError) -> E {
     error
 }
 
-/// The same for encoding.
+/// Makes the encoding fail for this reason.
 pub(super) fn refuse_to_send<E: serde::ser::Error>(reason: EncodeError) -> E {
     let error = E::custom(&reason);
     OUTGOING.with_borrow_mut(|slot| {
@@ -274,22 +274,22 @@ thread_local! {
     static INCOMING: RefCell<Option<Incoming>> = const { RefCell::new(None) };
 }
 
-/// The descriptors of the frame being written.
+/// The descriptors of the frame that is being encoded.
 #[derive(Default)]
 struct Outgoing {
     descriptors: Vec<Arc<OwnedFd>>,
     refused: Option<EncodeError>,
 }
 
-/// The descriptors of the frame being read.
+/// The descriptors of the frame that is being decoded.
 struct Incoming {
     descriptors: Vec<Option<OwnedFd>>,
-    /// There are no descriptors: every index is good for one that leads nowhere.
+    /// Whether a descriptor is made up for each index.
     made_up: bool,
     refused: Option<DecodeError>,
 }
 
-/// A table in its slot. The one that was there before comes back at the end, by a panic too.
+/// A table in its slot. At the end, also by a panic, the table before it is restored.
 struct Scope<T: 'static> {
     slot: &'static LocalKey<RefCell<Option<T>>>,
     outer: Option<T>,
@@ -312,13 +312,13 @@ impl<T: 'static> Scope<T> {
 
 impl<T: 'static> Drop for Scope<T> {
     fn drop(&mut self) {
-        // Bound first: the table is dropped, and its descriptors closed, outside of the borrow.
+        // Bound first, so that the table is dropped, and its descriptors closed, outside the borrow.
         let table = self.slot.replace(self.outer.take());
         drop(table);
     }
 }
 
-/// Writes behind what is already there; postcard's own vector starts empty.
+/// Appends to a vector. postcard's own flavor starts with an empty one.
 struct Append(Vec<u8>);
 
 impl Flavor for Append {

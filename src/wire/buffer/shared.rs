@@ -1,32 +1,8 @@
-//! Large data between app and worker: sealed memory, handed over by descriptor.
-//!
-//! Bytes in a frame are copied into it, into the socket, out of it and out of the frame. A
-//! [`Buffer`] is filled by one side, sealed, and mapped by the other: what travels is a descriptor.
-//! It is a memfd (memfd_create(2)), and its seals are what makes it a `&[u8]`: once they are on,
-//! nobody, its maker included, can change a byte or take a page away.
-//!
-//! What it promises:
-//!
-//! - **A received buffer is checked before it is mapped** ([`memory`]), whoever sent it. Reading it
-//!   cannot raise SIGBUS, cannot see bytes change, and cannot cost the reader memory that the
-//!   sender had not taken.
-//! - **A thread that drops one goes on at once** ([`release`]). To unmap a GiB and give it back
-//!   takes a fifth of a second, and the thread that drops it may be the one that draws.
-//! - **Many small ones cost no descriptors.** A received buffer of at most [`SMALL`] bytes lets go
-//!   of its own as soon as it is mapped: a thousand thumbnails would use up all that an app has.
-//!
-//! Why it is filled and read the way it is stands in `docs/performance.md`, with the figures.
-
-mod making;
-mod mapping;
-mod memory;
-mod release;
-
-#[cfg(test)]
-mod tests;
+//! A buffer: sealed memory that its handles share, mapped at its first use.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::ops::Deref;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, OnceLock};
@@ -34,39 +10,36 @@ use std::sync::{Arc, OnceLock};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-pub use making::{BufferMut, BufferWriter};
-pub(crate) use memory::Refused;
-
-use super::attach::{self, DecodeError, EncodeError};
+use super::mapping::Mapping;
+use super::memory::{self, Sealed};
+use super::release;
 use crate::process::own;
-use mapping::Mapping;
-use memory::Sealed;
+use crate::wire::attach::{self, DecodeError, EncodeError};
 
-/// Up to this size a received buffer keeps no descriptor, and is copied if it is sent on.
-const SMALL: usize = 1 << 20;
+/// A received buffer of at most this size keeps no descriptor, and is copied if it is sent on.
+pub(super) const SMALL: usize = 1 << 20;
 
-/// Bytes that nobody can change any more, and that another process maps instead of copying.
+/// Immutable bytes that another process maps instead of copying.
 ///
-/// A buffer may stand anywhere in a job's input, messages, requests or output, inside of other
-/// values too; only its descriptor travels. It derefs to `[u8]`. A clone is another handle to the
-/// same memory.
+/// A job's input, messages, requests and output may contain buffers anywhere; only their descriptors are sent. A buffer
+/// derefs to `[u8]`. A clone is another handle to the same memory.
 ///
 /// It is made from a slice ([`copy_from_slice`](Self::copy_from_slice)), from what is written to a
-/// [`BufferWriter`], or from a [`BufferMut`] that was filled in place.
+/// [`BufferWriter`](crate::BufferWriter), or from a [`BufferMut`](crate::BufferMut) that was filled in place.
 ///
-/// It is `Send` and `Sync`, as nothing in it changes. Dropping the last handle gives the memory
-/// back, on a thread of its own where that takes long.
+/// It is `Send` and `Sync`, as it never changes. Dropping the last handle frees the memory, on another thread if that
+/// takes long.
 ///
 /// # Descriptors
 ///
-/// A buffer holds one descriptor, but a received one of at most 1 MiB holds none: that one is
-/// copied if it is sent on. A message carries at most 252.
+/// A buffer has one descriptor. A received one of at most 1 MiB has none, and is copied if it is sent on. A message
+/// carries at most 252 descriptors.
 ///
 /// # Panics
 ///
-/// A buffer that was made in this process is mapped at its first use, as one that is only sent
-/// never needs to be. If the process has no room left in its address space, that use panics;
-/// [`try_as_slice`](Self::try_as_slice) does not. A received one is mapped already.
+/// A buffer that was made in this process is mapped at its first use, so that one that is only sent never is. That use
+/// panics if the process has no address space left; [`try_as_slice`](Self::try_as_slice) returns an error instead. A
+/// received buffer is mapped already.
 ///
 /// # Examples
 ///
@@ -79,7 +52,7 @@ const SMALL: usize = 1 << 20;
 ///     pixels: Buffer,
 /// }
 ///
-/// // In the worker: fill it where it lies, seal it, send it.
+/// // In the worker: fill it in place, seal it, send it.
 /// let mut pixels = BufferMut::new(640 * 480 * 4)?;
 /// pixels.fill(0x7f);
 /// let picture = Picture { width: 640, pixels: pixels.seal()? };
@@ -91,17 +64,17 @@ const SMALL: usize = 1 << 20;
 /// ```
 #[derive(Clone, Default)]
 pub struct Buffer {
-    /// `None` is the empty buffer: it has no memory.
-    shared: Option<Arc<Shared>>,
+    /// `None` is the empty buffer, which has no memory.
+    pub(super) shared: Option<Arc<Shared>>,
 }
 
-/// What the handles to one buffer share.
-struct Shared {
+/// What the handles of a buffer share.
+pub(super) struct Shared {
     len: usize,
     /// `None` once a small received buffer is mapped.
-    memory: Option<Sealed>,
-    mapping: OnceLock<Mapping>,
-    /// The process that made this handle; one forked from it by somebody else is another.
+    pub(super) memory: Option<Sealed>,
+    pub(super) mapping: OnceLock<Mapping>,
+    /// The process that made the buffer. A process that is forked from it must not free it.
     process: u32,
 }
 
@@ -110,29 +83,29 @@ impl Buffer {
     ///
     /// # Errors
     ///
-    /// Those of memfd_create(2) and write(2): no descriptor or no memory is left.
+    /// Those of memfd_create(2) and write(2): the process has reached its limit of open files, or memory is exhausted.
     pub fn copy_from_slice(bytes: &[u8]) -> io::Result<Self> {
-        let mut writer = BufferWriter::new()?;
-        io::Write::write_all(&mut writer, bytes)?;
-        writer.seal()
+        let mut memory = File::from(memory::create()?);
+        memory.write_all(bytes)?;
+        memory::seal(memory.into()).map(Self::sealed)
     }
 
-    /// How many bytes it has.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.shared.as_ref().map_or(0, |shared| shared.len)
     }
 
-    /// Whether it has no bytes.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The bytes, or why they cannot be mapped.
+    /// The bytes.
     ///
     /// # Errors
     ///
-    /// Those of mmap(2) at the first use of a buffer that was made in this process: no room is left
-    /// in its address space, or it has too many mappings. Never for a received one.
+    /// Those of mmap(2), at the first use of a buffer that was made in this process: the process has no address space
+    /// left, or too many mappings. A received buffer never fails.
     pub fn try_as_slice(&self) -> io::Result<&[u8]> {
         match &self.shared {
             None => Ok(&[]),
@@ -140,17 +113,18 @@ impl Buffer {
         }
     }
 
-    /// A buffer of what this process has sealed.
-    fn sealed(memory: Sealed) -> Self {
+    /// A buffer of memory that this process has sealed.
+    pub(super) fn sealed(memory: Sealed) -> Self {
         match memory.len() {
             0 => Self::default(),
             len => Self::new(len, Some(memory), OnceLock::new()),
         }
     }
 
-    /// A buffer of what a peer says is one.
+    /// A buffer of a descriptor that a peer has sent.
     fn received(descriptor: OwnedFd, len: u64) -> Result<Self, DecodeError> {
-        let memory = Sealed::check(descriptor, len).map_err(DecodeError::Buffer)?;
+        let memory =
+            Sealed::check(descriptor, len).map_err(|why| DecodeError::Buffer(why.into()))?;
         let mapping = Mapping::of_sealed(&memory).map_err(DecodeError::Map)?;
         let len = memory.len();
         Ok(Self::new(
@@ -172,7 +146,7 @@ impl Buffer {
         }
     }
 
-    /// The memory that a frame is to carry.
+    /// The memory to send. `None` if it is empty.
     fn to_send(&self) -> io::Result<Option<Arc<OwnedFd>>> {
         let Some(shared) = &self.shared else {
             return Ok(None);
@@ -193,8 +167,8 @@ impl Shared {
         let memory = self
             .memory
             .as_ref()
-            .expect("memory is only let go of once it is mapped");
-        // Two threads may come here at once: the mapping of the second is undone again.
+            .expect("its descriptor is closed only after it was mapped");
+        // Of two threads that come here at the same time, the second unmaps what it has mapped.
         let mapping = Mapping::of_sealed(memory)?;
         Ok(self.mapping.get_or_init(|| mapping))
     }
@@ -243,7 +217,7 @@ impl PartialEq for Buffer {
 
 impl Eq for Buffer {}
 
-/// A buffer as its bytes in a frame say it is. An empty one has no descriptor.
+/// The encoded form of a buffer: its length, and the index of its descriptor unless it is empty.
 #[derive(Serialize, Deserialize)]
 #[serde(rename = "legwork::Buffer")]
 struct OnTheWire {
@@ -274,7 +248,7 @@ impl<'de> Deserialize<'de> for Buffer {
             OnTheWire {
                 descriptor: None, ..
             } => Err(D::Error::custom(
-                "a Buffer that is not empty comes with a descriptor",
+                "a Buffer that is not empty has a descriptor",
             )),
             OnTheWire {
                 len,
