@@ -12,11 +12,18 @@ use std::{fs, io};
 
 use crate::{Outcome, cargo};
 
-const TREES: [&str; 4] = ["src", "inspect/src", "cli/src", "demo-app/src"];
+/// The circles of these are found. The demo app's are not looked for: the modules inside of its files,
+/// which GObjects need, are beyond a plain reading.
+const TREES: [&str; 3] = ["src", "inspect/src", "cli/src"];
+const DEMO: &str = "demo-app/src";
 
 /// What one file may import from another of its room that imports from it, and why. What is not
 /// needed is an error.
-const ALLOWED: [(&str, &str, &str); 0] = [];
+const ALLOWED: [(&str, &str, &str); 1] = [(
+    "src/worker/job.rs",
+    "src/worker/ctx.rs",
+    "a job is run with a context of its own type, so each names the other in its signature",
+)];
 
 pub(crate) fn run() -> Outcome {
     let (mut is_bad, mut lines) = (false, 0);
@@ -28,6 +35,9 @@ pub(crate) fn run() -> Outcome {
         is_bad |= house.report(tree);
     }
     println!("in all: {lines} lines of code");
+    let demo = House::read(&cargo::workspace().join(DEMO));
+    let demo = demo.map_err(|error| format!("{DEMO}: {error}"))?;
+    println!("{DEMO}: {} lines of code", demo.lines);
     is_bad |= public_paths()?;
     Ok(ExitCode::from(u8::from(is_bad)))
 }
