@@ -46,7 +46,7 @@ fn main() {
     let _ = std::io::Write::write(&mut &write, b"x");
 }
 
-/// Returns which signals are blocked, ignored and caught.
+/// What is blocked, ignored and caught.
 fn signals() -> [u64; 3] {
     let report = Report::of_self().unwrap();
     [report.blocked, report.ignored, report.caught]

@@ -1,8 +1,7 @@
 //! Starts a program by its name, so that a test can set the app's folder and environment.
 //!
-//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--not-as-root] NAME [ARGUMENT...]` prints the
-//! output of the program and exits as it does. If the start fails, it exits with 99 and prints step, error number and
-//! message.
+//! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--not-as-root] NAME [ARGUMENT...]` prints what the
+//! program prints and exits as it does; a start that fails exits with 99 and tells step, error number and words.
 
 use legwork::{Command, Stdio};
 use legwork_tests::context::run;
