@@ -1,7 +1,7 @@
 //! What Rust's types rule out but a test must do: only in processes that exist to be ruined.
 
 #![allow(unsafe_code)]
-// One story told by many calls, in code that is there to be wrong.
+// Several calls belong together, in code that is meant to be wrong.
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
 use std::{ffi::CString, os::fd::RawFd, path::Path, ptr};
