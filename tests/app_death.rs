@@ -1,4 +1,4 @@
-//! C8: when the app dies, by whatever cause, its workers, its programs and their process groups die with it.
+//! C8: when the app dies, whatever the cause, its workers, its programs and their process groups die with it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};

@@ -1,5 +1,5 @@
-//! Commands that cannot be carried out, and programs that do what they should not: a clear error before anything has
-//! started, which names what and where, or an outcome that is defined.
+//! Commands that cannot be carried out, and programs that misbehave. The result is a clear error before anything has
+//! started, which says what is wrong and where, or a defined outcome.
 
 use std::ffi::OsStr;
 use std::fs::File;

@@ -1,7 +1,7 @@
-//! Large data by descriptor: what a `Buffer` is good for, and what of a hostile peer it refuses.
+//! Large data by descriptor: what a `Buffer` can do, and what it refuses from a hostile peer.
 //!
-//! A hostile sender is a job whose `Serialize` puts something of its own in the place of a buffer;
-//! the value then goes through the same encoder and decoder as on the way between two processes.
+//! A hostile sender is a job whose `Serialize` puts something else in the place of a buffer; the value then passes
+//! through the same encoder and decoder as between two processes.
 
 #![allow(unsafe_code)]
 

@@ -1,5 +1,5 @@
-//! An app whose main loop is at something else for a while: a slow callback, a debugger, a process that is stopped. What
-//! a child has done in time meanwhile was done in time, though the app hears of it behind the time's end.
+//! An app whose main loop is busy for a while: a slow callback, a debugger, a process that is stopped. What a child did
+//! within its time counts, even if the app hears of it after the time is over.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A child starts clean, and the app is not touched by it.
+//! A child has a clean start, and the app does not change.
 
 use std::{
     ffi::{OsStr, OsString},

@@ -1,4 +1,4 @@
-//! External programs: streams, collected output, ends, and how they are stopped.
+//! External programs: streams, collected output, outcomes, and stopping.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Handles, threads and main contexts: several at once, one that never runs, one that goes away, one that another
-//! thread runs; and what may be done from inside of a callback.
+//! Handles, threads and main contexts: several at once, one that never runs, one that is freed, one that another thread
+//! runs; and what may be done inside a callback.
 
 use std::{
     cell::{Cell, RefCell},

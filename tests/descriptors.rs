@@ -1,7 +1,7 @@
-//! A child holds 0, 1, 2 and the descriptors of its map, and nothing else.
+//! A child has 0, 1, 2 and the descriptors of its map, and no others.
 //!
-//! The child is the helper program `report`, which writes down its own table as it finds it. Every descriptor
-//! that is handed over is memory with a name of its own, so that a table tells who is where.
+//! The child is the helper program `report`, which writes down its own table. Every descriptor that is passed is memory
+//! with a name of its own, so that the table shows which is which.
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,4 @@
-//! The examples run, and say what their pages say.
+//! The examples run, and the pages show and name what exists.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A child is its pidfd: how it ended, signals, and no zombie of it.
+//! A child is its pidfd: how it ended, signals, and no zombies.
 
 use std::{
     fs,

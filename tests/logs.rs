@@ -1,5 +1,5 @@
-//! C13: what a job logs, prints and dies with arrives: named, in order, bounded, with a count of what was dropped; and
-//! the job never waits for it.
+//! C13: what a job logs, prints and dies with arrives with its name, in order, bounded, with a count of what was
+//! dropped; and the job never waits for it.
 
 use std::io::{PipeReader, Read};
 use std::os::fd::OwnedFd;

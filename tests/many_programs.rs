@@ -1,4 +1,4 @@
-//! A thousand programs at once, and a family of fifty that does not want to end.
+//! A thousand programs at once, and a family of fifty that resists being stopped.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! No fork: not by the count of `pthread_atfork` handlers, and not by a trace of the system calls.
+//! No fork, neither by the count of `pthread_atfork` handlers nor by a trace of the system calls.
 
 use std::{path::Path, process::Command};
 

@@ -1,6 +1,6 @@
-//! Nobody makes a program into a worker by what it is given: its arguments, its variables, or what lies at descriptor 3.
-//! The one thing that does is an app's hello in a packet socket of the same user, and not in a program that runs with
-//! privileges of its own.
+//! Nothing that a program is given makes it a worker: not its arguments, its variables, or what is open at descriptor
+//! 3. Only an app's hello does, in a packet socket of the same user, and not in a program that runs with privileges of
+//! its own.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};

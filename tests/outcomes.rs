@@ -1,4 +1,4 @@
-//! C7: exactly one outcome per job, and nothing that it said is lost.
+//! C7: exactly one outcome per job, and no message is lost.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Programs that ask and are answered, what their last words are, and apps that stop waiting for them.
+//! Programs that ask and get answers, what they print last, and apps that stop waiting for them.
 
 use legwork::gio::prelude::*;
 use legwork::progress::{LineProgress, Step, borg};

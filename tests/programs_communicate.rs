@@ -1,7 +1,7 @@
-//! What is said to a program and what it answers: collected, streamed, chained, cut off.
+//! The input of programs and their output: collected, streamed, chained, cut off.
 //!
-//! Answers to the cases `echo1`, `echo-merged`, `cat-utf8`, `cat-eof`, `multi1` and all of `communicate` in GLib's
-//! `gsubprocess.c`. What is inherited instead is in `programs_descriptors.rs`. The whole table is in
+//! Covers the cases `echo1`, `echo-merged`, `cat-utf8`, `cat-eof`, `multi1` and all of `communicate` in GLib's
+//! `gsubprocess.c`. Inherited outputs are in `programs_descriptors.rs`. The whole table is in
 //! `docs/glib-test-cases.md`.
 
 use std::fs::File;

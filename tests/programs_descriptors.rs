@@ -1,8 +1,8 @@
-//! Which descriptors a program finds, and under which numbers.
+//! The descriptors of a program, and their numbers.
 //!
-//! Answers to the cases `stdout-file`, `stdout-fd`, `child-setup`, `launcher-close`, `pass-fd` and `fd-conflation` of
-//! GLib's `gsubprocess.c`, to those with descriptors of `spawn-singlethread.c`, and to `stdio-overwrite` of `spawn-test.c`.
-//! The whole table is in `docs/glib-test-cases.md`.
+//! Covers the cases `stdout-file`, `stdout-fd`, `child-setup`, `launcher-close`, `pass-fd` and `fd-conflation` of
+//! GLib's `gsubprocess.c`, the cases with descriptors of `spawn-singlethread.c`, and `stdio-overwrite` of
+//! `spawn-test.c`. The whole table is in `docs/glib-test-cases.md`.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,6 +1,6 @@
-//! How programs end, who hears of it, and what a cancel, a signal or a dropped handle does.
+//! How programs end, who is notified, and what a cancel, a signal or a dropped handle does.
 //!
-//! Answers to the cases `noop`, `exit1`, `signal`, `terminate` and `exit-status` of GLib's `gsubprocess.c`, and to all of
+//! Covers the cases `noop`, `exit1`, `signal`, `terminate` and `exit-status` of GLib's `gsubprocess.c`, and all of
 //! `spawn-multithreaded.c`. The whole table is in `docs/glib-test-cases.md`.
 
 use std::cell::Cell;

@@ -1,7 +1,7 @@
-//! What a program finds besides its descriptors: arguments, environment, working directory.
+//! What a program gets besides its descriptors: arguments, environment, working directory.
 //!
-//! Answers to the cases `env`, `env/inherit`, `launcher-environment` and `cwd` of GLib's `gsubprocess.c`, and to the
-//! arguments of `spawn-singlethread.c`. The whole table is in `docs/glib-test-cases.md`.
+//! Covers the cases `env`, `env/inherit`, `launcher-environment` and `cwd` of GLib's `gsubprocess.c`, and the arguments
+//! of `spawn-singlethread.c`. The whole table is in `docs/glib-test-cases.md`.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! Programs whose handles, inputs and outputs are used at odd moments: while the end is judged, while the program is
-//! paused or waits for the app, while somebody else holds its pipes, in a forked copy of the app.
+//! Programs whose handles, inputs and outputs are used at odd moments: while the outcome is decided, while the program
+//! is paused or waits for the app, while another process holds its pipes, in a forked copy of the app.
 
 use legwork::gio::prelude::*;
 use std::cell::{Cell, RefCell};

@@ -1,7 +1,7 @@
-//! Which program a name means, and what is said when there is none.
+//! Which program a name refers to, and the error if there is none.
 //!
-//! Answers to GLib's `spawn-path-search.c`, to `search-path`, `search-path-from-envp` and `fail-initialization` of
-//! `gsubprocess.c`, and to the scripts and missing programs of `spawn-singlethread.c` and `spawn-test.c`. The whole table
+//! Covers GLib's `spawn-path-search.c`, the cases `search-path`, `search-path-from-envp` and `fail-initialization` of
+//! `gsubprocess.c`, and the scripts and missing programs of `spawn-singlethread.c` and `spawn-test.c`. The whole table
 //! is in `docs/glib-test-cases.md`.
 
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the streams of programs may cost the app, and what becomes of them when the kernel watches no more of them.
+//! What the streams of programs may cost the app, and what happens to them when the kernel refuses to watch more.
 
 use std::fs::File;
 use std::pin::pin;

@@ -1,4 +1,4 @@
-//! S2: a forked child calls over the D-Bus connection that it has inherited, and is never answered.
+//! S2: a forked child makes a call over the D-Bus connection that it inherited, and never gets an answer.
 
 use legwork::Worker;
 use legwork::gio::{Cancellable, DBusConnection, DBusConnectionFlags};

@@ -1,4 +1,4 @@
-//! S4: a thread holds a lock at the instant of a fork, and the child waits for it for ever.
+//! S4: a thread holds a lock at the moment of a fork, and the child waits for it forever.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! S5: a logger's lock is copied locked, and a forked child hangs at the first thing that it logs.
+//! S5: a logger's lock is copied while it is held, and a forked child hangs at its first log call.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -1,4 +1,4 @@
-//! S6: a callback that was given to a child runs in the child, and nothing in the app has changed.
+//! S6: a callback that is passed to a child runs in the child, and nothing changes in the app.
 
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,5 +1,5 @@
-//! S7: a child changes what looks shared, and every process has its own. What a job captures cannot look shared, the
-//! compiler sees to that; a `static` still can.
+//! S7: a child changes what looks shared, but every process has its own. The compiler makes sure that what a job
+//! captures cannot look shared; a `static` still can.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;

@@ -1,5 +1,5 @@
-//! S8: an event that was made for one way of starting a child is used in a child that was started in another, and the
-//! child dies without a word.
+//! S8: an event that was created for one way of starting a child is used in a child that was started in another way,
+//! and the child dies without any output.
 
 use std::fs::File;
 use std::io::Write;

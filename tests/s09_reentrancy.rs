@@ -1,7 +1,7 @@
 //! S9: a finalizer runs in the middle of a queue's operation, takes the same lock, and waits for itself.
 //!
-//! Here everything that an app can do to a handle is done from where Legwork calls the app: callbacks, finalizers,
-//! wakers, notifications, a hundred thousand times in all. Whatever hangs ends the test by force.
+//! Here everything that an app can do to a handle is done where Legwork calls the app: in callbacks, finalizers, wakers
+//! and notifications, a hundred thousand times in all. If anything hangs, the test is ended by force.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

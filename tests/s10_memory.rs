@@ -1,5 +1,5 @@
-//! S10: the pages that a forked child shares with its parent are written to, and copied, until it has as much memory
-//! of its own.
+//! S10: a forked child writes to the pages that it shares with its parent, so they are copied, until it has as much
+//! memory of its own.
 
 use std::sync::Mutex;
 

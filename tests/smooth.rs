@@ -1,5 +1,5 @@
-//! C9: the main loop stays smooth: idle children cause no wakeups, a flood costs a bounded slice per iteration and starves
-//! no frame, and a start takes no longer in an app that holds much memory.
+//! C9: the main loop stays smooth. Idle children cause no wakeups, a flood costs a bounded slice per iteration and
+//! starves no frame, and a start takes no longer in an app that holds much memory.
 
 use std::cell::Cell;
 use std::fs::File;

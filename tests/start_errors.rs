@@ -1,4 +1,4 @@
-//! A child that could not start is an error that names the step, the error number and the path.
+//! A child that cannot be started results in an error with the step, the error number and the path.
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -1,4 +1,5 @@
-//! C6: a child that did not become what it was started for is an outcome that says why, the same on every route.
+//! C6: a child that does not become what it was started for results in an outcome that says why, the same on every
+//! route.
 
 use std::fs;
 use std::io::{IoSlice, Read};

@@ -1,4 +1,4 @@
-//! What a process has open is named in words.
+//! What a process has open is described in words.
 
 use std::ffi::OsStr;
 use std::fs::File;

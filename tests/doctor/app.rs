@@ -1,4 +1,4 @@
-//! The programs that the doctor looks at, and the doctor.
+//! The programs that the doctor inspects, and the doctor.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};

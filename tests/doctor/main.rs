@@ -1,4 +1,4 @@
-//! `legwork doctor` names what a careless child would inherit, and says clearly what it cannot look at.
+//! `legwork doctor` names what a careless child would inherit, and says clearly what it cannot inspect.
 
 mod app;
 mod subjects;

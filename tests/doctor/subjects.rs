@@ -1,4 +1,4 @@
-//! Whom the doctor looks at: processes, programs that it starts, and what is neither.
+//! What the doctor inspects: processes, programs that it starts, and what is neither.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;

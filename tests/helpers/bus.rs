@@ -1,9 +1,9 @@
-//! The session bus: the one that there is, or one for this test.
+//! The session bus: the existing one, or one for this test.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
-/// A session bus. One that was started for the test ends with it.
+/// A session bus. A bus that was started for the test ends with it.
 #[derive(Debug)]
 pub struct SessionBus {
     address: String,
@@ -11,10 +11,10 @@ pub struct SessionBus {
 }
 
 impl SessionBus {
-    /// Where programs look for its address.
+    /// The variable in which programs look for its address.
     pub const VARIABLE: &str = "DBUS_SESSION_BUS_ADDRESS";
 
-    /// The session's own bus if this process has one, else a new one.
+    /// Returns the session's own bus if this process has one, otherwise a new one.
     pub fn get() -> Self {
         if let Ok(address) = std::env::var(Self::VARIABLE) {
             return Self {
@@ -38,7 +38,7 @@ impl SessionBus {
         }
     }
 
-    /// How it is reached.
+    /// Returns its address.
     pub fn address(&self) -> &str {
         &self.address
     }

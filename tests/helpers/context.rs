@@ -1,4 +1,4 @@
-//! Main contexts for tests: each test has its own, so that they run side by side.
+//! Main contexts for tests: each test has its own, so that tests can run in parallel.
 
 use std::future::Future;
 use std::path::Path;
@@ -14,7 +14,7 @@ pub fn run<F: Future>(future: impl FnOnce() -> F) -> F::Output {
         .expect("nobody else has this context")
 }
 
-/// Waits, on the main context, until `happened`; panics after a minute.
+/// Iterates the main context until `happened` returns true; panics after a minute.
 pub async fn until(what: &str, mut happened: impl FnMut() -> bool) {
     let start = Instant::now();
     while !happened() {
@@ -26,19 +26,19 @@ pub async fn until(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// Whether a process of this number is there and is not a zombie.
+/// Returns whether a process with this id exists and is not a zombie.
 pub fn is_alive(pid: u32) -> bool {
     state(pid).is_some_and(|state| state != 'Z' && state != 'X')
 }
 
-/// The state letter of a process, as in proc(5).
+/// Returns the state letter of a process, as in proc(5).
 pub fn state(pid: u32) -> Option<char> {
     let stat =
         std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// Whether a process is stopped: by a signal, or by a tracer that was told of one.
+/// Returns whether a process is stopped: by a signal, or by a tracer that was notified of one.
 pub fn is_stopped(pid: u32) -> bool {
     matches!(state(pid), Some('T' | 't'))
 }

@@ -1,9 +1,10 @@
-//! Numbered blocks, of which no byte can be missing, doubled or moved unseen.
+//! Numbered blocks that reveal any byte that is missing, duplicated or moved.
 
-/// How long a block is.
+/// The length of a block.
 pub const BLOCK: usize = 4096;
 
-/// Block number `at` of one of the two outputs of the writer `seed`: that, and then every byte tells its place.
+/// Returns block number `at` of one of the two outputs of the writer `seed`. The block starts with these three numbers,
+/// and every other byte depends on its position.
 pub fn block(seed: u64, which: u64, at: u64) -> [u8; BLOCK] {
     let mut block = PLACES;
     block[..8].copy_from_slice(&(seed << 40 | which << 32 | at).to_le_bytes());
@@ -20,7 +21,7 @@ const PLACES: [u8; BLOCK] = {
     places
 };
 
-/// Reads them as they come, in pieces of any length.
+/// Reads blocks as they arrive, in pieces of any length.
 #[derive(Debug)]
 pub struct Counter {
     seed: u64,
@@ -29,7 +30,7 @@ pub struct Counter {
 }
 
 impl Counter {
-    /// For one output of one writer.
+    /// Creates a reader for one output of one writer.
     pub fn new(seed: u64, which: u64) -> Self {
         Counter {
             seed,
@@ -38,7 +39,7 @@ impl Counter {
         }
     }
 
-    /// Looks at what follows; panics at what is not the next.
+    /// Checks the next bytes; panics if they are not the expected ones.
     pub fn look(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let (at, place) = (self.bytes / BLOCK, self.bytes % BLOCK);
@@ -54,7 +55,7 @@ impl Counter {
         }
     }
 
-    /// How many there were.
+    /// Returns how many blocks there were.
     pub fn bytes(&self) -> usize {
         self.bytes
     }

@@ -1,7 +1,7 @@
-//! An app that starts what it is told, answers with the process ids, and dies as it is told.
+//! An app that starts children on request, answers with their process ids, and dies on request.
 //!
-//! Every child is a family: it has a child of its own in its process group. Told on standard input, a line each;
-//! answered on standard output, a line of process ids each.
+//! Every child is a family: it has a child of its own in its process group. Requests are lines on standard input; each
+//! is answered by a line of process ids on standard output.
 
 use std::any::Any;
 use std::io::{BufRead, BufReader, Write};
@@ -23,13 +23,13 @@ use crate::{program, raw};
 const FAMILY: &str = "trap '' HUP; sleep 1000 & echo $!; wait";
 /// One that leaves its family and ends.
 const LAUNCHER: &str = "sleep 1000 & echo $!";
-/// One that dies as soon as nobody reads what it writes.
+/// A program that dies as soon as nobody reads its output.
 const WRITER: &str = "sleep 1000 & echo $!; exec yes";
 
-/// What the app holds on to: children, and threads' words.
+/// What the app keeps alive, such as children and their streams.
 type Held = Vec<Box<dyn Any>>;
 
-/// The app.
+/// Runs the app.
 pub fn app() {
     run(async || {
         let mut held = Held::new();
@@ -65,7 +65,7 @@ pub fn app() {
                 "copies while others are told of" => copies_meanwhile(&mut held),
                 "exit" => std::process::exit(3),
                 "abort" => std::process::abort(),
-                // Without the words, which would look like a failure of the test.
+                // Without the panic message, which would look like a failure of the test.
                 "panic" => std::panic::resume_unwind(Box::new("as told")),
                 "fault" => {
                     raw::end_by_signal(libc::SIGSEGV);
@@ -119,7 +119,7 @@ async fn family(command: Command, held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// A program that starts another and ends.
+/// Runs a program that starts another and ends.
 async fn launcher() -> Vec<u32> {
     let mut program = shell(LAUNCHER).spawn();
     let mut lines = program.stdout().expect("piped").lines();
@@ -168,7 +168,7 @@ fn detach(handle: Box<dyn Any>) {
     }
 }
 
-/// A program that ends when its standard input does, and nobody who watches over it.
+/// Runs a program that ends at the end of its standard input, without a guardian.
 fn reader(held: &mut Held) -> Vec<u32> {
     let (theirs, ours) = std::io::pipe().unwrap();
     let cat = Plan::new(Program::name("cat")).stdin(theirs);
@@ -178,7 +178,7 @@ fn reader(held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// A child of a plan, which the guardian is told of.
+/// Starts a child of a plan, and hands it to the guardian.
 fn planned(held: &mut Held) -> Vec<u32> {
     let (said, theirs) = std::io::pipe().unwrap();
     let plan = Plan::new(Program::name("sh")).args(["-c", FAMILY]);
@@ -191,7 +191,7 @@ fn planned(held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// The first child, and the guardian with it, by a thread that is gone when this returns.
+/// Starts the first child, and the guardian with it, on a thread that has ended when this returns.
 fn of_a_thread_that_ends(held: &mut Held) -> Vec<u32> {
     let thread = std::thread::spawn(|| {
         let mut held = Vec::new();
@@ -204,7 +204,7 @@ fn of_a_thread_that_ends(held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// Children of several threads at once, which run their own main contexts.
+/// Starts children on several threads at once, which run their own main contexts.
 fn of_threads() -> Vec<u32> {
     let (tell, told) = channel();
     for _ in 0..4 {

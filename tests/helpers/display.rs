@@ -1,10 +1,10 @@
-//! An X server: the one that there is, or one for this test.
+//! An X server: the existing one, or one for this test.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
-/// An X server. One that was started for the test ends with it.
+/// An X server. A server that was started for the test ends with it.
 #[derive(Debug)]
 pub struct Display {
     name: String,
@@ -12,10 +12,10 @@ pub struct Display {
 }
 
 impl Display {
-    /// Where programs look for its name.
+    /// The variable in which programs look for its name.
     pub const VARIABLE: &str = "DISPLAY";
 
-    /// The session's own display if it lets anybody of this user in, else a new one.
+    /// Returns the session's own display if it accepts connections of this user, otherwise a new one.
     pub fn get() -> Self {
         if let Ok(name) = std::env::var(Self::VARIABLE)
             && connect(&name).is_ok()
@@ -39,7 +39,7 @@ impl Display {
         }
     }
 
-    /// Such as `:7`.
+    /// Returns its name, such as `:7`.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -48,7 +48,7 @@ impl Display {
 impl Drop for Display {
     fn drop(&mut self) {
         if let Some(server) = &mut self.server {
-            // Asked, so that it takes its lock and its socket along.
+            // Terminated, not killed, so that it removes its lock and its socket.
             let pid = rustix::process::Pid::from_child(server);
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             let _ = server.wait();
@@ -56,18 +56,18 @@ impl Drop for Display {
     }
 }
 
-/// A client's connection, accepted by the server: the first exchange of the X protocol, without authority.
+/// Connects a client: the first exchange of the X protocol, without authorization data.
 ///
 /// # Errors
 ///
-/// There is no such display on this machine, or it wants an authority.
+/// There is no such display on this machine, or it requires authorization.
 pub fn connect(name: &str) -> std::io::Result<UnixStream> {
     let number = name
         .strip_prefix(':')
         .and_then(|name| name.split('.').next());
     let path = format!("/tmp/.X11-unix/X{}", number.ok_or(ErrorKind::NotFound)?);
     let mut stream = UnixStream::connect(path)?;
-    // Little-endian, protocol 11.0, no name and no data of an authority.
+    // Little-endian, protocol 11.0, no name and no authorization data.
     let request = [b'l', 0, 11, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     stream.write_all(&request)?;
     let mut answer = [0; 8];

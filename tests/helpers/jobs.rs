@@ -1,4 +1,4 @@
-//! The jobs that the tests run, in the lean worker `worker` beside the tests.
+//! The jobs that the tests run, in the lean worker `worker`, which is built beside the tests.
 
 use std::io::Write;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use legwork::{Ctx, Job, Receive};
 use serde::{Deserialize, Serialize};
 
-/// What a job's `?` needs.
+/// The error type of the jobs, for `?`.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 legwork::jobs! {
@@ -14,7 +14,7 @@ legwork::jobs! {
     pub static JOBS = [Count, Echo, Misbehave, Unpack];
 }
 
-/// Sends the numbers from 0 up to `to`, and answers how many they were.
+/// Sends the numbers from 0 up to `to`, and returns how many there were.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Count {
     /// The first number that is not sent.
@@ -36,7 +36,7 @@ impl Job for Count {
     }
 }
 
-/// Sends back what it is sent, and answers how often it did.
+/// Sends back what it receives, and returns how many requests there were.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Echo;
 
@@ -59,12 +59,12 @@ impl Receive for Echo {
     type Request = Vec<u8>;
 }
 
-/// Answers what came with it: the bytes, and what can be read from each descriptor.
+/// Returns its input: the bytes, and the content of each descriptor.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Unpack {
     /// Any bytes.
     pub bytes: Vec<u8>,
-    /// Files, to be read from their beginning.
+    /// Files, to be read from the beginning.
     pub files: Vec<legwork::Descriptor>,
 }
 
@@ -85,36 +85,36 @@ impl Job for Unpack {
     }
 }
 
-/// Goes wrong in one way.
+/// Fails in one way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Misbehave {
     /// Fails with an error that has a cause.
     Fail,
     /// Panics.
     Panic,
-    /// Panics on a thread of its own, and goes on.
+    /// Panics on a thread of its own, and continues.
     PanicAside,
     /// Sends one last message and exits at once.
     ExitAfterMessage(i32),
-    /// Writes to an address that is not there.
+    /// Writes to an address that is not mapped.
     Segfault,
-    /// Gives up.
+    /// Aborts.
     Abort,
-    /// Ends itself by this signal.
+    /// Kills itself by this signal.
     Raise(i32),
-    /// Sleeps, and never asks whether it should stop.
+    /// Sleeps, and never checks whether it should stop.
     Hang,
     /// Sleeps until it is asked to stop.
     HangPolitely,
     /// Uses up its stack.
     Overflow,
-    /// Leaves a child behind that holds what it printed to, and answers.
+    /// Leaves a child behind that holds its output, and returns.
     Grandchild,
     /// Prints a line and then exits.
     Print(String, i32),
-    /// Says what it is at, twice, and ends itself at once by this signal.
+    /// Sets its progress text twice, and kills itself at once by this signal.
     RaiseAt(String, i32),
-    /// Starts a child in its own group, says its number, and sleeps, and never asks whether it should stop.
+    /// Starts a child in its own group, sends the child's id, and sleeps without checking whether it should stop.
     Family,
 }
 
@@ -164,7 +164,7 @@ impl Job for Misbehave {
             }
             Misbehave::Grandchild => {
                 use std::os::unix::process::CommandExt;
-                // In a group of its own: the end of the worker's does not reach it.
+                // It has a group of its own, so that the end of the worker's group does not reach it.
                 let child = std::process::Command::new("sleep")
                     .arg("20")
                     .process_group(0)
@@ -209,7 +209,7 @@ fn hang() -> ! {
     }
 }
 
-/// Where the segmentation fault happens: its name must stand in the report.
+/// The location of the segmentation fault: its name must be in the report.
 #[inline(never)]
 #[allow(unsafe_code)]
 fn segfault() {
@@ -225,7 +225,7 @@ fn raise(signal: i32) {
 
 #[allow(unsafe_code)]
 fn exit_at_once(code: i32) -> ! {
-    // SAFETY: ends the process without any clean-up, which is the point.
+    // SAFETY: ends the process without cleanup, which is the purpose.
     unsafe { libc::_exit(code) }
 }
 

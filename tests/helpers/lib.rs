@@ -1,4 +1,4 @@
-//! What the tests share: jobs, programs that misbehave, and ways to look at a process.
+//! What the tests share: jobs, programs that misbehave, and functions to inspect a process.
 
 pub mod bus;
 pub mod context;
@@ -26,10 +26,10 @@ use std::{
 
 use legwork::spawn::{Plan, Program};
 
-/// The path of a helper program, for tests and for helpers that start another.
+/// Returns the path of a helper program, for tests and for helpers that start another.
 pub fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("the path of this program");
-    // Tests lie in `deps`, helper programs one above.
+    // Tests are in `deps`, helper programs in the folder above.
     here.ancestors()
         .skip(1)
         .take(2)
@@ -38,14 +38,14 @@ pub fn program(name: &str) -> PathBuf {
         .unwrap_or_else(|| panic!("there is no helper program {name}"))
 }
 
-/// Runs a helper program that ruins its own process, then judges itself.
+/// Runs a helper program that ruins its own process, and judges itself.
 ///
-/// It starts clean: what the other tests of this process have open would be in its way.
+/// The helper starts without the open descriptors of the other tests in this process, which would disturb it.
 pub fn sacrifice(name: &str) {
     sacrifice_with(name, &[]);
 }
 
-/// The same for a helper that is told something.
+/// Runs a helper program with arguments in the same way.
 pub fn sacrifice_with(name: &str, arguments: &[&str]) {
     let mut said = tempfile::tempfile().expect("a temporary file");
     let mut helper = Plan::new(Program::path(program(name)))
@@ -68,7 +68,7 @@ fn duplicate(file: &File) -> OwnedFd {
 }
 
 /// For helper programs: starts `report` by a plan, and again by the control, which returns the process id. The two
-/// arguments name the files for the reports.
+/// arguments are the paths of the reports.
 pub fn order_reports(control: impl FnOnce(&Path) -> i32) {
     let mut files = std::env::args_os().skip(1).map(PathBuf::from);
     let (by_legwork, by_control) = (files.next().unwrap(), files.next().unwrap());
@@ -83,19 +83,19 @@ pub fn order_reports(control: impl FnOnce(&Path) -> i32) {
     assert_eq!(status.exit_status(), Some(0));
 }
 
-/// Whether a process runs, stopped or not: it is neither gone nor a zombie.
+/// Returns whether a process exists, running or stopped: it is neither gone nor a zombie.
 pub fn is_alive(pid: u32) -> bool {
     let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;
     };
-    // After the name, which may hold anything, in parentheses.
+    // The fields after the name, which is in parentheses and may contain anything.
     let state = status
         .rsplit_once(") ")
         .and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
 }
 
-/// Waits until something is so; a generous time, as the machine may be busy.
+/// Waits until a condition is true. The timeout is generous, because the machine may be busy.
 #[track_caller]
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();

@@ -1,4 +1,4 @@
-//! Jobs that say something, in the lean worker `log_worker`: by `log`, by `tracing`, by printing.
+//! Jobs that log and print, in the lean worker `log_worker`: by `log`, by `tracing`, to standard output and error.
 
 use std::fs::File;
 use std::io::Write;
@@ -15,24 +15,24 @@ legwork::jobs! {
     pub static LOGGERS = [Speak, Flood];
 }
 
-/// Says something in one way.
+/// Writes in one way.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Speak {
-    /// So many numbers, each by `log`, by `tracing`, on standard output and on standard error.
+    /// This many numbers, each by `log`, by `tracing`, on standard output and on standard error.
     Everywhere(u32),
-    /// So many numbers from each of so many threads.
+    /// This many numbers from each of this many threads.
     FromThreads(u32, u32),
     /// One record of each level.
     AtEveryLevel,
-    /// A record of each text, and a line of it.
+    /// A record and a printed line of each text.
     Texts(Vec<String>),
-    /// A record whose target is this.
+    /// A record with this target.
     Target(String),
-    /// These bytes, printed as they are.
+    /// These bytes, printed unchanged.
     Bytes(Vec<u8>),
-    /// So many numbers, and then a panic.
+    /// This many numbers, and then a panic.
     ThenPanic(u32),
-    /// So many numbers, and then an abort.
+    /// This many numbers, and then an abort.
     ThenAbort(u32),
 }
 
@@ -92,20 +92,21 @@ impl Job for Speak {
     }
 }
 
-/// Says very much, tells so by a pipe that the app reads without its main loop, and waits until it is told to end.
+/// Logs or prints very much, reports that through a pipe that the app reads without its main loop, and waits until it
+/// is told to end.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Flood {
-    /// How many records, or lines.
+    /// The number of records or lines.
     pub count: u32,
-    /// How long each is.
+    /// The length of each.
     pub length: usize,
     /// Print instead of logging.
     pub print: bool,
-    /// Where the time that the longest call took is written to, in nanoseconds.
+    /// The pipe to which the time of the longest call is written, in nanoseconds.
     pub done: Descriptor,
 }
 
-/// The text of one of the records of a [`Flood`].
+/// Returns the text of one of the records of a [`Flood`].
 pub fn drop_of(number: u32, length: usize) -> String {
     format!("{number:.<length$}")
 }

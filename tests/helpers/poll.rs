@@ -13,12 +13,12 @@ thread_local! {
     static SEEN: Cell<Seen> = const { Cell::new(Seen { polls: 0, longest: Duration::ZERO, since: None }) };
 }
 
-/// What has been seen of the loop of this thread.
+/// What was observed of this thread's loop.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen {
-    /// How often it has gone to poll.
+    /// How often it has called poll.
     pub polls: u64,
-    /// The most processor time that it has used between two polls. What others do on the machine does not count.
+    /// The most processor time that it has used between two polls. Other processes on the machine do not count.
     pub longest: Duration,
     since: Option<Duration>,
 }
@@ -34,20 +34,20 @@ unsafe extern "C" fn poll(fds: *mut ffi::GPollFD, count: u32, timeout: i32) -> i
     if let Some(since) = seen.since {
         seen.longest = seen.longest.max(used() - since);
     }
-    // SAFETY: what GLib has given; its GPollFD is a struct pollfd, as its documentation says.
+    // SAFETY: the arguments are GLib's; its GPollFD is a struct pollfd, as its documentation says.
     let result = unsafe { libc::poll(fds.cast(), count.into(), timeout) };
     seen.since = Some(used());
     SEEN.set(seen);
     result
 }
 
-/// From now on what `context` does on this thread is seen.
+/// Starts to observe what `context` does on this thread.
 pub fn watch(context: &MainContext) {
     // SAFETY: the context is alive, and the function does what g_poll does.
     unsafe { ffi::g_main_context_set_poll_func(context.to_glib_none().0, Some(poll)) };
 }
 
-/// What has been seen since the last time.
+/// Returns what was observed since the last call.
 pub fn seen() -> Seen {
     let nothing = Seen {
         polls: 0,

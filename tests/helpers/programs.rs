@@ -1,4 +1,4 @@
-//! Commands for tests, with the tests' worker program as their helper, and what a program finds that they start.
+//! Commands for tests, with the tests' worker program as their helper, and the report of the programs that they start.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ pub fn worker() -> Worker {
     Worker::program(program("worker"))
 }
 
-/// A command whose helper is the tests' worker program.
+/// Creates a command whose helper is the tests' worker program.
 pub fn command(name: impl AsRef<OsStr>) -> Command {
     Command::new(name).helper(&worker())
 }
 
-/// A script for the shell.
+/// Creates a command that runs a shell script.
 pub fn sh(script: &str) -> Command {
     command("sh").arg("-c").arg(script)
 }
 
-/// Runs the program `report` by a command that the test completes, and returns what it found.
+/// Runs the program `report` by a command that the test completes, and returns its report.
 pub async fn reported(complete: impl FnOnce(Command) -> Command) -> Result<Report, Error> {
     let file = tempfile::NamedTempFile::new()
         .expect("a temporary file")
@@ -33,8 +33,9 @@ pub async fn reported(complete: impl FnOnce(Command) -> Command) -> Result<Repor
     Ok(Report::read(&file).expect("a whole report"))
 }
 
-/// A folder under the target directory for the programs that a test file makes, whose files are there before any of its
-/// tests starts a child: a file that is open for writing while a child of another thread is born cannot be executed.
+/// Creates a folder under the target directory for programs that a test file writes. The files exist before any of the
+/// tests starts a child: a file that is open for writing cannot be executed, and a child of another thread that is just
+/// being started holds it open.
 pub fn stage(name: &str, files: &[(&str, u32, &str)]) -> PathBuf {
     use std::os::unix::fs::PermissionsExt;
     let here = std::env::current_exe().expect("the path of this program");

@@ -1,32 +1,32 @@
-//! What Rust's types rule out, and a test must do all the same: only in processes that are there to be ruined.
+//! What Rust's types rule out but a test must do: only in processes that exist to be ruined.
 
 #![allow(unsafe_code)]
-// One story told by many calls, in code that is there to be wrong.
+// Several calls belong together, in code that is meant to be wrong.
 #![allow(clippy::multiple_unsafe_ops_per_block)]
 
 use std::{ffi::CString, os::fd::RawFd, path::Path, ptr};
 
-/// Closes a number, whoever owns it.
+/// Closes a descriptor by its number, whoever owns it.
 pub fn close(number: RawFd) {
-    // SAFETY: the caller is a process made for it, and uses the number no more.
+    // SAFETY: the caller is a process that exists for this, and no longer uses the number.
     unsafe { libc::close(number) };
 }
 
 /// Sends bytes to a socket by its number.
 pub fn send_to(number: RawFd, bytes: &[u8]) -> rustix::io::Result<usize> {
-    // SAFETY: borrowed for one call, which fails when nothing is open there.
+    // SAFETY: borrowed for one call, which fails if nothing is open there.
     let socket = unsafe { std::os::fd::BorrowedFd::borrow_raw(number) };
     rustix::net::send(socket, bytes, rustix::net::SendFlags::NOSIGNAL)
 }
 
-/// The process group and the session of this process: 0 where the leader is outside the PID namespace, as in some
-/// containers, and rustix takes a group to be a number above 0.
+/// Returns the process group and the session of this process. They are 0 if the leader is outside the PID namespace, as
+/// in some containers, and rustix requires a group to be above 0.
 pub fn group_and_session() -> (i32, i32) {
-    // SAFETY: both calls read two numbers of this process, and cannot fail for it.
+    // SAFETY: both calls return a number of this process, and cannot fail for it.
     unsafe { (libc::getpgrp(), libc::getsid(0)) }
 }
 
-/// What happens to a signal.
+/// The disposition of a signal.
 #[derive(Clone, Copy, Debug)]
 pub enum Disposition {
     /// `SIG_DFL`.
@@ -52,21 +52,21 @@ pub fn dispose(signal: i32, disposition: Disposition) {
     assert!(result == 0 || fixed, "sigaction({signal})");
 }
 
-/// Forks; the copy runs `work` and is gone.
+/// Forks. The copy runs `work` and exits.
 ///
-/// For controls and for handles in forked copies. The work must not need what another thread holds.
+/// For controls, and for handles in forked copies. The work must not need a lock that another thread holds.
 pub fn in_a_forked_copy(work: impl FnOnce() -> i32) -> i32 {
     // SAFETY: the caller has no thread whose locks the work would need.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
             let code = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
-            // SAFETY: ends the copy without the cleaning up that is the original's.
+            // SAFETY: ends the copy without the cleanup that belongs to the original.
             unsafe { libc::_exit(code) }
         }
         pid => {
             let mut status = 0;
-            // SAFETY: our own child, and room for its status.
+            // SAFETY: our own child, and space for its status.
             let reaped = unsafe { libc::waitpid(pid, &raw mut status, 0) };
             assert_eq!(reaped, pid);
             if libc::WIFEXITED(status) {
@@ -78,14 +78,14 @@ pub fn in_a_forked_copy(work: impl FnOnce() -> i32) -> i32 {
     }
 }
 
-/// A copy of this process that runs on, without an exec: what every control of a scene is made of. Killed on drop.
+/// A copy of this process that keeps running without an exec: every control of a scene uses it. Killed on drop.
 #[derive(Debug)]
 pub struct ForkedCopy(libc::pid_t);
 
 impl ForkedCopy {
-    /// Forks; the copy runs `work` and exits with the number that it returns. It ends with this process.
+    /// Forks; the copy runs `work` and exits with the code that it returns. It ends with this process.
     pub fn new(work: impl FnOnce() -> i32) -> Self {
-        // SAFETY: a control. That the copy may find locks held for ever is what it is there to show.
+        // SAFETY: a control. That the copy may find locks held forever is what it is meant to show.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", std::io::Error::last_os_error()),
             0 => {
@@ -93,19 +93,19 @@ impl ForkedCopy {
                 unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
                 let code =
                     std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or(101);
-                // SAFETY: ends the copy without the cleaning up that is the original's.
+                // SAFETY: ends the copy without the cleanup that belongs to the original.
                 unsafe { libc::_exit(code) }
             }
             pid => Self(pid),
         }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.0.cast_unsigned()
     }
 
-    /// How it ended, its code or 128 and the signal; `None` if it still runs when the time is over.
+    /// Returns how it ended, its code or 128 plus the signal; `None` if it still runs after this time.
     pub fn end_within(&self, time: std::time::Duration) -> Option<i32> {
         let pid = rustix::process::Pid::from_raw(self.0).expect("the number of a process");
         let flags = rustix::process::PidfdFlags::empty();
@@ -121,7 +121,7 @@ impl ForkedCopy {
         // SAFETY: plain numbers, for which zero is a value.
         let mut end: libc::siginfo_t = unsafe { std::mem::zeroed() };
         let leave_it = libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: room for what is known of our own child, which is left for the drop to reap.
+        // SAFETY: space for the status of our own child, which the drop will reap.
         let status = unsafe {
             let id = self.0.cast_unsigned();
             assert_eq!(libc::waitid(libc::P_PID, id, &raw mut end, leave_it), 0);
@@ -137,7 +137,7 @@ impl ForkedCopy {
 
 impl Drop for ForkedCopy {
     fn drop(&mut self) {
-        // SAFETY: our own child, not reaped yet, so that the number is its own.
+        // SAFETY: our own child, not reaped yet, so the number is still its own.
         unsafe {
             libc::kill(self.0, libc::SIGKILL);
             libc::waitpid(self.0, ptr::null_mut(), 0);
@@ -145,16 +145,16 @@ impl Drop for ForkedCopy {
     }
 }
 
-/// Forks as a library of the app's might: the copy holds all of the app's descriptors, and lives on when it dies.
-/// Returns its process id. It ends by itself after a while.
+/// Forks as a library of the app's might: the copy holds all of the app's descriptors, and outlives the app. It ends by
+/// itself after a while. Returns its process id.
 pub fn leave_a_copy() -> u32 {
-    // SAFETY: the copy calls nothing but what signal-safety(7) lists.
+    // SAFETY: the copy calls only functions that signal-safety(7) lists.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", std::io::Error::last_os_error()),
         0 => {
             // SAFETY: plain numbers.
             unsafe {
-                // Whoever kills the app's group does not mean the copy.
+                // A kill of the app's group must not reach the copy.
                 libc::setpgid(0, 0);
                 libc::sleep(300);
                 libc::_exit(0)
@@ -164,7 +164,7 @@ pub fn leave_a_copy() -> u32 {
     }
 }
 
-/// Makes an event in memory that this process shares with its forked copies, and says where it lies.
+/// Creates an event in memory that this process shares with its forked copies, and returns its address.
 pub fn make_event() -> usize {
     let access = rustix::mm::ProtFlags::READ | rustix::mm::ProtFlags::WRITE;
     // SAFETY: a new mapping, which stays for good.
@@ -174,13 +174,13 @@ pub fn make_event() -> usize {
     page.expect("a page").expose_provenance()
 }
 
-/// Sets an event, a word of memory, wherever it is said to lie; returns what it was.
+/// Sets an event, which is a word of memory, at this address; returns the old value.
 ///
-/// A handle from the days of fork: right in a copy of the process that made it, and in no other.
+/// A handle as used with fork: valid in a copy of the process that created it, and in no other.
 #[inline(never)]
 pub fn set_event_at(address: usize) -> u32 {
     let event: *const std::sync::atomic::AtomicU32 = ptr::with_exposed_provenance(address);
-    // SAFETY: none where no event lies: this is the fault that the test is about, in a process of its own.
+    // SAFETY: none if there is no event: this is the fault that the test is about, in a process of its own.
     unsafe { &*event }.swap(1, std::sync::atomic::Ordering::SeqCst)
 }
 
@@ -204,12 +204,12 @@ pub mod atfork {
 
     /// Starts counting.
     pub fn watch() {
-        // SAFETY: the handler touches nothing but an atomic.
+        // SAFETY: the handler only changes an atomic.
         let result = unsafe { pthread_atfork(Some(count), None, None) };
         assert_eq!(result, 0, "pthread_atfork");
     }
 
-    /// How often this process was about to be forked.
+    /// Returns how often this process was about to be forked.
     pub fn called() -> u32 {
         CALLED.load(Ordering::SeqCst)
     }
@@ -226,16 +226,16 @@ pub fn block_every_signal() {
     assert_eq!(errno, 0, "pthread_sigmask");
 }
 
-/// What a naive start does about signals.
+/// How a naive start sets signals.
 #[derive(Clone, Copy, Debug)]
 pub enum Defaults {
     /// Nothing.
     None,
-    /// `SETSIGDEF` with what `sigfillset` thinks is all.
+    /// `SETSIGDEF` with what `sigfillset` considers all.
     Sigfillset,
 }
 
-/// `posix_spawn` as one writes it first, closing nothing and with the caller's mask. The control.
+/// Calls `posix_spawn` in the simplest way, which closes nothing and keeps the caller's mask. The control.
 pub fn naive_posix_spawn(program: &Path, argument: &Path, defaults: Defaults) -> libc::pid_t {
     use std::os::unix::ffi::OsStrExt;
     let strings =
@@ -244,7 +244,7 @@ pub fn naive_posix_spawn(program: &Path, argument: &Path, defaults: Defaults) ->
     arguments.push(ptr::null_mut());
     let environment = [ptr::null_mut()];
     let mut pid = 0;
-    // SAFETY: the attributes are initialised before use; all pointers are to what lives on this stack.
+    // SAFETY: the attributes are initialised before use; all pointers are to values on this stack.
     let errno = unsafe {
         let mut attributes: libc::posix_spawnattr_t = std::mem::zeroed();
         libc::posix_spawnattr_init(&raw mut attributes);
@@ -270,7 +270,7 @@ pub fn naive_posix_spawn(program: &Path, argument: &Path, defaults: Defaults) ->
     pid
 }
 
-/// `setuid`, for good.
+/// Calls `setuid`, which cannot be undone.
 pub fn become_user(number: u32) {
     // SAFETY: a plain number.
     let result = unsafe { libc::setuid(number) };
@@ -318,19 +318,19 @@ pub fn end_by_signal(number: i32) {
     unsafe { libc::raise(number) };
 }
 
-/// SIGKILL by number, to a process of which the test knows that it still is the one.
+/// Sends SIGKILL by number, to a process that the test knows to be still the same.
 pub fn kill(pid: u32) {
     // SAFETY: plain numbers.
     unsafe { libc::kill(pid.cast_signed(), libc::SIGKILL) };
 }
 
-/// Any signal by number, to a process of which the test knows that it still is the one.
+/// Sends any signal by number, to a process that the test knows to be still the same.
 pub fn signal(pid: u32, number: i32) {
     // SAFETY: plain numbers.
     unsafe { libc::kill(pid.cast_signed(), number) };
 }
 
-/// The version of the C library that is running, as major and minor number.
+/// Returns the version of the C library that is in use, as major and minor number.
 pub fn glibc_version() -> (u32, u32) {
     // SAFETY: returns a constant C string.
     let version = unsafe { std::ffi::CStr::from_ptr(libc::gnu_get_libc_version()) };
@@ -340,10 +340,10 @@ pub fn glibc_version() -> (u32, u32) {
     (number(major), number(minor))
 }
 
-/// `g_object_run_dispose`: what a window does when it is closed, whoever still holds it.
+/// Calls `g_object_run_dispose`: what a window does when it is closed, whoever still holds it.
 pub fn run_dispose(object: &impl legwork::glib::prelude::IsA<legwork::glib::Object>) {
     use legwork::glib::prelude::ObjectExt;
-    // SAFETY: the object is used no more but to be dropped.
+    // SAFETY: the object is only dropped from here on.
     unsafe { object.run_dispose() };
 }
 
@@ -353,20 +353,20 @@ pub const CAP_SYS_ADMIN: u32 = 21;
 /// The capability to raise hard limits; see capabilities(7).
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
-/// Takes a capability from all that this process starts, where it has it to give away.
+/// Removes a capability from everything that this process starts, if it has the right to do so.
 pub fn give_up_capability(number: u32) {
-    // SAFETY: plain numbers. Refused to those who have no capabilities in the first place.
+    // SAFETY: plain numbers. Processes without capabilities are refused.
     unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) };
 }
 
-/// Gives back to the system what the allocator keeps for later.
+/// Returns to the system the memory that the allocator keeps for later.
 pub fn trim_memory() {
     // SAFETY: a plain number.
     unsafe { libc::malloc_trim(0) };
 }
 
-/// From now on epoll takes no further descriptor of this thread's, as when a user has too many watched: ENOSPC, see
-/// epoll_ctl(2). What is watched already stays so. Holds for the thread's children, too.
+/// Makes epoll refuse any further descriptor of this thread, as if the user had too many watched: ENOSPC, see
+/// epoll_ctl(2). Descriptors that are watched already stay watched. Applies to the thread's children as well.
 pub fn refuse_to_watch() {
     // Of `struct seccomp_data`: the low half of the second argument.
     let operation = if cfg!(target_endian = "little") {
@@ -383,8 +383,8 @@ pub fn refuse_to_watch() {
     ]);
 }
 
-/// From now on this thread's madvise(2) says yes to everything and does nothing, as under an emulator. Holds for the
-/// thread's children, too.
+/// Makes this thread's madvise(2) succeed without any effect, as under an emulator. Applies to the thread's children as
+/// well.
 pub fn heed_no_advice() {
     filter_calls(&[
         step(EQUAL, libc::SYS_madvise as u32, 1),
@@ -406,7 +406,7 @@ fn step(code: u16, k: u32, otherwise: u8) -> libc::sock_filter {
     }
 }
 
-/// Has these steps decide on every system call of this thread, beginning with its number.
+/// Installs these steps as a filter for every system call of this thread, starting with the call's number.
 fn filter_calls(steps: &[libc::sock_filter]) {
     let mut all = vec![step(LOAD, 0, 0)];
     all.extend_from_slice(steps);
@@ -415,7 +415,7 @@ fn filter_calls(steps: &[libc::sock_filter]) {
         filter: all.as_mut_ptr(),
     };
     rustix::thread::set_no_new_privs(true).expect("anybody may");
-    // SAFETY: a filter and its length, both alive; it only changes what one call answers.
+    // SAFETY: a filter and its length, both alive; it only changes what one call returns.
     let result = unsafe {
         libc::prctl(
             libc::PR_SET_SECCOMP,

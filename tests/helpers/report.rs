@@ -1,4 +1,4 @@
-//! What a process finds when it starts: the helper program `report` writes it down, a test reads it.
+//! What a process finds when it starts: the helper program `report` writes it to a file, and a test reads it.
 
 use std::{
     collections::BTreeMap,
@@ -20,14 +20,14 @@ pub struct Report {
     pub descriptors: BTreeMap<i32, PathBuf>,
     /// `flags:` of `/proc/self/fdinfo`, in octal.
     pub descriptor_flags: BTreeMap<i32, String>,
-    /// Its arguments, from number 0 on.
+    /// Its arguments, including number 0.
     pub arguments: Vec<OsString>,
     /// Its environment.
     pub environment: BTreeMap<OsString, OsString>,
     /// Its working directory.
     #[serde(with = "legwork::path")]
     pub directory: PathBuf,
-    /// Its number, and that of its parent, group and session.
+    /// Its id, and those of its parent, group and session.
     pub pid: i32,
     /// The process that started it.
     pub parent: i32,
@@ -46,7 +46,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Looks at the calling process. Opens nothing that would be in the report.
+    /// Inspects the calling process. Opens nothing that would be in the report.
     pub fn of_self() -> io::Result<Self> {
         let (descriptors, descriptor_flags) = own_descriptors()?;
         let status = fs::read_to_string("/proc/self/status")?;
@@ -73,7 +73,7 @@ impl Report {
         })
     }
 
-    /// Writes it to a file.
+    /// Writes the report to a file.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         fs::write(path, postcard::to_stdvec(self).map_err(io::Error::other)?)
     }
@@ -83,7 +83,7 @@ impl Report {
         postcard::from_bytes(&fs::read(path)?).map_err(io::Error::other)
     }
 
-    /// The descriptors above 2.
+    /// Returns the descriptors above 2.
     pub fn beyond_standard(&self) -> BTreeMap<i32, PathBuf> {
         self.descriptors
             .range(3..)
@@ -101,7 +101,7 @@ fn own_descriptors() -> io::Result<Descriptors> {
     let mut links = BTreeMap::new();
     let mut flags = BTreeMap::new();
     for name in numbers {
-        // Not there: the directory that was read a moment ago.
+        // It is the directory that was just read, and no longer exists.
         let Ok(link) = fs::read_link(format!("/proc/self/fd/{name}")) else {
             continue;
         };
@@ -114,7 +114,7 @@ fn own_descriptors() -> io::Result<Descriptors> {
     Ok((links, flags))
 }
 
-/// A plan for the program `report`, and where its report will be.
+/// Creates a plan for the program `report`, and the path of its report.
 pub fn report_plan() -> (Plan, tempfile::TempPath) {
     let file = tempfile::NamedTempFile::new()
         .expect("a temporary file")
@@ -123,7 +123,7 @@ pub fn report_plan() -> (Plan, tempfile::TempPath) {
     (plan, file)
 }
 
-/// Starts `report` by a plan that the test completes, and returns what it found.
+/// Starts `report` by a plan that the test completes, and returns its report.
 pub fn report(complete: impl FnOnce(Plan) -> Plan) -> Result<Report, SpawnError> {
     let (plan, file) = report_plan();
     let mut child = complete(plan).spawn()?;
@@ -132,7 +132,7 @@ pub fn report(complete: impl FnOnce(Plan) -> Plan) -> Result<Report, SpawnError>
     Ok(Report::read(&file).expect("a whole report"))
 }
 
-/// The same program started by `std::process::Command`: the control.
+/// Starts the same program by `std::process::Command`: the control.
 pub fn report_by_std(
     complete: impl FnOnce(&mut std::process::Command) -> &mut std::process::Command,
 ) -> Report {
@@ -145,7 +145,7 @@ pub fn report_by_std(
     Report::read(&file).expect("a whole report")
 }
 
-/// How a descriptor appears in a report.
+/// Returns how a descriptor appears in a report.
 pub fn link(descriptor: impl AsFd) -> PathBuf {
     use std::os::fd::AsRawFd;
     let number = descriptor.as_fd().as_raw_fd();

@@ -1,7 +1,8 @@
-//! Scenes: how running work in children of a program with threads, a main loop and connections went wrong for others.
+//! Scenes: how running work in children of a program with threads, a main loop and connections has failed in real
+//! programs.
 //!
 //! Each has a control, a helper program of its own in which the failure is produced the old way, by a fork without an
-//! exec. It tells what it saw as figures, and the test judges them: a control that no longer fails has lost its
+//! exec. The control prints what it measured, and the test judges it: a control that no longer fails has lost its
 //! meaning, and with it the scene.
 
 use std::collections::BTreeMap;
@@ -13,7 +14,7 @@ use std::time::Duration;
 use legwork::spawn::{Plan, Program};
 use rustix::time::{ClockId, clock_gettime};
 
-/// What a control has seen, by name.
+/// What a control has measured, by name.
 #[derive(Debug)]
 pub struct Figures {
     control: String,
@@ -21,7 +22,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// One of them.
+    /// Returns one of the values.
     #[track_caller]
     pub fn get<T: FromStr>(&self, name: &str) -> T {
         self.by_name
@@ -58,14 +59,14 @@ pub fn control_with(name: &str, complete: impl FnOnce(Plan) -> Plan) -> Figures 
     }
 }
 
-/// For controls: tells one figure.
+/// For controls: prints one value.
 pub fn tell(name: &str, value: impl Display) {
     // Not by `println!`: some controls leave its lock held in the copy.
     let line = format!("figure {name} {value}\n");
     let _ = rustix::io::write(rustix::stdio::stdout(), line.as_bytes());
 }
 
-/// The most memory that this process has had at once, `VmHWM`, in KiB.
+/// Returns the peak memory of this process, `VmHWM`, in KiB.
 pub fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("of this process");
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -73,13 +74,13 @@ pub fn peak_memory() -> u64 {
         .expect("the kernel counts it")
 }
 
-/// The processor time of this process, all its threads together.
+/// Returns the processor time of this process, all threads together.
 pub fn processor_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// Runs what must not hang, and ends the process when it does: a deadlock has no other way to fail.
+/// Runs a function that must not hang, and ends the process if it does: there is no other way for a deadlock to fail.
 pub fn within<T>(bound: Duration, what: &str, work: impl FnOnce() -> T) -> T {
     let (done, is_done) = std::sync::mpsc::channel::<()>();
     let what = what.to_owned();
@@ -102,16 +103,16 @@ pub const MIB: u64 = 1024 * 1024;
 /// The memory of a process, in bytes: `/proc/PID/smaps_rollup` of proc(5).
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
-    /// What is in memory of all that it has mapped.
+    /// The resident part of everything that it has mapped.
     pub resident: u64,
-    /// What of that no other process has mapped.
+    /// The part of that which no other process has mapped.
     pub private: u64,
-    /// What of that is no file's.
+    /// The part of that which is not a file's.
     pub anonymous: u64,
 }
 
 impl Memory {
-    /// That of a process that runs.
+    /// Reads the memory of a running process.
     pub fn of(pid: u32) -> Self {
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))
             .expect("the memory of a process that is there and may be looked at");
@@ -129,7 +130,7 @@ impl Memory {
     }
 }
 
-/// 1 GiB, every page of it in memory.
+/// Allocates 1 GiB, with every page of it resident.
 pub fn gibibyte() -> Vec<u8> {
     vec![7; 1 << 30]
 }

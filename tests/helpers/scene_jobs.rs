@@ -1,4 +1,5 @@
-//! The jobs of the scenes, in the lean worker `scene_worker`; what a control does the old way is the same function.
+//! The jobs of the scenes, in the lean worker `scene_worker`. A control does the same work the old way by calling the
+//! same function.
 
 use std::cell::RefCell;
 use std::fs::File;
@@ -19,10 +20,10 @@ legwork::jobs! {
     pub static SCENES = [TakeTheLock, LogMuch, CallBack, Drift, UseHandles, UseAddress, Flood, Sum];
 }
 
-/// S4: what every process of this program has, and each for itself.
+/// S4: a lock that every process of this program has for itself.
 pub static LOCK: Mutex<u32> = Mutex::new(0);
 
-/// S4: takes [`LOCK`] if it is free, and answers whether it was; prints a line.
+/// S4: takes [`LOCK`] if it is free, and returns whether it was; prints a line.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TakeTheLock;
 
@@ -37,16 +38,16 @@ impl Job for TakeTheLock {
     }
 }
 
-/// S5: logs so many records, every tenth of them printed as well.
+/// S5: logs this many records, and prints every tenth as well.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct LogMuch {
-    /// Whose records they are.
+    /// The name of the job in its records.
     pub who: u32,
-    /// How many.
+    /// The number of records.
     pub records: u32,
 }
 
-/// S5: the text of a record. It is long, and wrong in any mixture with another.
+/// S5: returns the text of a record. It is long, so that a mixture with another is noticed.
 pub fn record(who: u32, number: u32) -> String {
     let letter = char::from(b'a' + (who % 26) as u8);
     let filling = String::from(letter).repeat((number % 200) as usize);
@@ -69,14 +70,14 @@ impl Job for LogMuch {
     }
 }
 
-/// S6: says numbers and is told one for each; answers their sum.
+/// S6: sends numbers and receives one for each; returns their sum.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CallBack {
-    /// How many.
+    /// The number of messages.
     pub times: u64,
 }
 
-/// S6: the work, whoever is to be called.
+/// S6: the work, with any callback.
 pub fn call_back<E>(times: u64, mut call: impl FnMut(u64) -> Result<u64, E>) -> Result<u64, E> {
     (0..times).map(&mut call).sum()
 }
@@ -98,13 +99,13 @@ impl Receive for CallBack {
     type Request = u64;
 }
 
-/// S7: what looks shared.
+/// S7: a counter that looks shared.
 pub static SHARED: AtomicI32 = AtomicI32::new(1);
 
-/// S7: adds to [`SHARED`], and answers what it is then.
+/// S7: adds to [`SHARED`], and returns the new value.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Drift {
-    /// How much is added.
+    /// The number to add.
     pub by: i32,
 }
 
@@ -123,23 +124,23 @@ impl Job for Drift {
     }
 }
 
-/// S8: waits for the event, copies the pipe into a buffer behind what is in the other, and waits to be cancelled.
+/// S8: waits for the event, appends the pipe's content to the other bytes in a buffer, and waits to be cancelled.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UseHandles {
     /// An eventfd.
     pub event: Descriptor,
-    /// The end of a pipe that is read.
+    /// The read end of a pipe.
     pub pipe: Descriptor,
-    /// What the answer begins with.
+    /// The bytes at the start of the answer.
     pub data: Buffer,
 }
 
-/// S8: what a job says.
+/// S8: a message of the job.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Handed {
-    /// The event has come, with this count.
+    /// The event has arrived, with this count.
     Event(u64),
-    /// What was in the buffer and in the pipe, and the end of a pipe for writing of the job's own.
+    /// The content of the buffer and the pipe, and the write end of a pipe of the job's own.
     Data(Buffer, Descriptor),
 }
 
@@ -170,10 +171,10 @@ impl Job for UseHandles {
     }
 }
 
-/// S8: takes a number for the address of an event, as if it were made for this process.
+/// S8: uses a number as the address of an event, as if it had been created for this process.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct UseAddress {
-    /// Where the event lies in the process that made it.
+    /// The address of the event in the process that created it.
     pub address: usize,
 }
 
@@ -187,11 +188,11 @@ impl Job for UseAddress {
     }
 }
 
-/// S9: what happens when a [`Trap`] is dropped.
+/// S9: the action when a [`Trap`] is dropped.
 pub type Spring = Rc<dyn Fn(u64)>;
 
 thread_local! {
-    /// S9: that of this thread.
+    /// S9: the action of this thread.
     pub static SPRING: RefCell<Option<Spring>> = const { RefCell::new(None) };
 }
 
@@ -201,7 +202,7 @@ pub struct Trap(pub u64);
 
 impl Drop for Trap {
     fn drop(&mut self) {
-        // What it does may drop others.
+        // The action may drop other traps.
         let spring = SPRING.try_with(|spring| spring.borrow().clone());
         if let Ok(Some(spring)) = spring {
             spring(self.0);
@@ -209,10 +210,10 @@ impl Drop for Trap {
     }
 }
 
-/// S9: sends so many traps, and then all that it is sent.
+/// S9: sends this many traps, and then everything that it receives.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Flood {
-    /// How many.
+    /// The number of traps.
     pub messages: u64,
 }
 
@@ -237,7 +238,7 @@ impl Receive for Flood {
     type Request = ();
 }
 
-/// S10: sums up the bytes of a buffer, says so, and holds it until the app has no more to say.
+/// S10: sums the bytes of a buffer, sends the sum, and holds the buffer until the app has no more requests.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Sum {
     /// The bytes.

@@ -15,7 +15,7 @@ legwork::jobs! {
     pub static WITH_GLIB = [AskTheBus, TellTheLoop];
 }
 
-/// Works and, after every step, has the default main loop look how far the work is. Returns how often.
+/// Works and, after every step, makes the default main loop check the progress. Returns how often.
 pub fn tell_the_loop(is_over: impl Fn() -> bool) -> u64 {
     let context = MainContext::default();
     let mut steps = 0;
@@ -26,7 +26,7 @@ pub fn tell_the_loop(is_over: impl Fn() -> bool) -> u64 {
     steps
 }
 
-/// [`tell_the_loop`], with a message ten times a second, until it is cancelled.
+/// Runs [`tell_the_loop`], with a message ten times a second, until it is cancelled.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct TellTheLoop;
 
@@ -52,7 +52,7 @@ impl Job for TellTheLoop {
     }
 }
 
-/// Asks the bus for its id: the smallest call that it answers.
+/// Asks the bus for its id, which is the smallest call that it answers.
 pub fn id_of_bus(
     bus: &DBusConnection,
     cancellable: Option<&Cancellable>,
@@ -60,7 +60,7 @@ pub fn id_of_bus(
     ask(bus, "GetId", None, cancellable).map(|id: (String,)| id.0)
 }
 
-/// Asks the bus which process has this name.
+/// Asks the bus for the process that owns this name.
 pub fn process_of(bus: &DBusConnection, name: &str) -> Result<u32, glib::Error> {
     let name = (name,).to_variant();
     ask(bus, "GetConnectionUnixProcessID", Some(&name), None).map(|pid: (u32,)| pid.0)
@@ -80,14 +80,15 @@ fn ask<T: FromVariant>(
         parameters,
         Some(&T::static_variant_type()),
         DBusCallFlags::NONE,
-        // No time is too long: that the answer never comes is for the caller to see.
+        // There is no timeout: the caller has to notice that the answer never comes.
         i32::MAX,
         cancellable,
     )
     .map(|answer| answer.get().expect("the type that was asked for"))
 }
 
-/// Opens its own connection to the session bus and says its unique name; then, for every request, the id of the bus.
+/// Opens its own connection to the session bus and sends its unique name; then answers every request with the id of the
+/// bus.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct AskTheBus;
 

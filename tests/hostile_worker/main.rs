@@ -1,7 +1,7 @@
-//! C11: a child may be hostile. Whatever it says, its own job fails, and nothing else does.
+//! C11: a child may be hostile. Whatever it sends, its own job fails, and nothing else does.
 //!
-//! The program `hostile` says what the test wrote down. Each lie is told beside a healthy job on the same context,
-//! while a timer ticks as a drawing window's would; afterwards the app has no descriptor more than before.
+//! The program `hostile` sends what the test describes. Each case runs beside a healthy job on the same context, while
+//! a timer ticks like that of a window that draws; afterwards the app has no more descriptors than before.
 
 mod floods;
 mod memory;

@@ -1,4 +1,4 @@
-//! Memory and descriptors that are not what they are said to be.
+//! Memory and descriptors that are not what they claim to be.
 
 use super::*;
 

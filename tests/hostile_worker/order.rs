@@ -1,4 +1,4 @@
-//! Good words at a wrong time, and silence.
+//! Valid packets at the wrong time, and silence.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Packets that are none.
+//! Packets that are not valid.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Sends a large piece to a program that answers with as much, and measures its own memory meanwhile.
+//! Sends a large piece to a program that answers with the same amount, and measures its own memory meanwhile.
 
 use legwork::Stdio;
 use legwork_tests::context::run;
@@ -10,7 +10,7 @@ const PIECE: usize = 64 << 20;
 
 fn main() {
     run(|| async {
-        // All that is there once, such as the guardian; and the piece itself.
+        // Everything that exists only once, such as the guardian; and the piece itself.
         command("true").output().await.unwrap();
         let piece = vec![1; PIECE];
         let before = peak_memory();

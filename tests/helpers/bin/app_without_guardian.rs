@@ -1,4 +1,4 @@
-//! An app that dies, and whose `main` does not look whether it is a worker: nobody watches over its programs.
+//! An app that dies, and whose `main` does not check whether it is a worker: its programs have no guardian.
 
 fn main() {
     legwork_tests::death::app();

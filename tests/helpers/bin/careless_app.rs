@@ -1,8 +1,8 @@
-//! A GLib app with everything in it that a careless child should not get, for a doctor to find.
+//! A GLib app with everything in it that a careless child should not get, for the doctor to find.
 //!
-//! Its arguments: `careless` or `careful`, the address of a TCP server and a folder. The careful one has the same
-//! connections, each of them close-on-exec, and its signals are at their defaults. Both tell which number is what, say
-//! that they are ready, and run a main loop until they are killed.
+//! Its arguments are `careless` or `careful`, the address of a TCP server and a folder. The careful one has the same
+//! connections, all of them close-on-exec, and its signals are at their defaults. Both print which number is what,
+//! print that they are ready, and run a main loop until they are killed.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -48,7 +48,7 @@ fn main() {
     say("log", &log);
     say("wakeup", &wakeup);
 
-    // What Rust and GIO have set on the way.
+    // Undoes what Rust and GIO have set meanwhile.
     raw::dispose(libc::SIGPIPE, Disposition::Default);
     let mut _heir = None;
     if is_careless {
@@ -57,9 +57,9 @@ fn main() {
         _heir = Some(be_careless(&wakeup));
     }
     let number = wakeup.as_raw_fd();
-    // It is woken for ever, as it never takes what is there.
+    // It is woken forever, because it never reads what is there.
     glib_unix::unix_fd_add_local(number, IOCondition::IN, |_, _| ControlFlow::Continue);
-    // As every client of it does, or the first event that nobody takes would keep the loop busy as well.
+    // As in every client of the bus; otherwise the first event that is not read would keep the loop busy as well.
     display.set_nonblocking(true).expect("a socket");
     let number = display.as_raw_fd();
     glib_unix::unix_fd_add_local(number, IOCondition::IN, move |_, _| {
@@ -74,7 +74,8 @@ fn say(name: &str, descriptor: impl AsFd) {
     tell(name, descriptor.as_fd().as_raw_fd());
 }
 
-/// Signals that no child would hear, a child that nobody waits for, and one that got the wakeup.
+/// Signals that no child would receive, a child that nobody waits for, and a child that inherited the wakeup
+/// descriptor.
 fn be_careless(wakeup: &OwnedFd) -> Process {
     let mut blocked = SigSet::empty();
     blocked.add(Signal::SIGUSR1);

@@ -1,5 +1,5 @@
-//! S1's control. A program whose main loop has nothing to do forks; the copy uses GLib, and with it the eventfd by
-//! which loops are woken: it is the same one.
+//! S1's control. A program whose main loop has nothing to do forks. The copy uses GLib, and with it the eventfd that
+//! wakes the loop, which is the same one.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -12,7 +12,7 @@ use legwork_tests::with_glib::tell_the_loop;
 
 const WINDOW: Duration = Duration::from_secs(2);
 const ENOUGH: Duration = Duration::from_millis(1501);
-/// On a machine that is busy, both wait for a processor more often than they have one.
+/// On a busy machine, both wait for a processor longer than they run.
 const LONGEST: Duration = Duration::from_secs(60);
 
 fn main() {
@@ -32,7 +32,7 @@ fn main() {
     tell("iterations", iterations);
 }
 
-/// Runs a loop that has nothing to do for so long. Returns how often it was woken.
+/// Runs a loop that has nothing to do for this time. Returns how often it was woken.
 fn idle_for(context: &MainContext, time: Duration) -> u64 {
     let over = Arc::new(AtomicBool::new(false));
     let is_over = over.clone();

@@ -1,5 +1,5 @@
-//! S2's control. A program with a connection to the session bus forks; the copy makes a call over it. GDBus writes and
-//! reads on a thread of its own, which the copy has not.
+//! S2's control. A program with a connection to the session bus forks, and the copy makes a call over it. GDBus writes
+//! and reads on a thread of its own, which the copy does not have.
 
 use std::time::{Duration, Instant};
 

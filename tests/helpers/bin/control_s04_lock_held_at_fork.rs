@@ -1,4 +1,5 @@
-//! S4's control. A thread holds a lock, and another forks; in the copy the lock is held, and the thread is not there.
+//! S4's control. One thread holds a lock while another forks. In the copy the lock is held, and the thread does not
+//! exist.
 
 use std::sync::mpsc::channel;
 use std::time::Duration;

@@ -10,10 +10,10 @@ use legwork_tests::scene::tell;
 
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// A logger as there are many: one file, one lock.
+/// A typical logger: one file, one lock.
 struct Logger(Mutex<File>);
 
-/// A file that is slow to take one record.
+/// A file that takes a long time to write one record.
 struct File {
     inner: std::fs::File,
     slow: Option<(Sender<()>, Receiver<()>)>,

@@ -1,4 +1,4 @@
-//! S6's control. A program forks and has the copy call a function of its own; the function runs, and counts, there.
+//! S6's control. A program forks and makes the copy call a callback; the callback runs, and counts, in the copy.
 
 use std::cell::Cell;
 use std::convert::Infallible;

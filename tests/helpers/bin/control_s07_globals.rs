@@ -1,4 +1,4 @@
-//! S7's control. Four forked copies change what all of them think is shared; each has its own.
+//! S7's control. Four forked copies change a global that they take for shared; each has its own.
 
 use std::time::Duration;
 

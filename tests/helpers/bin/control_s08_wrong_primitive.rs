@@ -1,4 +1,4 @@
-//! S8's control. An event that was made for forked copies is used in a child that was started by an exec.
+//! S8's control. An event that was created for forked copies is used in a child that was started by an exec.
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::Command;
@@ -20,7 +20,7 @@ fn main() {
         end == Some(0) && set_event_at(event) == 1,
     );
 
-    // The way of starting is changed, in a line that says nothing of events.
+    // The start is changed, in a line that does not mention events.
     let child = Command::new(std::env::current_exe().unwrap())
         .arg0("control_s08_wrong_primitive")
         .arg(event.to_string())

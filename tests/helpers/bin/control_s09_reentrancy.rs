@@ -1,5 +1,5 @@
-//! S9's control. A queue lets go of its items while it holds its lock, and an item puts something into the queue when
-//! it is dropped.
+//! S9's control. A queue drops its items while it holds its lock, and an item adds something to the queue when it is
+//! dropped.
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;

@@ -1,5 +1,5 @@
 //! S10's control. A program that holds 1 GiB forks, and the copy writes a byte to each of the pages that it shares with
-//! the original: as a language does that counts references, or a garbage collector that marks.
+//! the original, as a language does that counts references, or a garbage collector that marks.
 
 use std::io::{Read, Write};
 

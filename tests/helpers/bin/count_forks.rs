@@ -1,4 +1,4 @@
-//! Starts twenty children in as many ways and counts its forks; then forks, to see that it counts.
+//! Starts twenty children in as many ways and counts its forks; then forks, to check that it counts.
 
 use std::{os::fd::OwnedFd, path::Path};
 
@@ -23,7 +23,7 @@ fn main() {
         run(Plan::new(Path::new("/bin/true")).inherit(which).env_clear());
     }
     run(Plan::new(Path::new("/bin/true")).env("A", "b"));
-    // Dropped while it runs, and one that does not start.
+    // One that is dropped while it runs, and one that does not start.
     drop(
         Plan::new(Program::name("sleep"))
             .arg("1000")
@@ -52,7 +52,7 @@ fn memory() -> OwnedFd {
     memfd_create("handed over", MemfdFlags::CLOEXEC).unwrap()
 }
 
-/// Executable, but of no format: the start fails in the new process.
+/// Executable, but in no known format: the start fails in the new process.
 fn garbage() -> OwnedFd {
     let memory = memory();
     rustix::io::write(&memory, b"garbage").unwrap();

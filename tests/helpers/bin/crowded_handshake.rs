@@ -1,4 +1,4 @@
-//! Starts a job while this user has more descriptors on their way through sockets than its worker may send.
+//! Starts a job while this user has more descriptors in transit through sockets than its worker may send.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixDatagram;
@@ -19,11 +19,11 @@ fn main() {
         ..getrlimit(Resource::Nofile)
     };
     setrlimit(Resource::Nofile, limits).unwrap();
-    // Who has one of these may send what he likes.
+    // A process with one of these capabilities may send any number.
     give_up_capability(CAP_SYS_ADMIN);
     give_up_capability(CAP_SYS_RESOURCE);
     let (_reader, writer) = UnixDatagram::pair().unwrap();
-    // The app itself is refused the last, if it has not got them either.
+    // Without them, the app itself cannot send the last one either.
     while crowd(&writer).is_ok() {}
     run(|| async {
         let worker = Worker::program(program("worker"));
@@ -34,7 +34,7 @@ fn main() {
     });
 }
 
-/// Eight more, which stay on their way.
+/// Sends eight more, which stay in transit.
 fn crowd(writer: &UnixDatagram) -> rustix::io::Result<()> {
     let null: OwnedFd = std::fs::File::open("/dev/null").unwrap().into();
     let all = [null.as_fd(); 8];

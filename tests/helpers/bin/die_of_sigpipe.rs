@@ -1,5 +1,5 @@
-//! With SIGPIPE at its default, as in a program in C, talks to programs that do not listen; at last dies of SIGPIPE itself,
-//! to see that nothing was in its way.
+//! With SIGPIPE at its default, as in a C program, writes to programs that do not read. At the end it dies of SIGPIPE
+//! itself, to show that nothing prevented it.
 
 use std::io::ErrorKind;
 
@@ -30,7 +30,7 @@ fn main() {
             let error = stdin.write(&much).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BrokenPipe);
         }
-        // A terminal is written to as well.
+        // It writes to a terminal as well.
         let mut cat = command("cat").terminal(80, 24).spawn();
         let mut lines = cat.stdout().unwrap().lines();
         cat.stdin().unwrap().write(b"typed\n").await.unwrap();

@@ -36,7 +36,7 @@ fn limit_core(current: Option<u64>) {
     setrlimit(Resource::Core, Rlimit { current, maximum }).expect("a lower limit");
 }
 
-/// Uses the processor until it has had this much of it.
+/// Uses this much processor time.
 fn burn(time: Duration) {
     loop {
         let used = clock_gettime(ClockId::ProcessCPUTime);

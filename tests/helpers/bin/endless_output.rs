@@ -1,4 +1,4 @@
-//! Runs programs that write without end, and measures its own memory meanwhile.
+//! Runs programs that write endlessly, and measures its own memory meanwhile.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use legwork_tests::context::run;
 use legwork_tests::programs::{command, sh};
 use legwork_tests::scene::{peak_memory, tell};
 
-/// So long each of them writes.
+/// How long each of them writes.
 const TIME: Duration = Duration::from_millis(700);
 
 fn main() {
     run(|| async {
-        // All that is there once, such as the guardian.
+        // Everything that exists only once, such as the guardian.
         command("true").output().await.unwrap();
         let before = peak_memory();
         let endless = || command("yes").deadline(TIME).stop(Stop::kill());
@@ -21,12 +21,12 @@ fn main() {
         assert!(error.is_timeout(), "{error:?}");
         tell("collected", peak_memory() - before);
 
-        // Nobody reads what is piped.
+        // Output that is piped and that nobody reads.
         let error = both(sh("yes >&2 & exec yes")).await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
         tell("unread", peak_memory() - before);
 
-        // Somebody could, and does not: the program waits.
+        // A stream that somebody took and does not read: the program waits.
         let mut program = endless().stdout(Stdio::piped()).spawn();
         let stream = program.stdout().unwrap();
         let error = program.await.unwrap_err();
@@ -34,7 +34,7 @@ fn main() {
         drop(stream);
         tell("waiting", peak_memory() - before);
 
-        // One line without end, read and told as progress.
+        // One endless line, parsed as progress.
         let line = sh("tr '\\0' x </dev/zero").progress(|_: &str| None);
         let line = line
             .deadline(TIME)

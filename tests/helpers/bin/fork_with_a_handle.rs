@@ -1,5 +1,5 @@
-//! Forks while it holds the handle of a child, and drops the copy. Told `unadvised`, it does so where the kernel's memory
-//! advice has no effect.
+//! Forks while it holds the handle of a child, and drops the copy. With the argument `unadvised`, the kernel's memory
+//! advice has no effect meanwhile.
 
 use legwork::{
     process::Signal,

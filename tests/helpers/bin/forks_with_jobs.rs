@@ -1,4 +1,4 @@
-//! Starts jobs and forks, as some library might. The copy lets go of everything it has of them. And one copy becomes the
+//! Starts jobs and forks, as some library might. The copy drops everything that it has of them. One copy becomes the
 //! app, as a daemon does, and runs jobs on the context of those that have ended.
 
 use legwork::{
@@ -75,7 +75,7 @@ fn stays_untouched(context: &MainContext, exits: bool) {
         drop(cancellable);
         drop(context);
         if exits {
-            // The thread's own things, and whatever else ends with a process.
+            // The thread-local values, and whatever else ends with a process.
             std::process::exit(7);
         }
         7

@@ -1,4 +1,4 @@
-//! Starts programs and forks, as some library might. The copy lets go of their inputs and outputs.
+//! Starts programs and forks, as some library might. The copy drops their inputs and outputs.
 
 use std::future::IntoFuture;
 use std::time::Duration;
@@ -28,7 +28,7 @@ fn input_is_written_once(context: &MainContext) {
     let mut lines = count.stdout().unwrap().lines();
     count.pause().unwrap();
     context.block_on(until("it has stopped", || is_stopped(pid)));
-    // As much as goes into the pipe goes there, and the rest waits.
+    // The pipe takes as much as it can hold, and the rest waits.
     let bytes = [0; 200_000];
     let soon = Duration::from_millis(50);
     let write = input.as_mut().unwrap();
@@ -38,7 +38,7 @@ fn input_is_written_once(context: &MainContext) {
     ));
     assert!(written.is_err(), "it was to wait for room");
     count.resume().unwrap();
-    // There is room now, and the app has not looked yet.
+    // There is space now, but the app has not noticed yet.
     legwork_tests::until("it has read", || state(pid) == Some('S'));
     in_a_forked_copy(|| {
         drop(input.take());
@@ -77,7 +77,7 @@ fn output_stays_paused(context: &MainContext) {
 fn what_is_ready_is_the_apps(context: &MainContext) {
     let hello = command("sh").args(["-c", "echo hello; read end"]);
     let hello = hello.stdin(Stdio::piped()).stdout(Stdio::piped());
-    // Behind the moment at which the copy runs the loop, and before the app does.
+    // The deadline passes before the copy runs the loop, and the app runs it only after that.
     let soon = Duration::from_millis(200);
     let mut hello = hello.deadline(soon).stop(Stop::stdin(b"late\n")).spawn();
     let mut lines = hello.stdout().unwrap().lines();
@@ -93,7 +93,7 @@ fn what_is_ready_is_the_apps(context: &MainContext) {
     assert_eq!(iterated, 0);
     let line = context.block_on(lines.recv()).unwrap();
     assert_eq!(line.text, "hello");
-    // The copy has not stopped it: the app does, in its own time.
+    // The copy did not stop it. The app does, when its time comes.
     let error = context.block_on(hello.into_future()).unwrap_err();
     assert!(error.is_timeout(), "{error:?}");
     assert_eq!(error.exit_code(), Some(0), "{error:?}");

@@ -1,4 +1,4 @@
-//! Starts jobs, and has no descriptor left when they shake hands.
+//! Starts jobs, and has no descriptor left at their handshake.
 
 use std::os::fd::OwnedFd;
 
@@ -17,7 +17,7 @@ fn main() {
         .with_thread_default(|| {
             let worker = Worker::program(program("worker"));
             let start = || Count { to: 500 }.builder().worker(&worker).spawn();
-            // What there is once, such as the guardian.
+            // Everything that exists only once, such as the guardian.
             assert_eq!(context.block_on(start().into_future()).unwrap(), 500);
             let jobs: Vec<_> = std::iter::repeat_with(start).take(5).collect();
             let open = || std::io::pipe().map(|(reader, _)| OwnedFd::from(reader));

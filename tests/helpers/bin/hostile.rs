@@ -1,4 +1,4 @@
-//! A worker that lies: see `hostile` in the shared helpers.
+//! A worker that breaks the protocol: see `hostile` in the shared helpers.
 
 fn main() {
     legwork_tests::hostile::main()

@@ -1,4 +1,4 @@
-//! Asks for limits that it may not give, without the capability that would let it.
+//! Asks for limits that it may not set, without the capability that would allow it.
 
 use legwork::Limit;
 use legwork_tests::context::run;
@@ -14,7 +14,7 @@ fn main() {
         maximum: Some(HARD),
     };
     setrlimit(Resource::Nofile, hard).unwrap();
-    // A user other than root has none to give up.
+    // A user other than root has no capability to remove.
     raw::give_up_capability(raw::CAP_SYS_RESOURCE);
     run(|| async {
         for (soft, hard) in [
@@ -30,7 +30,7 @@ fn main() {
             assert!(words.contains("setting the limit RLIMIT_NOFILE"), "{words}");
             assert!(words.contains("Operation not permitted"), "{words}");
         }
-        // The control: what it may.
+        // The control: a limit that it may set.
         let may = sh("ulimit -Sn; ulimit -Hn").limit(Limit::OpenFiles, Some(HARD - 1), Some(HARD));
         assert_eq!(may.output().await.unwrap().stdout, b"499\n500\n");
     });

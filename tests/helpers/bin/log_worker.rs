@@ -1,4 +1,4 @@
-//! The lean worker of the tests of logs.
+//! The lean worker of the tests for logs.
 
 fn main() {
     legwork_tests::log_jobs::LOGGERS.run_worker()

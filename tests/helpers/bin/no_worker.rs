@@ -1,4 +1,4 @@
-//! A program that is asked to be a worker and does not look: it does what the variable `NO_WORKER` says.
+//! A program that is asked to be a worker and does not check: it does what the variable `NO_WORKER` says.
 
 use std::io::Write;
 use std::time::Duration;
@@ -12,7 +12,7 @@ fn main() {
         "exit well" => (),
         "die" => legwork_tests::raw::end_by_signal(libc::SIGBUS),
         "print" => {
-            // Neither lines nor UTF-8, nor short.
+            // Not short, without lines, and not UTF-8.
             let _ = std::io::stdout().write_all(&[0xff; 300_000]);
         }
         "hang" => loop {

@@ -1,4 +1,4 @@
-//! Writes what it reads, and then, to standard error, how much the two pipes hold.
+//! Copies its input to its output, and then prints the capacity of the two pipes to standard error.
 
 use std::io;
 

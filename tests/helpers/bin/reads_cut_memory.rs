@@ -1,5 +1,5 @@
-//! Trusts memory that it was sent without looking at its seals, as a careless reader would: maps it,
-//! then its maker makes it shorter, then it reads. Dies of SIGBUS.
+//! Trusts memory that it receives without checking the seals, as a careless reader would: it maps the memory, the
+//! sender truncates it, then it reads. It dies of SIGBUS.
 
 #![allow(unsafe_code)]
 
@@ -11,7 +11,7 @@ const LEN: usize = 1 << 20;
 fn main() {
     let memory = memfd_create(c"cut", MemfdFlags::CLOEXEC).expect("a memfd");
     ftruncate(&memory, LEN as u64).expect("a length");
-    // SAFETY: a new mapping, at a place of the kernel's choice.
+    // SAFETY: a new mapping, at an address that the kernel chooses.
     let start = unsafe {
         mmap(
             std::ptr::null_mut(),
@@ -24,7 +24,7 @@ fn main() {
     }
     .expect("a mapping");
     ftruncate(&memory, 0).expect("no length");
-    // SAFETY: the address is mapped. That it has no page any more is what this program is for.
+    // SAFETY: the address is mapped. That it no longer has a page is what this program is for.
     let byte = unsafe { start.cast::<u8>().read_volatile() };
     println!("read {byte}");
 }

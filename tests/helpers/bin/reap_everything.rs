@@ -1,4 +1,4 @@
-//! Waits for any child, as some libraries do, and takes the end of ours.
+//! Waits for any child, as some libraries do, and so reaps Legwork's.
 
 use legwork::spawn::{Plan, Program};
 use rustix::process::{WaitOptions, wait};

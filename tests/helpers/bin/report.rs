@@ -1,6 +1,6 @@
-//! Writes down what it finds at its start to the file that its first argument names.
+//! Writes what it finds at its start to the file that its first argument names.
 
-// Without Rust's own start, which ignores SIGPIPE and opens what is missing of 0, 1 and 2.
+// Without the setup of Rust's standard library, which ignores SIGPIPE and opens what is missing of 0, 1 and 2.
 #![no_main]
 #![allow(unsafe_code)]
 
@@ -8,7 +8,7 @@ use std::{ffi::c_int, path::PathBuf};
 
 use legwork_tests::report::Report;
 
-// SAFETY: the C library's start calls it once, and there is no other `main`.
+// SAFETY: the C library's startup code calls it once, and there is no other `main`.
 #[unsafe(no_mangle)]
 extern "C" fn main() -> c_int {
     let report = Report::of_self();

@@ -1,5 +1,5 @@
-//! Runs programs in every way there is, none of which forks, and judges how they end: for a trace of it. With the argument
-//! `and-fork` it forks at last, to see that the trace tells.
+//! Runs programs in every available way, none of which forks, and checks how they end, while it is traced. With the
+//! argument `and-fork` it forks at the end, to check that the trace shows it.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -52,7 +52,7 @@ async fn every_way() {
     let by_fd = Command::from_fd(executable, "true");
     by_fd.spawn().await.unwrap();
 
-    // Under a tracer an exit is told like any other, see GLib's merge request 3433.
+    // Under a tracer an exit is reported like any other, see GLib's merge request 3433.
     let sleep = || command("sleep").arg("1000");
     let killed = sleep().spawn();
     killed.signal(Signal::KILL).unwrap();

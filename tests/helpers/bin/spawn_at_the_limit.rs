@@ -1,4 +1,4 @@
-//! Lowers its limit of open files below what it has open, and hands over what is at the edge and beyond.
+//! Lowers its limit of open files below what it has open, and passes descriptors at the limit and above it.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,7 @@ const LIMIT: RawFd = 32;
 
 fn main() {
     let above = fcntl_dupfd_cloexec(memory("above"), 200).unwrap();
-    // Open above the limit and without close-on-exec: glibc takes no number there to close from.
+    // Open above the limit and not close-on-exec: glibc does not accept such a number as the start of closefrom.
     let bystander = fcntl_dupfd_cloexec(eventfd(0, EventfdFlags::empty()).unwrap(), 100).unwrap();
     fcntl_setfd(&bystander, FdFlags::empty()).unwrap();
     for limit in [MAX_TARGET + 1, MAX_TARGET + 2] {
@@ -60,13 +60,13 @@ fn swapped_at_the_edge() {
     arrives(vec![(other.as_raw_fd(), last), (LIMIT - 1, other)]);
 }
 
-/// A map that leaves no number to turn a ring with, or to close the rest from, is refused.
+/// A map that leaves no free number to break a cycle, or to close the rest from, is refused.
 fn every_number_is_taken() {
     let source = Arc::new(memory("everywhere"));
     let start = |numbers: std::ops::Range<RawFd>| {
         report(|plan| numbers.fold(plan, |plan, number| plan.share(number, Arc::clone(&source))))
     };
-    // The child needs a few for itself, to load its libraries with.
+    // The child needs a few descriptors itself, to load its libraries.
     let found = start(8..LIMIT).unwrap().beyond_standard();
     let table: BTreeMap<_, _> = (8..LIMIT).map(|number| (number, link(&*source))).collect();
     assert_eq!(found, table);

@@ -1,4 +1,4 @@
-//! Opens all that it may, keeps room for just a pidfd, and starts children; then without even that.
+//! Opens as many descriptors as it may, leaves space for just a pidfd, and starts children; then without even that.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ fn main() {
     no_room_at_all();
 }
 
-/// Files are made beforehand: to make one, there must be room.
+/// Files are created beforehand, because creating one needs a descriptor.
 struct Prepared {
     plan: Plan,
     file: tempfile::TempPath,
@@ -84,7 +84,7 @@ fn swapped_with_room_for_the_pidfd_only() {
 
 fn working_directory_with_room_for_the_pidfd_only() {
     let prepared = prepare(1);
-    // One more than the pidfd's place would be needed to open it.
+    // Opening it would need one more descriptor than the pidfd's.
     let plan = prepared
         .plan
         .current_dir("/proc/self")

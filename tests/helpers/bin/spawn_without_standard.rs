@@ -1,4 +1,5 @@
-//! Closes its 0, 1 and 2, so that what it opens next lies there, and hands it to a child every which way.
+//! Closes its 0, 1 and 2, so that the next files that it opens get these numbers, and passes them to a child in every
+//! way.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,7 @@ use legwork_tests::{
 };
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// For each of three sources the target, or none.
+/// For each of three sources the target, if any.
 const MAPS: &[[Option<RawFd>; 3]] = &[
     [None, None, None],
     [Some(0), Some(1), Some(2)],
@@ -28,7 +29,7 @@ const MAPS: &[[Option<RawFd>; 3]] = &[
 ];
 
 fn main() {
-    // Where a message of a failure goes; 0, 1 and 2 will not be there.
+    // The destination of failure messages; 0, 1 and 2 will not exist.
     let complaints = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 50).unwrap();
     std::panic::set_hook(Box::new(move |panic| {
         let _ = rustix::io::write(&complaints, format!("{panic}\n").as_bytes());
@@ -46,7 +47,7 @@ fn hand_over(closed: &[RawFd], map: &[Option<RawFd>; 3]) {
     for number in 0..=2 {
         raw::close(number);
     }
-    // All are closed; what is to stay open is filled first.
+    // All of them are closed; those that are to stay open are opened first.
     let fillers = fill(|number| !closed.contains(&number));
     let sources: Vec<OwnedFd> = ["a", "b", "c"]
         .map(|name| memfd_create(name, MemfdFlags::CLOEXEC).unwrap())
@@ -77,7 +78,7 @@ fn hand_over(closed: &[RawFd], map: &[Option<RawFd>; 3]) {
     }
 }
 
-/// Opens something on each of 0, 1 and 2 that is to be open.
+/// Opens a file on each of 0, 1 and 2 that is to be open.
 fn fill(open: impl Fn(RawFd) -> bool) -> Vec<OwnedFd> {
     let all: Vec<OwnedFd> = (0..=2)
         .map(|_| memfd_create("filler", MemfdFlags::CLOEXEC).unwrap())
@@ -100,12 +101,12 @@ fn inherit_what_is_closed() {
     );
 }
 
-/// Types rule out a closed source; code that closes numbers that are not its own does not.
+/// Types rule out a closed source; code that closes numbers it does not own is not ruled out.
 fn share_what_somebody_closed() {
     let source = Arc::new(memfd_create("gone", MemfdFlags::CLOEXEC).unwrap());
     let number = source.as_raw_fd();
     raw::close(number);
-    // Never dropped: there is nothing left to close.
+    // Never dropped, because there is nothing left to close.
     std::mem::forget(Arc::clone(&source));
     let error = report(|plan| plan.share(5, source)).unwrap_err();
     assert_eq!(error.step(), Step::DescriptorMap);

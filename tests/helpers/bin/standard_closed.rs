@@ -1,5 +1,5 @@
-//! Closes those of its 0, 1 and 2 that the bits of its argument name, and runs programs with all kinds of outputs: what it
-//! opens from then on, pipes and its main loop's own descriptors, comes to lie there.
+//! Closes those of its 0, 1 and 2 that the bits of its argument name, and runs programs with all kinds of outputs.
+//! Whatever it opens from then on, pipes and its main loop's own descriptors, gets these numbers.
 
 use std::os::fd::RawFd;
 
@@ -9,7 +9,7 @@ use legwork_tests::programs::{reported, sh};
 use legwork_tests::raw;
 
 fn main() {
-    // Where a message of a failure goes; 0, 1 and 2 may not be there.
+    // The destination of failure messages; 0, 1 and 2 may not exist.
     let complaints = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 50).unwrap();
     std::panic::set_hook(Box::new(move |panic| {
         let _ = rustix::io::write(&complaints, format!("{panic}\n").as_bytes());
@@ -29,7 +29,7 @@ fn main() {
     });
 }
 
-/// What is asked for arrives, whole and alone.
+/// Output that was requested arrives complete and alone.
 async fn talk(feeds: bool, stdout: bool, stderr: bool) {
     let mut program = sh("cat; echo out; echo err >&2");
     if feeds {
@@ -64,7 +64,7 @@ async fn talk(feeds: bool, stdout: bool, stderr: bool) {
         .unwrap_or_else(|error| panic!("{case}: {error:?}"));
 }
 
-/// The four times that an output was not asked for it went to the app's own, a file, unless that is closed.
+/// The four outputs that were not requested went to the app's own, a file, unless that is closed.
 fn inherited(number: RawFd, is_closed: bool, words: &str) {
     if !is_closed {
         let said = std::fs::read_to_string(format!("/proc/self/fd/{number}")).unwrap();
@@ -72,7 +72,7 @@ fn inherited(number: RawFd, is_closed: bool, words: &str) {
     }
 }
 
-/// What is not asked for is the app's own where it has one, and not what has come to lie there since.
+/// An output that is not requested is the app's own if it has one, and not what got that number since.
 async fn look(is_closed: impl Fn(RawFd) -> bool) {
     let report = reported(|program| program).await.unwrap();
     assert_eq!(report.descriptors.len(), 3, "{:?}", report.descriptors);

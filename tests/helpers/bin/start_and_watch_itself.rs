@@ -22,7 +22,7 @@ use rustix::{
 fn main() {
     raw::dispose(libc::SIGUSR1, raw::Disposition::Ignore);
     let handed: Vec<Arc<OwnedFd>> = non_blocking_sockets();
-    // The C library catches a signal of its own from the first thread on.
+    // The C library handles a signal of its own from the first thread on.
     thread::spawn(|| ()).join().unwrap();
     let before = Report::of_self().unwrap();
     let baseline = before.descriptors.keys().copied().collect::<Vec<_>>();
@@ -55,7 +55,7 @@ fn non_blocking_sockets() -> Vec<Arc<OwnedFd>> {
 }
 
 fn start(handed: &[Arc<OwnedFd>]) {
-    // Swapped, and with everything else that a plan can ask for.
+    // Swapped descriptors, and every other option of a plan.
     let numbers = [handed[1].as_raw_fd(), handed[0].as_raw_fd()];
     let mut child = Plan::new(Program::path(program("report")))
         .arg("/dev/null")
@@ -84,7 +84,7 @@ fn watch(handed: &[Arc<OwnedFd>], before: &Report, baseline: &[RawFd]) {
         fs::read_to_string("/proc/self/limits").unwrap(),
         before.limits
     );
-    // What the library opens is close-on-exec from birth.
+    // What the library opens is close-on-exec from the start.
     for descriptor in legwork_inspect::list(std::process::id()).unwrap() {
         let new = !baseline.contains(&descriptor.number);
         assert!(!new || descriptor.close_on_exec, "{descriptor:?}");

@@ -1,11 +1,11 @@
-//! As another user, who may have no more processes, starts one.
+//! Starts a child as another user, who may have no more processes.
 
 use legwork::spawn::{Plan, Program, Step};
 use legwork_tests::raw;
 use rustix::process::{Resource, Rlimit, getuid, setrlimit};
 
 fn main() {
-    // Root is above this limit.
+    // Root is exempt from this limit.
     if getuid().is_root() {
         raw::become_user(54_321);
     }

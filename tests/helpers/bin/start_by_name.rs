@@ -1,4 +1,4 @@
-//! Starts the program of a name, so that a test can say in which folder and with which environment the app runs.
+//! Starts a program by its name, so that a test can set the app's folder and environment.
 //!
 //! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--nowhere] [--close FOLDER] [--not-as-root]
 //! [--deny NUMBER] NAME [ARGUMENT...]` prints what the program prints and exits as it does; a start that fails exits with 99
@@ -12,7 +12,7 @@ use legwork_tests::context::run;
 use legwork_tests::programs::worker;
 use legwork_tests::raw;
 
-/// How it exits when the program could not be started.
+/// The exit code if the program could not be started.
 const NOT_STARTED: i32 = 99;
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Starts a child by legwork and one by std, with the environment it has.
+//! Starts a child by legwork and one by std, with its own environment.
 
 use legwork_tests::{order_reports, program};
 

@@ -6,7 +6,7 @@ use legwork_tests::{order_reports, program, raw};
 
 fn main() {
     for signal in 1..=64 {
-        // Ignoring this one is refused by name, see `exit.rs`; the others may not or cannot be.
+        // Ignoring this one is refused with a named error, see `exit.rs`; the others may not or cannot be ignored.
         if ![libc::SIGCHLD, libc::SIGKILL, libc::SIGSTOP, 32, 33].contains(&signal) {
             raw::dispose(signal, raw::Disposition::Ignore);
         }

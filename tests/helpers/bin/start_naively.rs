@@ -1,4 +1,4 @@
-//! Starts a child by legwork, and one as one writes it first, with `sigfillset`.
+//! Starts a child by legwork, and one in the simplest way, with `sigfillset`.
 
 use legwork_tests::{order_reports, program, raw};
 

@@ -30,7 +30,7 @@ fn main() {
     assert!(error.to_string().contains("ignores SIGCHLD"), "{error}");
     assert_eq!(child.try_wait(), Err(error));
 
-    // Dropping one then is no endless wait either.
+    // Dropping a child then does not wait forever either.
     dispose(libc::SIGCHLD, Disposition::Default);
     let child = start().unwrap();
     dispose(libc::SIGCHLD, Disposition::Ignore);

@@ -1,4 +1,4 @@
-//! One thread starts children with one descriptor to spare; another takes and returns it all the time.
+//! One thread starts children with one descriptor to spare; another takes and returns it continuously.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -44,9 +44,9 @@ fn main() {
 #[derive(Debug, Default)]
 struct Outcomes {
     started: u32,
-    /// Refused while there was no process yet.
+    /// Refused before there was a process.
     refused: u32,
-    /// Born, without a pidfd to be had, and killed.
+    /// Started, but no pidfd could be opened, so it was killed.
     lost: u32,
 }
 

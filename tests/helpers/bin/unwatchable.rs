@@ -12,11 +12,11 @@ const LENGTH: usize = 2_000_000;
 
 fn main() {
     run(|| async {
-        // Watched from its start on, and then left alone, as nobody reads.
+        // Watched from its start on, and then left alone, because nobody reads.
         let read = sh("head -c 2000000 /dev/zero; exit 5").success_codes([5]);
         let mut read = read.stdout(Stdio::piped()).spawn();
         let mut stdout = read.stdout().unwrap();
-        // Nothing is to be written yet, so there is no room to wait for.
+        // There is nothing to write yet, so there is nothing to wait for.
         let write = command("wc").arg("-c").stdin(Stdio::piped());
         let mut write = write.stdout(Stdio::piped()).spawn();
         let mut stdin = write.stdin().unwrap();
@@ -37,7 +37,7 @@ fn main() {
         assert_eq!(count.recv().await.unwrap().text, LENGTH.to_string());
         write.await.unwrap();
 
-        // Of their ends nothing could be heard.
+        // Their ends could not be noticed.
         let unheard = command("sleep").arg("1000").spawn();
         let error = unheard.await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Start, "{error:?}");
@@ -53,7 +53,7 @@ fn main() {
         beside.cancel();
         assert!(beside.await.unwrap_err().is_cancelled());
     });
-    // The first child of a context is not even born.
+    // The first child of a context is not even started.
     run(|| async {
         let unborn = command("sleep").arg("1000").spawn();
         let error = unborn.await.unwrap_err();

@@ -1,5 +1,5 @@
-//! Scene 1 as it stands, for a doctor to find: a forked copy uses GLib, and wakes the main loop of this program, which
-//! has nothing to do, until both are killed.
+//! Scene 1, for the doctor to find: a forked copy uses GLib and wakes the main loop of this program, which has nothing
+//! to do, until both are killed.
 
 use legwork::glib::{MainContext, MainLoop};
 use legwork_tests::raw::ForkedCopy;

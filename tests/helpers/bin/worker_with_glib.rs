@@ -1,4 +1,4 @@
-//! The worker of the tests that links GLib.
+//! The worker of the tests that uses GLib.
 
 fn main() {
     legwork_tests::with_glib::WITH_GLIB.run_worker()

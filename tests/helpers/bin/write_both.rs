@@ -1,5 +1,5 @@
-//! Writes as many blocks as its second argument says to standard output and as many to standard error, by turns, numbered
-//! and marked with its first argument, so that whoever reads them sees what is missing.
+//! Writes the number of blocks in its second argument to standard output and as many to standard error, alternating,
+//! numbered and marked with its first argument, so that a reader notices what is missing.
 
 use std::os::fd::BorrowedFd;
 

@@ -5,12 +5,12 @@ use legwork_tests::context::run;
 use legwork_tests::programs::command;
 use legwork_tests::scene::{peak_memory, tell};
 
-/// Of one piece, in bytes.
+/// The size of one piece, in bytes.
 const PIECE: usize = 64 << 20;
 
 fn main() {
     run(|| async {
-        // All that is there once, such as the guardian; and the piece itself.
+        // Everything that exists only once, such as the guardian; and the piece itself.
         command("true").output().await.unwrap();
         let piece = vec![1; PIECE];
         let before = peak_memory();

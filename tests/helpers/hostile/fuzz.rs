@@ -1,11 +1,11 @@
-//! Good packets, and what can be made of them. The same for the same seed.
+//! Valid packets, and mutations of them. The same seed gives the same packets.
 
 use super::{
     SPILLED, Thing, Word, kind, packet, said, sealed,
     stage::{emit, made},
 };
 
-/// xorshift64*: the same numbers everywhere.
+/// xorshift64*: the same numbers on every machine.
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
     }
 }
 
-/// Good packets of every kind.
+/// Returns valid packets of every kind.
 fn good_packets() -> Vec<(Vec<u8>, Vec<Thing>)> {
     let record = (3u8, "target", "text", Some("file.rs"), Some(7u32));
     let message = Word::List(vec![
@@ -59,7 +59,7 @@ fn good_packets() -> Vec<(Vec<u8>, Vec<Thing>)> {
     ]
 }
 
-/// Sends packets that are nearly good.
+/// Sends packets that are nearly valid.
 pub(super) fn fuzz(seed: u64, count: u32) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let good = good_packets();
@@ -92,7 +92,7 @@ fn mutate(random: &mut Random, bytes: &mut Vec<u8>) {
         1 => bytes.insert(at, random.next() as u8),
         2 => bytes.extend((0..random.below(70_000)).map(|n| n as u8)),
         3 => {
-            // A length that cannot be.
+            // An impossible length.
             let huge = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01];
             bytes.splice(at..at, huge[10 - random.below(10)..].iter().copied());
         }

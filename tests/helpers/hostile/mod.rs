@@ -1,7 +1,8 @@
-//! A worker that lies: the test writes down what it shall say, byte by byte, and the program `hostile` says it.
+//! A worker that breaks the protocol: the test describes what it sends, byte by byte, and the program `hostile` sends
+//! it.
 //!
-//! Nothing here comes from the library: the layout of the packets is written out again, as a stranger would who
-//! read its description.
+//! Nothing here comes from the library: the layout of the packets is written out again, as a stranger would who read
+//! its documentation.
 
 mod fuzz;
 mod stage;
@@ -16,11 +17,11 @@ pub use stage::main;
 pub mod kind {
     /// The handshake.
     pub const READY: u8 = 65;
-    /// It cannot run.
+    /// A refusal: it cannot run.
     pub const REFUSED: u8 = 66;
     /// A message.
     pub const MESSAGE: u8 = 67;
-    /// How far it is.
+    /// Progress.
     pub const PROGRESS: u8 = 68;
     /// Log records.
     pub const LOG: u8 = 69;
@@ -40,52 +41,52 @@ pub mod kind {
     pub const ALL: std::ops::RangeInclusive<u8> = READY..=PANICKED;
 }
 
-/// The flag of a packet whose payload lies in memory beside it.
+/// The flag of a packet whose payload is in memory that comes with it.
 pub const SPILLED: u8 = 1;
 
-/// One thing that a hostile worker does.
+/// One step of a hostile worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Step {
-    /// Sends this packet, header and all.
+    /// Sends this packet, header included.
     Send(Vec<u8>, Vec<Thing>),
-    /// Sends a packet of this kind and this length, of zeros.
+    /// Sends a packet of this kind and this length, filled with zeros.
     SendZeros(u8, usize),
-    /// Sends it as often as this, or until nobody takes it.
+    /// Sends it this often, or until nobody receives it.
     Flood(u32, Vec<u8>),
-    /// The packet from the socket's end, again and again, by a child that outlives the worker.
+    /// Sends the packet repeatedly from a child that outlives the worker.
     FloodFromChild(Vec<u8>),
-    /// Sends mutations of good packets: so many, of this seed.
+    /// Sends this many mutations of valid packets, with this seed.
     Fuzz(u64, u32),
-    /// Prints these bytes so often.
+    /// Prints these bytes this often.
     Print(u32, Vec<u8>),
-    /// Writes nonsense all over the shared page, so often.
+    /// Overwrites the whole shared page with nonsense, this often.
     Scribble(u32),
     /// Closes a descriptor.
     Close(i32),
-    /// Leaves its process group for one of its own making.
+    /// Leaves its process group for one that it creates.
     LeaveGroup,
     /// Sends itself a signal.
     Raise(i32),
-    /// Waits, in milliseconds.
+    /// Waits for this many milliseconds.
     Sleep(u64),
-    /// Is gone at once.
+    /// Exits at once.
     Exit(i32),
 }
 
-/// Something that a packet brings along.
+/// A descriptor that comes with a packet.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub enum Thing {
     /// `/dev/null`.
     Null,
     /// One end of a pipe.
     Pipe,
-    /// A file on a disk, of this content.
+    /// A file on a disk, with this content.
     File(Vec<u8>),
-    /// A TCP connection whose last close waits for what cannot be delivered.
+    /// A TCP connection whose last close waits for data that cannot be delivered.
     Lingering,
     /// A memfd.
     Memory(Memory),
-    /// The shared page, as it should be.
+    /// A valid shared page.
     Page,
 }
 
@@ -94,23 +95,23 @@ pub enum Thing {
 pub struct Memory {
     /// What is written to it.
     pub bytes: Vec<u8>,
-    /// How often.
+    /// How often it is written.
     pub times: usize,
-    /// Its length in the end; what was not written is a hole.
+    /// Its final length; what was not written is a hole.
     pub length: u64,
-    /// Its seals; -1 for what cannot be sealed.
+    /// Its seals; -1 for a memfd that cannot be sealed.
     pub seals: i32,
-    /// Whether it is made of huge pages.
+    /// Whether it has huge pages.
     pub huge: bool,
 }
 
-/// The seals that the app asks for.
+/// The seals that the app requires.
 pub const SEALED: i32 = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
 /// The flag of a packet that is about a job, whose number follows.
 pub const NUMBERED: u8 = 2;
 
-/// The packet of this kind: about the one job, if that is what such packets are about.
+/// Creates a packet of this kind: about the one job, if such packets are about a job.
 pub fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
     match kind {
         kind::READY | kind::REFUSED => [&[kind, 0], payload].concat(),
@@ -118,12 +119,12 @@ pub fn packet(kind: u8, payload: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The packet of this kind about the job of this number.
+/// Creates a packet of this kind about the job with this number.
 pub fn packet_about(job: u32, kind: u8, payload: &[u8]) -> Vec<u8> {
     [&[kind, NUMBERED], &job.to_le_bytes()[..], payload].concat()
 }
 
-/// The packet of this kind with a payload of serde's.
+/// Creates a packet of this kind with a payload encoded by serde.
 pub fn said(kind: u8, payload: &impl Serialize) -> Vec<u8> {
     packet(
         kind,
@@ -131,22 +132,22 @@ pub fn said(kind: u8, payload: &impl Serialize) -> Vec<u8> {
     )
 }
 
-/// A packet that brings nothing along.
+/// Creates a packet without descriptors.
 pub fn send(packet: Vec<u8>) -> Step {
     Step::Send(packet, Vec::new())
 }
 
-/// The handshake.
+/// Creates the handshake.
 pub fn ready() -> Step {
     ready_with(Thing::Page)
 }
 
-/// The same, with something else as its page.
+/// Creates the same with something else as its page.
 pub fn ready_with(page: Thing) -> Step {
     Step::Send(packet(kind::READY, &[]), vec![page])
 }
 
-/// The packet of this kind that claims its payload of `length` bytes lies in `thing`.
+/// Creates a packet of this kind that claims that its payload of `length` bytes is in `thing`.
 pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
     let mut bytes = packet(kind, &[]);
     bytes[1] |= SPILLED;
@@ -154,7 +155,7 @@ pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
     Step::Send(bytes, vec![thing])
 }
 
-/// Sealed memory that holds these bytes so often.
+/// Creates sealed memory that contains these bytes this often.
 pub fn sealed(bytes: &[u8], times: usize) -> Thing {
     Thing::Memory(Memory {
         bytes: bytes.to_vec(),
@@ -165,14 +166,14 @@ pub fn sealed(bytes: &[u8], times: usize) -> Thing {
     })
 }
 
-/// The variable that holds what the worker shall do.
+/// The variable that contains the steps of the worker.
 const VARIABLE: &str = "HOSTILE_STEPS";
 
-/// The job that a hostile worker is started for: all that can stand in a message stands in its own.
+/// The job that a hostile worker is started for: its message has everything that a message can have.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Believe;
 
-/// What it sends.
+/// Its message.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Word {
     /// A text.
@@ -198,11 +199,11 @@ impl Job for Believe {
 }
 
 legwork::jobs! {
-    /// The app's half of the lies.
+    /// The app's side of the job.
     pub static BELIEFS = [Believe];
 }
 
-/// The variable's name and value for these steps.
+/// Returns the variable's name and value for these steps.
 pub fn script(steps: &[Step]) -> (String, String) {
     let bytes = postcard::to_stdvec(steps).expect("steps can be encoded");
     let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -211,8 +212,8 @@ pub fn script(steps: &[Step]) -> (String, String) {
     (VARIABLE.to_owned(), text)
 }
 
-/// How many descriptors this process has open.
+/// Returns how many descriptors this process has open.
 pub fn open_descriptors() -> usize {
-    // One of them is the directory that is read.
+    // One of them is the directory that is being read.
     std::fs::read_dir("/proc/self/fd").expect("proc").count() - 1
 }

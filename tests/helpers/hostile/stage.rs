@@ -1,4 +1,4 @@
-//! The program `hostile`: does what it is told, step by step.
+//! The program `hostile`: executes its steps one by one.
 
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::raw;
 
-/// The program's `main`.
+/// Runs the program.
 pub fn main() {
     let text = std::env::var(VARIABLE).expect("a script");
     let bytes: Vec<u8> = text
@@ -37,18 +37,18 @@ pub fn main() {
     }
 }
 
-/// What a hostile worker has.
+/// The state of a hostile worker.
 struct Stage {
     page: Option<OwnedFd>,
 }
 
-/// Where the app put the control socket.
+/// The descriptor number of the control socket.
 fn control() -> BorrowedFd<'static> {
     borrowed(3)
 }
 
 fn borrowed(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: the app opened it before this program began. Once closed by a step, it is an error and no more.
+    // SAFETY: the app opened it before this program started. Once a step has closed it, using it is only an error.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
@@ -112,7 +112,7 @@ impl Stage {
         for _ in 0..times {
             let words: Vec<u8> = (0..512).flat_map(|_| random.next().to_le_bytes()).collect();
             rustix::io::pwrite(page, &words, 0).expect("the page can be written to");
-            // Gone in no case: it is sealed.
+            // This has to fail, because it is sealed.
             assert!(rustix::fs::ftruncate(page, 0).is_err());
         }
     }
@@ -160,7 +160,7 @@ impl Memory {
         }
         let fd = match rustix::fs::memfd_create("lie", flags) {
             Ok(fd) => fd,
-            // No huge pages in this kernel.
+            // This kernel has no huge pages.
             Err(_) => rustix::fs::memfd_create("lie", flags - MemfdFlags::HUGETLB).unwrap(),
         };
         let mut file = File::from(fd);
@@ -179,7 +179,7 @@ impl Memory {
     }
 }
 
-/// A connection that is full, whose other end never reads, and whose close therefore lasts a minute.
+/// Creates a connection that is full and whose other end never reads, so that its close takes a minute.
 fn lingering() -> OwnedFd {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -192,14 +192,14 @@ fn lingering() -> OwnedFd {
     stream.into()
 }
 
-/// Joins a group that a child of its own leads: a leader cannot just leave.
+/// Joins a group that a child of its own leads, because a group leader cannot simply leave.
 fn leave_group() {
     // SAFETY: this program has one thread.
     let child = unsafe { libc::fork() };
     if child == 0 {
         // SAFETY: plain numbers.
         unsafe { libc::setpgid(0, 0) };
-        // It is there as long as the group has to be, and no test leaves it behind.
+        // It lives as long as the group is needed, and no test leaves it behind.
         // SAFETY: plain numbers.
         unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         std::thread::sleep(Duration::from_secs(600));
@@ -218,6 +218,6 @@ fn raise(signal: i32) {
 }
 
 fn exit_at_once(code: i32) -> ! {
-    // SAFETY: ends the process without cleaning up, as is meant.
+    // SAFETY: ends the process without cleanup, as intended.
     unsafe { libc::_exit(code) }
 }
