@@ -5,7 +5,7 @@
 //! echo secret | cargo run --example borg -- REPOSITORY FOLDER...
 //! ```
 //!
-//! The passphrase is read from standard input. It needs borg; beside legwork it takes glib-unix and libc.
+//! The passphrase is read from standard input. It needs borg, and besides legwork glib-unix and libc.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -87,7 +87,7 @@ fn borg(passphrase: &str) -> Command {
         .env_remove("BORG_PASSPHRASE") // it would take precedence
         .env_remove("BORG_PASSCOMMAND")
         .success_codes([0, 1]) // 1: done, with warnings
-        .progress(progress::borg()) // and the words of its errors
+        .progress(progress::borg()) // which also reads borg's error messages
         // On SIGINT borg unlocks the repository, which may take a while.
         .stop(
             Stop::signal(Signal::INT)

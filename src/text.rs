@@ -1,10 +1,10 @@
 //! Sentences as data, and the one place where they become words.
 //!
-//! An error is decided on as a kind with numbers and names. What a person reads is made of it when it is shown: a
-//! template in English, which an app may have [translated](translate_with), and values that go into its braces.
+//! An error is decided on as a kind with numbers and names. The sentence is made when it is shown: from a
+//! template in English, which an app may have [translated](translate_with), and values for its braces.
 //!
-//! Every template is written down as `text!("…{name}…", name = value)`; `po/legwork.pot` lists them all, and a test
-//! keeps it up to date. This room knows nothing of the others.
+//! Every template is written as `text!("…{name}…", name = value)`, where its fault is noticed.
+//! `po/legwork.pot` lists them all, and a test keeps it up to date. This room depends on no other.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,14 +14,14 @@ static TRANSLATOR: OnceLock<Translator> = OnceLock::new();
 
 type Translator = fn(&'static str) -> Cow<'static, str>;
 
-/// Has the sentences of errors, and whatever else Legwork says to people, translated.
+/// Sets a function that translates the sentences of errors, and whatever else Legwork says to people.
 ///
-/// `translator` is handed a template in English and returns the same in another language, or the template itself. What is in
-/// braces (`{path}`) is replaced afterwards, by paths, numbers and names that are the same in every language. To be called
-/// once, before the first error is shown; later calls change nothing, and return false. It may be called from any thread.
+/// `translator` gets a template in English and returns it in another language, or returns the template itself. The names in
+/// braces (`{path}`) are replaced afterwards by paths, numbers and names, which are the same in every language. Call this
+/// once, before the first error is shown: later calls change nothing and return false. May be called from any thread.
 ///
-/// The project's `po/legwork.pot` has all templates, for gettext's tools. What a job, a program or the system says itself comes
-/// as it is.
+/// The project's `po/legwork.pot` has all templates, for gettext's tools. What a job, a program or the system says is not
+/// translated.
 ///
 /// ```
 /// use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! A program's progress: seen as soon as it is drawn, however it is drawn, and told no more often than promised.
+//! A program's progress: seen as soon as it is drawn, however it is drawn, and reported no more often than documented.
 
 use std::cell::RefCell;
 use std::rc::Rc;

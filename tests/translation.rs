@@ -1,7 +1,7 @@
-//! Everything that Legwork says to people can be translated: the template for gettext has all of it, and an app's
-//! translator is asked for each sentence.
+//! Every sentence of Legwork for people can be translated: the template for gettext has all of them, and the app's
+//! translator is called for each.
 //!
-//! `LEGWORK_RENEW_TEMPLATE=1 cargo test -p legwork-tests --test translation` writes the template anew.
+//! `LEGWORK_RENEW_TEMPLATE=1 cargo test -p legwork-tests --test translation` renews the template.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};

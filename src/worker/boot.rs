@@ -130,7 +130,7 @@ fn set_up(
     app: Option<OwnedFd>,
     hello: &Hello,
 ) -> Result<&'static Link, (Control, Box<dyn Error>)> {
-    let made = (|| {
+    let resources = (|| {
         let app = app.ok_or("the app did not send its pidfd")?;
         let (page, memory) = Page::create()?;
         let wake = rustix::event::eventfd(
@@ -139,8 +139,8 @@ fn set_up(
         )?;
         Ok((app, page, memory, wake))
     })();
-    let (app, page, memory, wake) = match made {
-        Ok(made) => made,
+    let (app, page, memory, wake) = match resources {
+        Ok(resources) => resources,
         Err(error) => return Err((control, error)),
     };
     let link = Link::establish(control, page, wake);

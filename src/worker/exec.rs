@@ -60,8 +60,8 @@ fn make_way(control: Control, moved: Option<i32>) -> Result<Control, (Control, E
     let Some(moved) = moved else {
         return Ok(control);
     };
-    let aside = match rustix::io::fcntl_dupfd_cloexec(control.as_fd(), moved + 1) {
-        Ok(aside) => aside,
+    let moved_control = match rustix::io::fcntl_dupfd_cloexec(control.as_fd(), moved + 1) {
+        Ok(copy) => copy,
         Err(errno) => return Err((control, errno)),
     };
     debug_assert_eq!(control.as_fd().as_raw_fd(), CONTROL_FD);
@@ -69,7 +69,7 @@ fn make_way(control: Control, moved: Option<i32>) -> Result<Control, (Control, E
     // number is given up with its owner.
     let duplicated = unsafe { libc::dup2(moved, CONTROL_FD) };
     std::mem::forget(control);
-    let control = Control::from_fd(aside);
+    let control = Control::from_fd(moved_control);
     if duplicated < 0 {
         return Err((
             control,

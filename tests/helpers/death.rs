@@ -18,10 +18,10 @@ use crate::context::run;
 use crate::jobs::Misbehave;
 use crate::{program, raw};
 
-/// A program that leads a family. It ignores the signal that the system itself sends to a group of which a member is
-/// stopped when the app dies.
+/// A program that leads a family. It ignores the signal that the system itself sends to a group if a member is stopped
+/// when the app dies.
 const FAMILY: &str = "trap '' HUP; sleep 1000 & echo $!; wait";
-/// One that leaves its family and ends.
+/// A program that leaves its family and ends.
 const LAUNCHER: &str = "sleep 1000 & echo $!";
 /// A program that dies as soon as nobody reads its output.
 const WRITER: &str = "sleep 1000 & echo $!; exec yes";
@@ -140,7 +140,7 @@ fn planned_launcher() -> Vec<u32> {
     vec![number(line.trim())]
 }
 
-/// A thousand programs, without a look at the main loop between them.
+/// Starts a thousand programs without iterating the main loop between them.
 fn thousand(held: &mut Held) -> Vec<u32> {
     raise_the_limit_of_files();
     let sleep = |_| Command::new("sleep").arg("1000").spawn();
@@ -151,7 +151,7 @@ fn thousand(held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// As many open files as the system allows: for a pidfd of each of a thousand.
+/// Raises the limit of open files as far as the system allows: each of a thousand children needs a pidfd.
 pub fn raise_the_limit_of_files() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);
@@ -223,13 +223,13 @@ fn of_threads() -> Vec<u32> {
     told.into_iter().take(4).flatten().collect()
 }
 
-/// A copy of the app that goes on as an app of its own, has programs, and ends. Returns who is to end with it.
+/// Forks a copy that continues as an app of its own, has programs, and ends. Returns the processes that must end with it.
 fn copy_with_programs(held: &mut Held) -> Vec<u32> {
     let of_the_app = Plan::new(Program::name("sleep")).arg("1000");
     let of_the_app = of_the_app.spawn().unwrap();
     let (said, mut tell) = std::io::pipe().unwrap();
     let copy = raw::ForkedCopy::new(|| {
-        // That is for the app to say.
+        // Only the app may do that.
         assert!(guardian::watch_over(&of_the_app, Program::Current).is_err());
         let planned = Plan::new(Program::name("sleep")).arg("1000");
         let planned = planned.spawn().unwrap();
@@ -238,7 +238,7 @@ fn copy_with_programs(held: &mut Held) -> Vec<u32> {
         let program = program.with_thread_default(|| Command::new("sleep").arg("1000").spawn());
         let program = program.expect("nobody else has this context");
         writeln!(tell, "{} {}", planned.pid(), program.pid().unwrap()).unwrap();
-        // It ends without a word to them.
+        // It ends without stopping them.
         std::mem::forget((planned, program));
         0
     });
@@ -250,7 +250,7 @@ fn copy_with_programs(held: &mut Held) -> Vec<u32> {
     line.split_whitespace().map(number).collect()
 }
 
-/// Copies of the app that are made while another thread tells its guardian of somebody, and tell theirs of somebody.
+/// Forks copies while another thread passes a child to the app's guardian; each copy passes a child to its own.
 fn copies_meanwhile(held: &mut Held) -> Vec<u32> {
     let child = Plan::new(Program::name("sleep")).arg("1000").spawn();
     let child = child.unwrap();
@@ -279,7 +279,7 @@ fn copies_meanwhile(held: &mut Held) -> Vec<u32> {
     pids
 }
 
-/// Dies before its main loop runs again, and before its guardian has had the time to start.
+/// Dies before its main loop runs again, and before its guardian has had time to start.
 fn start_and_die(held: &mut Held, copied: bool) -> ! {
     assert!(MainContext::thread_default().is_some());
     let program = Command::new("sleep").arg("1000").spawn();

@@ -177,7 +177,7 @@ impl Job for Misbehave {
                 exit_at_once(code);
             }
             Misbehave::Family => {
-                // The system itself sends it to a group of which a member is stopped when the app dies.
+                // If a member of the group is stopped when the app dies, the system itself sends it to the group.
                 crate::raw::dispose(libc::SIGHUP, crate::raw::Disposition::Ignore);
                 let child = std::process::Command::new("sleep").arg("1000").spawn()?;
                 cx.send(child.id().to_string())?;

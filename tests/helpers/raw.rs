@@ -277,7 +277,7 @@ pub fn become_user(number: u32) {
     assert_eq!(result, 0, "setuid: {}", std::io::Error::last_os_error());
 }
 
-/// From now on, this system call fails with EPERM, here and in what this process starts.
+/// Makes this system call fail with EPERM, in this process and in what it starts.
 pub fn deny(number: u32) {
     let filter = |code: u32, jt, jf, k| libc::sock_filter {
         code: code as u16,
@@ -311,7 +311,7 @@ pub fn deny(number: u32) {
     assert_eq!(results, [0, 0], "{}", std::io::Error::last_os_error());
 }
 
-/// Sends a signal to the calling process with its default action, unblocked, and so ends it.
+/// Sends a signal to the calling process, unblocked and with its default action, and so ends it.
 pub fn end_by_signal(number: i32) {
     dispose(number, Disposition::Default);
     // SAFETY: a plain number.

@@ -1,9 +1,9 @@
-//! `cargo xtask house`: which files import each other in a circle, how long the code is, and whether each
-//! public name of the library has one path.
+//! `cargo xtask house`: prints which files import each other in a circle, how long the code is, and whether each public
+//! name of the library has one path.
 //!
-//! A plain reading of formatted text: `crate::…`, `super::…`, `self::…` and the names of child
-//! modules are followed to the file that has the item, through `use` and `pub use`. Declaring a
-//! module and exporting a name again is no import; unit tests and what macros expand to do not count.
+//! It only reads formatted text: `crate::…`, `super::…`, `self::…` and the names of child modules are followed to the
+//! file that has the item, through `use` and `pub use`. Declaring a module or exporting a name again does not count as
+//! an import, and neither do unit tests and what macros expand to.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub(crate) fn run() -> Outcome {
     Ok(ExitCode::from(u8::from(is_bad)))
 }
 
-/// Whether a public name of the library has more than one path, by the list of its documentation.
+/// Returns whether a public name of the library has more than one path, according to its documentation's list of items.
 fn public_paths() -> Result<bool, String> {
     cargo::must(cargo::command().args(["doc", "--quiet", "--no-deps", "--package", "legwork"]))?;
     let list = cargo::target_dir().join("doc/legwork/all.html");
@@ -62,7 +62,7 @@ fn public_paths() -> Result<bool, String> {
 }
 
 type Module = Vec<String>;
-/// From the name of each node to those that it leads to.
+/// From each node to the nodes that it leads to.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
 /// The files of a crate.
@@ -70,9 +70,9 @@ type Graph = BTreeMap<String, BTreeSet<String>>;
 struct House {
     lines: usize,
     files: BTreeMap<Module, String>,
-    /// Without `use` items.
+    /// The code, without `use` items.
     code: BTreeMap<Module, String>,
-    /// What `use` items name: each name with its path, and whether it is exported.
+    /// The names that `use` items bring in: each with its path, and whether it is exported.
     names: BTreeMap<Module, BTreeMap<String, (Vec<String>, bool)>>,
 }
 
@@ -118,7 +118,7 @@ impl House {
         }
     }
 
-    /// Notes the names of a tree of a `use`, which comes after `prefix`.
+    /// Adds the names of a `use` tree that follows `prefix`.
     fn name(&mut self, module: &Module, prefix: &[String], tree: &str, is_export: bool) {
         let (path, group) = tree.split_once('{').unwrap_or((tree, ""));
         let (path, alias) = path.split_once(" as ").unwrap_or((path, ""));
@@ -144,7 +144,7 @@ impl House {
         names.insert(name, (path, is_export));
     }
 
-    /// The module that has what a path leads to.
+    /// Returns the module that has the item that a path leads to.
     fn resolve(&self, from: &Module, path: &[String], depth: u8) -> Option<Module> {
         let mut at = from.clone();
         for (index, part) in path.iter().enumerate() {
@@ -171,7 +171,7 @@ impl House {
         Some(at)
     }
 
-    /// Which file imports from which.
+    /// Returns which file imports from which.
     fn graph(&self) -> Graph {
         let mut graph = Graph::new();
         for (module, file) in &self.files {
@@ -193,7 +193,7 @@ impl House {
         graph
     }
 
-    /// Prints the circles; whether there is one that may not be.
+    /// Prints the circles; returns whether there is one that is not allowed.
     fn report(&self, tree: &str) -> bool {
         let mut graph = self.graph();
         let mut rooms = Graph::new();
@@ -219,7 +219,7 @@ impl House {
     }
 }
 
-/// Prints all circles; whether there are any.
+/// Prints all circles; returns whether there are any.
 fn print(what: &str, graph: &Graph) -> bool {
     let mut circles = BTreeSet::new();
     for node in graph.keys() {
@@ -268,7 +268,7 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The lines that are neither blank nor comments nor of a module of unit tests.
+/// Returns the lines that are not blank, not comments and not in a module of unit tests.
 fn code_of(text: &str) -> impl Iterator<Item = &str> {
     let (before, tests) = text.split_once("#[cfg(test)]\nmod ").unwrap_or((text, ""));
     let first = tests.lines().next().unwrap_or_default();

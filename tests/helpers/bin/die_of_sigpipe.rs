@@ -46,8 +46,8 @@ fn main() {
     let _ = std::io::Write::write(&mut &write, b"x");
 }
 
-/// What is blocked, ignored and caught, but for 32 and 33: these are the C library's own, which catches 33 from the first
-/// thread on, and a child that is slow to die is reaped by a thread.
+/// Returns which signals are blocked, ignored and caught, except for 32 and 33. These are the C library's own: it catches
+/// 33 from the first thread on, and a thread reaps children that are slow to die.
 fn signals() -> [u64; 3] {
     const OWN: u64 = 0b11 << 31;
     let report = Report::of_self().unwrap();

@@ -1,11 +1,11 @@
 //! Starts a program by its name, so that a test can set the app's folder and environment.
 //!
 //! `start_by_name [--own-path] [--path PATH | --no-path] [--dir FOLDER] [--nowhere] [--close FOLDER] [--not-as-root]
-//! [--deny NUMBER] NAME [ARGUMENT...]` prints what the program prints and exits as it does; a start that fails exits with 99
-//! and tells step, error number and words.
+//! [--deny NUMBER] NAME [ARGUMENT...]` prints the output of the program and exits as it does. If the start fails, it exits
+//! with 99 and prints step, error number and message.
 //!
 //! `--nowhere`: the app's working directory is gone. `--close`: the folder can no longer be searched. `--deny`: the system
-//! call of that number fails with EPERM, as older containers have it.
+//! call with that number fails with EPERM, as in older containers.
 
 use legwork::{Command, Stdio};
 use legwork_tests::context::run;
