@@ -76,6 +76,8 @@ pub(super) struct Standards {
     pub(super) input: InputWriter,
     pub(super) stdout: Option<OutputReader>,
     pub(super) stderr: Option<OutputReader>,
+    /// The program's side of its terminal, held open until it has ended.
+    pub(super) terminal: Cell<Option<OwnedFd>>,
 }
 
 impl Standards {
@@ -518,6 +520,7 @@ impl Supervisor {
         let mut wakers = self.exit.take_wakers();
         // Nobody reads it any more.
         wakers.extend(self.standards.input.close(&self.seat));
+        drop(self.standards.terminal.take());
         self.timers.clear();
         self.timers.set(Timer::Drain, Some(self.rules.drain));
         let total = self.rules.drain.checked_mul(DRAIN_TOTAL);
@@ -589,6 +592,7 @@ impl Supervisor {
         let mut wakers = self.exit.take_wakers();
         wakers.extend(self.outputs().filter_map(|output| output.close(&self.seat)));
         wakers.extend(self.standards.input.close(&self.seat));
+        drop(self.standards.terminal.take());
         if let Some(helper) = self.helper.take() {
             self.seat.unwatch(helper.as_fd());
         }
