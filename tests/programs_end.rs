@@ -296,3 +296,52 @@ fn has_strace() -> bool {
 fn every_way_to_run_a_program_ends_as_it_should() {
     sacrifice("run_every_way");
 }
+
+#[test]
+fn a_grandchild_that_still_writes_is_read_until_it_has_been_silent_for_long() {
+    run(|| async {
+        // It takes twice the bound, and pauses for a third of it.
+        let bound = Duration::from_millis(900);
+        let script = "for i in 1 2 3 4 5 6; do sleep 0.3; echo $i; done & echo 0";
+        let output = sh(script).drain(bound).output().await.unwrap();
+        assert_eq!(output.stdout_utf8().unwrap(), "0\n1\n2\n3\n4\n5\n6\n");
+        assert!(!output.incomplete);
+
+        // The control: one that says no more is given up.
+        let start = Instant::now();
+        let silent = sh("sleep 1000 & echo $!")
+            .drain(bound)
+            .output()
+            .await
+            .unwrap();
+        assert!(silent.incomplete);
+        assert!(start.elapsed() < bound * 4, "{:?}", start.elapsed());
+        // One that writes has died of it by now.
+        let kill = |pid: &str| drop(StdCommand::new("kill").arg(pid).output().unwrap());
+        kill(silent.stdout_utf8().unwrap().trim());
+
+        // And there is an end to it all.
+        let bound = Duration::from_millis(100);
+        for pause in ["sleep 0.05", ":"] {
+            let endless = format!("while :; do echo; {pause}; done & echo $!");
+            let start = Instant::now();
+            let endless = sh(&endless).drain(bound).output_limit(1000).output();
+            let output = endless.await.unwrap();
+            assert!(output.incomplete);
+            let took = start.elapsed();
+            assert!(took > bound * 2 && took < bound * 40, "{pause}: {took:?}");
+            kill(output.stdout_utf8().unwrap().lines().next().unwrap());
+        }
+
+        // A cancel waits for none of that.
+        let endless = sh("while :; do echo; sleep 0.05; done & echo $!").stdout(Stdio::piped());
+        let mut endless = endless.drain(Duration::from_secs(20)).spawn();
+        let pid = endless.stdout().unwrap().lines().recv().await.unwrap().text;
+        endless.exited().await.unwrap();
+        let start = Instant::now();
+        endless.cancel();
+        assert!(endless.await.unwrap().incomplete);
+        assert!(start.elapsed() < Duration::from_secs(5));
+        kill(&pid);
+    });
+}

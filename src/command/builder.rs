@@ -33,7 +33,7 @@ use crate::wire::frame::ExecOrder;
 /// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`success`](Self::success) | exit code 0 |
-/// | [`drain`](Self::drain) | 500 ms |
+/// | [`drain`](Self::drain) | 500 ms after the last byte, 5 s in all |
 /// | [`output_limit`](Self::output_limit) | none |
 ///
 /// ```no_run
@@ -330,8 +330,9 @@ impl Command {
         self
     }
 
-    /// Sets how long a pipe is still read that a grandchild holds open when the program has ended.
-    /// Cancelling or dropping the handle ends that at once.
+    /// Sets how long a pipe is still read that a grandchild holds open when the program has ended:
+    /// until nothing was written for this time, and at most ten times as long in all. Cancelling or
+    /// dropping the handle ends that at once.
     pub fn drain(mut self, bound: Duration) -> Self {
         self.drain = bound;
         self

@@ -1,5 +1,6 @@
 //! The three standard descriptors of a program: what each of them is, and the app's ends of the pipes.
 
+use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::builder::Command;
 use super::start_error::StartError;
 use super::stdio::{Kind, Stdio};
 use super::supervisor::{InputWriter, OutputReader, Rule, Standards};
-use super::terminal;
+use super::terminal::Terminal;
 use crate::command::lane::Lane;
 use crate::spawn::{Plan, Standard, Step};
 use crate::text::{Text, text};
@@ -31,12 +32,13 @@ pub(super) fn connect(
                      remove stdin(), stdout() and stderr()"
                 )));
             }
-            let (ours, path) = terminal::open(columns, rows)?;
+            let Terminal { ours, theirs, path } = Terminal::open(columns, rows)?;
             set_nonblocking(&ours)?;
             let standards = Standards {
                 input: InputWriter::to_terminal(ours.try_clone()?),
                 stdout: Some(OutputReader::new(Lane::Output, ours, rule)),
                 stderr: None,
+                terminal: Cell::new(Some(theirs)),
             };
             Ok((plan.terminal(path), standards))
         }
@@ -53,6 +55,7 @@ pub(super) fn connect(
                 input,
                 stdout,
                 stderr,
+                terminal: Cell::new(None),
             };
             Ok((plan, standards))
         }

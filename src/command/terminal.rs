@@ -4,17 +4,31 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-/// A new terminal: the app's side, and the path of the program's.
-pub(super) fn open(columns: u16, rows: u16) -> io::Result<(OwnedFd, CString)> {
-    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
-    grantpt(&ours)?;
-    unlockpt(&ours)?;
-    set_size(&ours, columns, rows)?;
-    let path = ptsname(&ours, Vec::new())?;
-    Ok((ours, path))
+/// A new terminal.
+pub(super) struct Terminal {
+    /// The app's side.
+    pub(super) ours: OwnedFd,
+    /// The program's side. While it is open here too, a program may close its own and open it again: without any, the
+    /// app would read the end.
+    pub(super) theirs: OwnedFd,
+    /// The path of that.
+    pub(super) path: CString,
+}
+
+impl Terminal {
+    pub(super) fn open(columns: u16, rows: u16) -> io::Result<Terminal> {
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let ours = openpt(flags)?;
+        grantpt(&ours)?;
+        unlockpt(&ours)?;
+        set_size(&ours, columns, rows)?;
+        let theirs = ioctl_tiocgptpeer(&ours, flags)?;
+        let path = ptsname(&ours, Vec::new())?;
+        Ok(Terminal { ours, theirs, path })
+    }
 }
 
 /// `ioctl(TIOCSWINSZ)`, see tty_ioctl(2). The program in the foreground gets SIGWINCH.

@@ -52,6 +52,9 @@ use crate::spawn::SpawnError;
 /// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
 const LAST_READ: usize = 1024 * 1024;
 
+/// How many times the drain bound, which counts from the last byte, an output is read after the end at most.
+const DRAIN_TOTAL: u32 = 10;
+
 /// How often a descriptor is looked at for which the kernel has no memory to watch it, or of which the user has too many
 /// watched already; see epoll(7), `max_user_watches`.
 const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -73,6 +76,8 @@ pub(super) struct Standards {
     pub(super) input: InputWriter,
     pub(super) stdout: Option<OutputReader>,
     pub(super) stderr: Option<OutputReader>,
+    /// The program's side of its terminal, held open until it has ended.
+    pub(super) terminal: Cell<Option<OwnedFd>>,
 }
 
 impl Standards {
@@ -113,6 +118,8 @@ pub(super) struct Supervisor {
     exit: ExitWatch,
     stop: StopSteps,
     timers: Timers,
+    /// Outputs are not read after this.
+    drain_end: Cell<Option<Instant>>,
     /// The alarm in the hub, which may ring before the first timer is due.
     alarm: Cell<Option<Instant>>,
     /// What is known by now, for the outcome.
@@ -139,6 +146,7 @@ impl Supervisor {
             exit: ExitWatch::default(),
             stop: StopSteps::new(parts.stop),
             timers: Timers::default(),
+            drain_end: Cell::new(None),
             alarm: Cell::new(None),
             facts: RefCell::default(),
             is_paused: Cell::new(false),
@@ -317,6 +325,7 @@ impl Supervisor {
         let mut read = output.read(&self.seat, self.progress.as_ref(), must);
         if read.length > 0 {
             self.renew_stall();
+            self.renew_drain();
         }
         if let Some(waker) = read.waker.take() {
             waker.wake();
@@ -451,6 +460,7 @@ impl Supervisor {
         }
         if self.exit.get().is_some() {
             // It has ended by itself. Nobody waits any longer for pipes that another process holds.
+            self.drain_end.set(Some(Instant::now()));
             self.set_timer(Timer::Drain, Some(Duration::ZERO));
             return;
         }
@@ -495,8 +505,12 @@ impl Supervisor {
         let mut wakers = self.exit.take_wakers();
         // Nobody reads it any more.
         wakers.extend(self.standards.input.close(&self.seat));
+        drop(self.standards.terminal.take());
         self.timers.clear();
         self.timers.set(Timer::Drain, Some(self.rules.drain));
+        let total = self.rules.drain.checked_mul(DRAIN_TOTAL);
+        self.drain_end
+            .set(total.and_then(|total| Instant::now().checked_add(total)));
         self.read_last(slice);
         self.status.set_pid(0);
         wakers.into_iter().for_each(Waker::wake);
@@ -528,10 +542,25 @@ impl Supervisor {
         }
     }
 
+    /// Another process has written, after the end.
+    fn renew_drain(&self) {
+        if self.timers.is_set(Timer::Drain)
+            && let Some(next) = Instant::now().checked_add(self.rules.drain)
+        {
+            let end = self.drain_end.get();
+            self.timers
+                .set_at(Timer::Drain, Some(end.map_or(next, |end| end.min(next))));
+        }
+    }
+
     /// Reads no longer, whoever still holds the other ends.
-    fn give_up_outputs(&self, slice: &Slice) {
-        self.timers.set(Timer::Drain, None);
+    fn end_drain(&self, slice: &Slice) {
         self.read_last(slice);
+        if !self.timers.is_due(Timer::Drain, Instant::now()) {
+            // There was more.
+            return;
+        }
+        self.timers.set(Timer::Drain, None);
         self.facts.borrow_mut().incomplete = !self.is_drained();
         let wakers: Vec<_> = self
             .outputs()
@@ -548,6 +577,7 @@ impl Supervisor {
         let mut wakers = self.exit.take_wakers();
         wakers.extend(self.outputs().filter_map(|output| output.close(&self.seat)));
         wakers.extend(self.standards.input.close(&self.seat));
+        drop(self.standards.terminal.take());
         if let Some(helper) = self.helper.take() {
             self.seat.unwatch(helper.as_fd());
         }
@@ -675,7 +705,7 @@ impl Entry for Supervisor {
             self.take_stop_step();
         }
         if drained {
-            self.give_up_outputs(slice);
+            self.end_drain(slice);
         }
         self.set_alarm();
     }

@@ -201,7 +201,7 @@ impl OutputReader {
                     waker: state.waker.take(),
                 }
             }
-            // The end. EIO is how a terminal says that its last user has gone.
+            // The end. EIO is how a terminal says that nobody has its other side open.
             _ => {
                 state.fd = Some(fd);
                 drop(state.take_fd(seat));
