@@ -104,6 +104,11 @@ fn variables_are_set_removed_and_cleared() {
 }
 
 #[test]
+fn a_variable_may_be_set_on_another_thread_during_a_start() {
+    sacrifice("start_while_variables_change");
+}
+
+#[test]
 fn names_values_and_arguments_may_be_any_bytes() {
     let wild = OsString::from_vec(vec![0xff, b' ', 0xfe, b'\n']);
     let report = report(|plan| {

@@ -5,7 +5,6 @@ use std::ffi::{CStr, OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{SpawnError, Step};
-use super::inherited;
 use crate::text::{Text, text};
 
 /// Variables that a child never gets from the app by inheritance, only by
@@ -64,12 +63,12 @@ impl Environment {
     pub(super) fn strings(&self) -> Result<Strings, SpawnError> {
         let mut strings = Strings::with_capacity();
         if !self.cleared {
-            inherited::each(|variable| {
-                let name = name_of(variable.to_bytes());
-                if !is_one_shot(name) && !self.changes.contains_key(name) {
-                    strings.push(&[variable.to_bytes()]);
+            // Under the lock that `std::env::set_var` takes; a walk over `environ` would not be.
+            for (name, value) in std::env::vars_os() {
+                if !is_one_shot(&name) && !self.changes.contains_key(&name) {
+                    strings.push(&[name.as_bytes(), b"=", value.as_bytes()]);
                 }
-            });
+            }
         }
         for (name, value) in &self.changes {
             let Some(value) = value else { continue };
@@ -114,12 +113,6 @@ impl Strings {
             CStr::from_bytes_until_nul(&self.block[*start..]).expect("`push` ends each with NUL")
         })
     }
-}
-
-/// What stands before the first `=` that is not the first character, as in getenv(3).
-fn name_of(variable: &[u8]) -> &OsStr {
-    let end = variable.iter().skip(1).position(|byte| *byte == b'=');
-    OsStr::from_bytes(end.map_or(variable, |end| &variable[..=end]))
 }
 
 fn is_one_shot(name: &OsStr) -> bool {

@@ -46,7 +46,6 @@ mod diagnosis;
 mod directory;
 mod environment;
 mod error;
-mod inherited;
 mod map;
 mod plan;
 mod posix_spawn;
