@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 
-use legwork::spawn::ONE_SHOT_VARIABLES;
+use legwork::spawn::{ONE_SHOT_VARIABLES, named_descriptors};
 use legwork_inspect::DescriptorInfo;
 
 use super::subject::Subject;
@@ -28,11 +28,6 @@ pub(super) struct Named {
     pub(super) is: Option<String>,
 }
 
-/// What the first descriptor of sd_listen_fds(3) is.
-const LISTEN_FDS_START: RawFd = 3;
-/// More than anybody lists; a number in the environment may be any.
-const MOST: usize = 64;
-
 /// Those in the environment that the process was started with. What it has changed since cannot be seen from outside.
 pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> io::Result<Vec<Variable>> {
     let environment = std::fs::read(subject.file("environ"))?;
@@ -47,7 +42,7 @@ pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> io::Result<Vec<V
 }
 
 fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variable> {
-    let numbers = numbers(&name, &value);
+    let numbers = named_descriptors(name.as_ref(), value.as_ref());
     if numbers.is_empty() && !ONE_SHOT_VARIABLES.contains(&&*name) {
         return None;
     }
@@ -65,31 +60,6 @@ fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variabl
     })
 }
 
-/// The descriptors that a variable names.
-fn numbers(name: &str, value: &str) -> Vec<RawFd> {
-    let number = |text: &str| text.parse().ok().filter(|number: &RawFd| *number >= 0);
-    match name {
-        "LISTEN_FDS" => {
-            let count = number(value).unwrap_or_default();
-            let end = LISTEN_FDS_START.saturating_add(count);
-            (LISTEN_FDS_START..end).take(MOST).collect()
-        }
-        // The two ends of make's jobserver.
-        "MAKEFLAGS" => value
-            .split_ascii_whitespace()
-            .filter_map(|flag| {
-                flag.strip_prefix("--jobserver-auth=")
-                    .or_else(|| flag.strip_prefix("--jobserver-fds="))
-            })
-            .flat_map(|pair| pair.split(',').filter_map(number))
-            .collect(),
-        "WAYLAND_SOCKET" => number(value).into_iter().collect(),
-        // As borg's BORG_PASSPHRASE_FD.
-        _ if name.ends_with("_FD") => number(value).into_iter().collect(),
-        _ => Vec::new(),
-    }
-}
-
 fn belief(name: &str) -> &'static str {
     match name {
         "WAYLAND_SOCKET" => "that its connection to the compositor is there",
@@ -105,7 +75,11 @@ fn belief(name: &str) -> &'static str {
         "GIO_LAUNCHED_DESKTOP_FILE" | "GIO_LAUNCHED_DESKTOP_FILE_PID" => {
             "that the launcher started it"
         }
-        "MAKEFLAGS" => "that the jobserver of make is there",
+        "DESKTOP_AUTOSTART_ID" => "that the session manager started it",
+        "NODE_CHANNEL_FD" | "NODE_CHANNEL_SERIALIZATION_MODE" => {
+            "that a parent of Node.js speaks to it"
+        }
+        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => "that the jobserver of make is there",
         _ => "that what is meant for it is there",
     }
 }
