@@ -210,6 +210,21 @@ fn a_relative_program_below_a_folder_that_may_not_be_searched_runs_as_in_a_shell
 }
 
 #[test]
+fn a_sandbox_that_forbids_a_look_at_a_program_does_not_forbid_the_program() {
+    let one = folder("one");
+    let deny = libc::SYS_faccessat2.to_string();
+    let path = [folder("plain"), folder("one")].join(":");
+    is_found(Some(&path), &["--deny", &deny, "tool"], "one 0", 1);
+    is_found(Some(&path), &["--deny", &deny, "./tool"], "here 0", 3);
+    let arguments = ["--dir", &one, "--deny", &deny, "./tool"];
+    is_found(Some(&path), &arguments, "here 0", 3);
+    // What it can know in another way, it still says.
+    let (words, code) = found(Some(&folder("plain")), &["--deny", &deny, "tool"]);
+    assert_eq!(code, NOT_STARTED);
+    assert!(words.contains("plain/tool\" is not executable"), "{words}");
+}
+
+#[test]
 fn what_cannot_be_executed_is_passed_over() {
     let unfit = [
         folder("plain"),

@@ -8,8 +8,6 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD, accessat};
-
 use super::checked::Checked;
 use super::error::{Candidate, SpawnError, Step, describe};
 use super::posix_spawn::Fault;
@@ -234,9 +232,7 @@ fn fault_of(file: &Path, errno: i32, shown: Text) -> Option<Text> {
     let found = match fs::metadata(file) {
         Err(error) => error.raw_os_error()?,
         Ok(status) if !status.is_file() => libc::EACCES,
-        Ok(_) => accessat(CWD, file, Access::EXEC_OK, AtFlags::EACCESS)
-            .err()?
-            .raw_os_error(),
+        Ok(_) => program::access(file).err()?,
     };
     (found == errno).then(|| match errno {
         libc::ENOENT => text!("{file} does not exist", file = shown),

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, OsStr, OsString};
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 
 use super::error::{SpawnError, Step};
-use super::inherited;
 use crate::text::{Text, text};
 
 /// Variables that a child never gets from the app by inheritance, only by
 /// [`Plan::env`](super::Plan::env).
 ///
 /// Each names a descriptor that the child does not have, or a token that only the app may use, and
-/// once.
+/// once. The same holds for every variable with [`named_descriptors`].
 pub const ONE_SHOT_VARIABLES: &[&str] = &[
     // wl_display_connect(3): a connected descriptor.
     "WAYLAND_SOCKET",
@@ -33,6 +33,10 @@ pub const ONE_SHOT_VARIABLES: &[&str] = &[
     // Startup notification and xdg-activation: one window's right to take the focus.
     "DESKTOP_STARTUP_ID",
     "XDG_ACTIVATION_TOKEN",
+    // The session manager's: one program's registration.
+    "DESKTOP_AUTOSTART_ID",
+    // The channel to a parent of Node.js, whose descriptor is in NODE_CHANNEL_FD.
+    "NODE_CHANNEL_SERIALIZATION_MODE",
     // GDesktopAppInfo: which launcher started the app.
     "GIO_LAUNCHED_DESKTOP_FILE",
     "GIO_LAUNCHED_DESKTOP_FILE_PID",
@@ -64,12 +68,12 @@ impl Environment {
     pub(super) fn strings(&self) -> Result<Strings, SpawnError> {
         let mut strings = Strings::with_capacity();
         if !self.cleared {
-            inherited::each(|variable| {
-                let name = name_of(variable.to_bytes());
-                if !is_one_shot(name) && !self.changes.contains_key(name) {
-                    strings.push(&[variable.to_bytes()]);
+            // Under the lock that `std::env::set_var` takes; a walk over `environ` would not be.
+            for (name, value) in std::env::vars_os() {
+                if !is_one_shot(&name, &value) && !self.changes.contains_key(&name) {
+                    strings.push(&[name.as_bytes(), b"=", value.as_bytes()]);
                 }
-            });
+            }
         }
         for (name, value) in &self.changes {
             let Some(value) = value else { continue };
@@ -116,16 +120,45 @@ impl Strings {
     }
 }
 
-/// What stands before the first `=` that is not the first character, as in getenv(3).
-fn name_of(variable: &[u8]) -> &OsStr {
-    let end = variable.iter().skip(1).position(|byte| *byte == b'=');
-    OsStr::from_bytes(end.map_or(variable, |end| &variable[..=end]))
+fn is_one_shot(name: &OsStr, value: &OsStr) -> bool {
+    ONE_SHOT_VARIABLES.iter().any(|one_shot| name == *one_shot)
+        || !named_descriptors(name, value).is_empty()
 }
 
-fn is_one_shot(name: &OsStr) -> bool {
-    ONE_SHOT_VARIABLES
-        .iter()
-        .any(|one_shot| name.as_bytes() == one_shot.as_bytes())
+/// The first descriptor of sd_listen_fds(3).
+const LISTEN_FDS_START: RawFd = 3;
+/// More than anybody passes; the number in a variable can be any.
+const LISTEN_FDS_MOST: usize = 64;
+
+/// The descriptors that a variable names, by its own name and its value. A child does not have
+/// them, and does not inherit the variable.
+///
+/// Known are `LISTEN_FDS` (sd_listen_fds(3)), `WAYLAND_SOCKET`, `BASH_XTRACEFD`, the jobserver of
+/// make in `MAKEFLAGS`, `MFLAGS` and `CARGO_MAKEFLAGS`, and numbers in variables whose names end in
+/// `_FD`, such as `NODE_CHANNEL_FD` and `BORG_PASSPHRASE_FD`.
+pub fn named_descriptors(name: &OsStr, value: &OsStr) -> Vec<RawFd> {
+    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+        return Vec::new();
+    };
+    let number = |text: &str| text.parse().ok().filter(|number: &RawFd| *number >= 0);
+    match name {
+        "LISTEN_FDS" => {
+            let count = number(value).unwrap_or_default();
+            let end = LISTEN_FDS_START.saturating_add(count);
+            (LISTEN_FDS_START..end).take(LISTEN_FDS_MOST).collect()
+        }
+        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => value
+            .split_ascii_whitespace()
+            .filter_map(|flag| {
+                flag.strip_prefix("--jobserver-auth=")
+                    .or_else(|| flag.strip_prefix("--jobserver-fds="))
+            })
+            .flat_map(|pair| pair.split(',').filter_map(number))
+            .collect(),
+        "WAYLAND_SOCKET" | "BASH_XTRACEFD" => number(value).into_iter().collect(),
+        _ if name.ends_with("_FD") => number(value).into_iter().collect(),
+        _ => Vec::new(),
+    }
 }
 
 fn check(name: &OsStr, value: &OsStr) -> Result<(), SpawnError> {

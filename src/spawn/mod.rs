@@ -46,7 +46,6 @@ mod diagnosis;
 mod directory;
 mod environment;
 mod error;
-mod inherited;
 mod map;
 mod plan;
 mod posix_spawn;
@@ -54,7 +53,7 @@ mod program;
 
 pub use attributes::Group;
 pub(crate) use attributes::Mask;
-pub use environment::ONE_SHOT_VARIABLES;
+pub use environment::{ONE_SHOT_VARIABLES, named_descriptors};
 #[cfg(feature = "app")]
 pub(crate) use error::describe;
 pub use error::{Candidate, SpawnError, Step};

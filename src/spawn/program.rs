@@ -141,18 +141,27 @@ impl Located {
         let failed =
             |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(&self.file);
         let file = || Text::quoted(&self.file);
-        let status = fs::metadata(path).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            let sentence = match errno {
-                libc::ENOENT => text!("the program {file} does not exist", file = file()),
-                _ => text!(
-                    "the program {file} cannot be reached: {error}",
-                    file = file(),
-                    error = describe(errno)
-                ),
-            };
-            failed(errno, sentence)
-        })?;
+        let status = match fs::metadata(path) {
+            Ok(status) => status,
+            Err(error) => {
+                let errno = error.raw_os_error().unwrap_or(libc::EIO);
+                return match errno {
+                    libc::ENOENT => Err(failed(
+                        errno,
+                        text!("the program {file} does not exist", file = file()),
+                    )),
+                    _ if is_certain(errno) => Err(failed(
+                        errno,
+                        text!(
+                            "the program {file} cannot be reached: {error}",
+                            file = file(),
+                            error = describe(errno)
+                        ),
+                    )),
+                    _ => Ok(()),
+                };
+            }
+        };
         if status.is_dir() {
             let sentence = text!("the program {file} is a directory", file = file());
             return Err(failed(libc::EISDIR, sentence));
@@ -161,23 +170,21 @@ impl Located {
             let sentence = text!("the program {file} is not a regular file", file = file());
             return Err(failed(libc::EACCES, sentence));
         }
-        // With the effective user, as execve(2) does. Root needs one executable bit as well.
-        accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).map_err(|errno| {
-            let errno = errno.raw_os_error();
-            let sentence = match errno {
-                libc::EACCES if on_noexec_mount(path) => text!(
+        match access(path) {
+            Err(libc::EACCES) if on_noexec_mount(path) => Err(failed(
+                libc::EACCES,
+                text!(
                     "the program {file} is on a file system that is mounted noexec",
                     file = file()
                 ),
-                libc::EACCES => text!("the program {file} is not executable", file = file()),
-                _ => text!(
-                    "the program {file} cannot be executed: {error}",
-                    file = file(),
-                    error = describe(errno)
-                ),
-            };
-            failed(errno, sentence)
-        })
+            )),
+            Err(libc::EACCES) => Err(failed(
+                libc::EACCES,
+                text!("the program {file} is not executable", file = file()),
+            )),
+            // Others are about the look itself, or a file that has just changed.
+            _ => Ok(()),
+        }
     }
 
     fn descriptor(fd: OwnedFd) -> Result<Self, SpawnError> {
@@ -289,6 +296,36 @@ fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, 
         };
         SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
     }))
+}
+
+/// Whether a look that fails like this says that an execution would, too. Other numbers may come
+/// from a sandbox that forbids only the look.
+fn is_certain(errno: i32) -> bool {
+    let certain = [
+        libc::ENOENT,
+        libc::ENOTDIR,
+        libc::EACCES,
+        libc::ELOOP,
+        libc::ENAMETOOLONG,
+    ];
+    certain.contains(&errno)
+}
+
+/// Whether the app may execute a file, or search a directory, by its effective user, as execve(2)
+/// and chdir(2) see it. Root needs one executable bit of a file.
+///
+/// Older containers have a seccomp filter that answers faccessat2(2) with EPERM, as they do not
+/// know it. Then its predecessor is asked, which goes by the real user.
+pub(super) fn access(path: &Path) -> Result<(), i32> {
+    use rustix::process::{getegid, geteuid, getgid, getuid};
+    let access =
+        |flags| accessat(CWD, path, Access::EXEC_OK, flags).map_err(|errno| errno.raw_os_error());
+    match access(AtFlags::EACCESS) {
+        Err(errno) if !is_certain(errno) && (getuid(), getgid()) == (geteuid(), getegid()) => {
+            access(AtFlags::empty())
+        }
+        result => result,
+    }
 }
 
 fn on_noexec_mount(file: &Path) -> bool {

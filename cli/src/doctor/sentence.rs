@@ -167,13 +167,17 @@ fn of_variable(variable: &Variable) -> String {
         "NOTIFY_SOCKET" | "FDSTORE" => "that it is the service, and speaks to systemd in its name",
         "WATCHDOG_PID" | "WATCHDOG_USEC" => "that it has to feed the service's watchdog",
         "DBUS_STARTER_ADDRESS" | "DBUS_STARTER_BUS_TYPE" => "that the bus has activated it",
+        "DESKTOP_AUTOSTART_ID" => "that the session manager started it",
+        "NODE_CHANNEL_FD" | "NODE_CHANNEL_SERIALIZATION_MODE" => {
+            "that its parent is Node.js and talks to it"
+        }
         "DESKTOP_STARTUP_ID" | "XDG_ACTIVATION_TOKEN" => {
             "that the right to take the focus, once, is its own"
         }
         "GIO_LAUNCHED_DESKTOP_FILE" | "GIO_LAUNCHED_DESKTOP_FILE_PID" => {
             "that the launcher started it"
         }
-        "MAKEFLAGS" => "that make's jobserver is there",
+        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => "that make's jobserver is there",
         _ => "that a descriptor meant for it is there",
     };
     format!("{text}. A child that finds it believes {belief}")

@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use legwork::spawn::ONE_SHOT_VARIABLES;
+use legwork::spawn::{ONE_SHOT_VARIABLES, named_descriptors};
 use legwork_inspect::DescriptorInfo;
 use procfs::ProcResult;
 
@@ -24,11 +24,6 @@ pub(super) struct Named {
     pub(super) is: Option<String>,
 }
 
-/// The number of the first descriptor of sd_listen_fds(3).
-const LISTEN_FDS_START: RawFd = 3;
-/// More than anybody lists; a number in the environment may be any.
-const MOST: usize = 64;
-
 /// Those in the environment that the process was started with, by name. What it has changed since
 /// cannot be seen from outside.
 pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> ProcResult<Vec<Variable>> {
@@ -43,7 +38,7 @@ pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> ProcResult<Vec<V
 }
 
 fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variable> {
-    let numbers = numbers(&name, &value);
+    let numbers = named_descriptors(name.as_ref(), value.as_ref());
     if numbers.is_empty() && !ONE_SHOT_VARIABLES.contains(&&*name) {
         return None;
     }
@@ -58,29 +53,4 @@ fn judge(name: String, value: String, open: &[DescriptorInfo]) -> Option<Variabl
         value: (!is_token).then_some(value),
         name,
     })
-}
-
-/// The descriptors that a variable names.
-fn numbers(name: &str, value: &str) -> Vec<RawFd> {
-    let number = |text: &str| text.parse().ok().filter(|number: &RawFd| *number >= 0);
-    match name {
-        "LISTEN_FDS" => {
-            let count = number(value).unwrap_or_default();
-            let end = LISTEN_FDS_START.saturating_add(count);
-            (LISTEN_FDS_START..end).take(MOST).collect()
-        }
-        // The two ends of make's jobserver.
-        "MAKEFLAGS" => value
-            .split_ascii_whitespace()
-            .filter_map(|flag| {
-                flag.strip_prefix("--jobserver-auth=")
-                    .or_else(|| flag.strip_prefix("--jobserver-fds="))
-            })
-            .flat_map(|pair| pair.split(',').filter_map(number))
-            .collect(),
-        "WAYLAND_SOCKET" => number(value).into_iter().collect(),
-        // As borg's BORG_PASSPHRASE_FD.
-        _ if name.ends_with("_FD") => number(value).into_iter().collect(),
-        _ => Vec::new(),
-    }
 }
