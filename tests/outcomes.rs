@@ -190,6 +190,23 @@ fn a_stack_that_is_used_up_is_a_signal_and_shows_where() {
 }
 
 #[test]
+fn a_trap_ends_the_job() {
+    run(|| async {
+        for (job, signal) in [
+            (Misbehave::Breakpoint, "SIGTRAP"),
+            (Misbehave::ForbiddenCall, "SIGSYS"),
+        ] {
+            let error = error_of(job).await;
+            assert_eq!(
+                error.signal().map(|signal| signal.name()),
+                Some(signal.into()),
+                "{error:?}"
+            );
+        }
+    });
+}
+
+#[test]
 fn an_abort_is_a_signal() {
     run(|| async {
         let error = error_of(Misbehave::Abort).await;

@@ -151,17 +151,22 @@ fn sleep_until_named() {
     }
 }
 
-/// Restores the default action. A fault happens again when the handler returns; a signal that was sent is raised
-/// again.
+/// Restores the default action, and raises the signal again, with all that is known of it. Returning alone would not do:
+/// a trap (an int3, SECCOMP_RET_TRAP) is over, and another thread may have repaired what a fault was about.
 fn die_of(signal: i32, info: *mut libc::siginfo_t) {
     // SAFETY: SIG_DFL is always a valid action.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
-    // SAFETY: as in `record`.
-    let sent = unsafe { (*info).si_code } <= 0;
-    if sent {
-        // SAFETY: has no precondition. The signal is blocked until the handler returns.
-        unsafe { libc::raise(signal) };
-    }
+    // SAFETY: takes numbers and a valid siginfo, and has no other precondition. The signal is blocked until the handler
+    // returns.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::gettid(),
+            signal,
+            info,
+        )
+    };
 }
 
 /// Called by the watcher: sends the names, once there are addresses.
