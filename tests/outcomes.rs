@@ -207,6 +207,19 @@ fn a_trap_ends_the_job() {
 }
 
 #[test]
+fn a_message_that_is_refused_takes_nobodys_place() {
+    run(|| async {
+        for (capacity, times) in [(1, 1), (2, 3)] {
+            let job = Misbehave::SendTooMuch(times).builder().worker(&worker());
+            let deadline = Duration::from_secs(30);
+            let mut job = job.message_capacity(capacity).deadline(deadline).spawn();
+            assert_eq!(job.message().await.as_deref(), Some("short"));
+            assert_eq!(job.await.unwrap(), "well");
+        }
+    });
+}
+
+#[test]
 fn an_abort_is_a_signal() {
     run(|| async {
         let error = error_of(Misbehave::Abort).await;
