@@ -5,7 +5,7 @@ use std::time::Duration;
 use legwork::prelude::*;
 use legwork::{ErrorKind, State, Worker, glib};
 use legwork_tests::context::{is_alive, run, until};
-use legwork_tests::jobs::{Count, Echo, Misbehave, Unpack};
+use legwork_tests::jobs::{Count, Echo, Fragile, Misbehave, Panics, Unpack};
 
 fn worker() -> Worker {
     Worker::program(env!("CARGO_BIN_EXE_worker"))
@@ -216,6 +216,29 @@ fn a_message_that_is_refused_takes_nobodys_place() {
             assert_eq!(job.message().await.as_deref(), Some("short"));
             assert_eq!(job.await.unwrap(), "well");
         }
+    });
+}
+
+#[test]
+fn a_panic_is_one_wherever_a_jobs_values_are_handled() {
+    run(|| async {
+        for panics in [
+            Panics::Decoded,
+            Panics::Encoded,
+            Panics::Dropped,
+            Panics::Displayed,
+            Panics::AsPayload,
+        ] {
+            let job = Fragile(panics).builder().worker(&worker()).spawn();
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Panic, "{panics:?}: {error:?}");
+            if panics != Panics::AsPayload {
+                let said = &error.panic().unwrap().message;
+                assert!(said.contains("when "), "{panics:?}: {said}");
+            }
+        }
+        let job = Fragile(Panics::Never).builder().worker(&worker()).spawn();
+        job.await.unwrap();
     });
 }
 

@@ -44,6 +44,11 @@ impl Answer {
     /// Sends the answer to the app, after everything else that the job has sent. Returns the exit status for the case
     /// that the process ends with this job.
     pub(super) fn finish(self, link: &Link, number: JobNumber) -> i32 {
+        let status = match self.kind {
+            Kind::Done => 0,
+            Kind::Panicked => 101,
+            _ => 1,
+        };
         let _ = std::io::stdout().flush();
         if let Some(run) = run::current() {
             run.flush_progress(Wait::Yes);
@@ -54,11 +59,7 @@ impl Answer {
         let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
         link.page.finish(number);
         run::set_current(link, None);
-        match self.kind {
-            Kind::Done => 0,
-            Kind::Panicked => 101,
-            _ => 1,
-        }
+        status
     }
 }
 
@@ -69,31 +70,36 @@ pub(super) fn run_job<J: Job>(
     start: &Start,
     descriptors: Vec<OwnedFd>,
 ) -> Answer {
-    let job: J = match attach::decode(&start.input, descriptors) {
-        Ok(job) => job,
-        Err(error) => return refused(Refusal::Input(error.to_string())),
-    };
     let run = Arc::new(Run::new(link, number, start.capacity));
-    link.page.start(number);
+    // Before the input is decoded: what that panics with is this job's.
     run::set_current(link, Some(run.clone()));
-    // The watcher may not have run yet, and the job's first `check()` is to fail already.
-    if link.control.has_hung_up() {
-        link.retire();
-    }
-    let cx = Ctx::new(Backend::Run(run));
-    match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
-        Ok(Ok(output)) => match attach::encode(&output) {
-            Ok((payload, descriptors)) => Answer {
-                kind: Kind::Done,
-                payload,
-                descriptors,
+    let answer = catch_unwind(AssertUnwindSafe(|| {
+        let job: J = match attach::decode(&start.input, descriptors) {
+            Ok(job) => job,
+            Err(error) => return refused(Refusal::Input(error.to_string())),
+        };
+        link.page.start(number);
+        // The watcher may not have run yet, and the job's first `check()` is to fail already.
+        if link.control.has_hung_up() {
+            link.retire();
+        }
+        match job.run(&Ctx::new(Backend::Run(run))) {
+            Ok(output) => match attach::encode(&output) {
+                Ok((payload, descriptors)) => Answer {
+                    kind: Kind::Done,
+                    payload,
+                    descriptors,
+                },
+                Err(error) => failed(&error),
             },
-            Err(error) => failed(&error),
-        },
-        Ok(Err(error)) => failed(&*error.into()),
-        // The panic hook has sent the report.
-        Err(_) => Answer::of(Kind::Panicked, &()),
-    }
+            Err(error) => failed(&*error.into()),
+        }
+    }));
+    answer.unwrap_or_else(|payload| {
+        // The panic hook has sent the report. What the panic carries may panic when it is dropped.
+        std::mem::forget(payload);
+        Answer::of(Kind::Panicked, &())
+    })
 }
 
 fn failed(error: &(dyn Error + 'static)) -> Answer {
