@@ -243,6 +243,16 @@ fn a_panic_is_one_wherever_a_jobs_values_are_handled() {
 }
 
 #[test]
+fn a_copy_that_a_job_forks_neither_sends_nor_answers() {
+    run(|| async {
+        let mut job = Misbehave::Fork.builder().worker(&worker()).spawn();
+        assert_eq!(job.message().await.as_deref(), Some("own"));
+        assert_eq!(job.message().await, None);
+        assert_eq!(job.await.unwrap(), "well");
+    });
+}
+
+#[test]
 fn an_abort_is_a_signal() {
     run(|| async {
         let error = error_of(Misbehave::Abort).await;

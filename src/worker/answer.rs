@@ -12,6 +12,7 @@ use super::error::Cancelled;
 use super::job::Job;
 use super::link::Link;
 use super::run::{self, Run};
+use crate::process::leave;
 use crate::wire::attach;
 use crate::wire::control::Wait;
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
@@ -49,6 +50,10 @@ impl Answer {
             Kind::Panicked => 101,
             _ => 1,
         };
+        // A copy that the job has forked has nothing to say to the app, and its buffers are the job's.
+        if !link.control.is_own() {
+            leave(status);
+        }
         let _ = std::io::stdout().flush();
         if let Some(run) = run::current() {
             run.flush_progress(Wait::Yes);
