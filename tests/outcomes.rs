@@ -190,6 +190,44 @@ fn a_stack_that_is_used_up_is_a_signal_and_shows_where() {
 }
 
 #[test]
+fn a_stack_overflow_is_called_so() {
+    run(|| async {
+        for job in [
+            Misbehave::Overflow,
+            Misbehave::OnThread(Box::new(Misbehave::Overflow)),
+        ] {
+            let error = error_of(job).await;
+            assert_eq!(error.signal().unwrap().name(), "SIGSEGV");
+            assert!(
+                error.to_string().contains("its stack overflowed"),
+                "{error}"
+            );
+        }
+        let error = error_of(Misbehave::Segfault).await;
+        assert!(!error.to_string().contains("stack"), "{error}");
+    });
+}
+
+#[test]
+fn a_crash_on_any_thread_is_named_and_shows_where() {
+    run(|| async {
+        for (job, signal, place) in [
+            (Misbehave::Segfault, "SIGSEGV", "segfault"),
+            (Misbehave::Overflow, "SIGSEGV", "deeper"),
+            (Misbehave::Abort, "SIGABRT", "jobs.rs"),
+            (Misbehave::Breakpoint, "SIGTRAP", "breakpoint"),
+        ] {
+            for job in [job.clone(), Misbehave::OnThread(Box::new(job))] {
+                let error = error_of(job.clone()).await;
+                assert_eq!(error.signal().unwrap().name(), signal, "{job:?}");
+                let backtrace = error.backtrace().unwrap_or("none");
+                assert!(backtrace.contains(place), "{job:?}: {backtrace}");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_trap_ends_the_job() {
     run(|| async {
         for (job, signal) in [
