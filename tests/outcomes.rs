@@ -291,6 +291,27 @@ fn a_copy_that_a_job_forks_neither_sends_nor_answers() {
 }
 
 #[test]
+fn what_c_has_printed_arrives() {
+    run(|| async {
+        let mut job = Misbehave::PrintByC.builder().worker(&worker()).spawn();
+        let mut logs = job.logs();
+        assert_eq!(job.await.unwrap(), "well");
+        assert_eq!(logs.recv().await.unwrap().text, "printed by C");
+    });
+}
+
+#[test]
+fn a_thread_that_holds_what_is_printed_keeps_no_job_from_its_end() {
+    run(|| async {
+        for by_rust in [true, false] {
+            let job = Misbehave::HoldPrinting(by_rust).builder().worker(&worker());
+            let job = job.deadline(Duration::from_secs(30)).spawn();
+            assert_eq!(job.await.unwrap(), "well");
+        }
+    });
+}
+
+#[test]
 fn an_abort_is_a_signal() {
     run(|| async {
         let error = error_of(Misbehave::Abort).await;

@@ -1,4 +1,5 @@
 //! One job, from its input to its answer.
+#![allow(unsafe_code)]
 
 use std::error::Error;
 use std::io::Write;
@@ -12,7 +13,7 @@ use super::error::Cancelled;
 use super::job::Job;
 use super::link::Link;
 use super::run::{self, Run};
-use crate::process::leave;
+use crate::process::{background, leave};
 use crate::wire::attach;
 use crate::wire::control::Wait;
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
@@ -20,6 +21,9 @@ use crate::wire::text::cut;
 
 /// How long a job's last log records may wait for space in the socket.
 const LAST_LOGS: Duration = Duration::from_secs(2);
+
+/// How long what was printed may take to be flushed: another thread may hold the lock for ever.
+const LAST_PRINTS: Duration = Duration::from_secs(1);
 
 /// The longest text of a refusal, and of a job's error and all of its causes together, in bytes. What is longer is cut.
 const FAILURE_MAX: usize = 56 * 1024;
@@ -54,7 +58,7 @@ impl Answer {
         if !link.control.is_own() {
             leave(status);
         }
-        let _ = std::io::stdout().flush();
+        flush_within(LAST_PRINTS);
         if let Some(run) = run::current() {
             run.flush_progress(Wait::Yes);
         }
@@ -66,6 +70,18 @@ impl Answer {
         run::set_current(link, None);
         status
     }
+}
+
+/// Flushes what was printed, by Rust and by C.
+fn flush_within(bound: Duration) {
+    let (done, finished) = std::sync::mpsc::channel();
+    background::run("legwork-flush", move || {
+        let _ = std::io::stdout().flush();
+        // SAFETY: flushes all streams that are written to; has no precondition.
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        let _ = done.send(());
+    });
+    let _ = finished.recv_timeout(bound);
 }
 
 /// Decodes a job, runs it, and encodes its answer.

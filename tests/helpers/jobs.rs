@@ -116,6 +116,10 @@ pub enum Misbehave {
     RaiseAt(String, i32),
     /// Starts a child in its own group, says its number, and sleeps, and never asks whether it should stop.
     Family,
+    /// Prints by the C library, and answers.
+    PrintByC,
+    /// Answers while another thread holds what Rust prints with (or, else, what C does).
+    HoldPrinting(bool),
     /// Executes a breakpoint, without a debugger.
     Breakpoint,
     /// Makes a system call that its seccomp filter traps.
@@ -185,6 +189,19 @@ impl Job for Misbehave {
                 println!("{line}");
                 std::io::stdout().flush()?;
                 exit_at_once(code);
+            }
+            Misbehave::PrintByC => print_by_c(),
+            Misbehave::HoldPrinting(by_rust) => {
+                let (held, holds) = std::sync::mpsc::channel();
+                std::thread::spawn(move || {
+                    let lock = by_rust.then(|| std::io::stdout().lock());
+                    if lock.is_none() {
+                        hold_stdout_of_c();
+                    }
+                    held.send(()).ok();
+                    hang();
+                });
+                holds.recv()?;
             }
             Misbehave::Breakpoint => breakpoint(),
             Misbehave::ForbiddenCall => forbidden_call()?,
@@ -343,6 +360,22 @@ fn segfault() {
 fn raise(signal: i32) {
     // SAFETY: sends a signal to this thread; has no precondition.
     unsafe { libc::raise(signal) };
+}
+
+#[allow(unsafe_code)]
+fn print_by_c() {
+    // SAFETY: a string that ends.
+    unsafe { libc::puts(c"printed by C".as_ptr()) };
+}
+
+#[allow(unsafe_code)]
+fn hold_stdout_of_c() {
+    unsafe extern "C" {
+        static stdout: *mut libc::FILE;
+        fn flockfile(stream: *mut libc::FILE);
+    }
+    // SAFETY: the C library's own stream.
+    unsafe { flockfile(stdout) };
 }
 
 #[allow(unsafe_code)]
