@@ -5,7 +5,7 @@ use std::time::Duration;
 use legwork::prelude::*;
 use legwork::{ErrorKind, State, Worker, glib};
 use legwork_tests::context::{is_alive, run, until};
-use legwork_tests::jobs::{Count, Echo, Misbehave, Unpack};
+use legwork_tests::jobs::{Count, Echo, Fragile, Misbehave, Panics, Unpack};
 
 fn worker() -> Worker {
     Worker::program(env!("CARGO_BIN_EXE_worker"))
@@ -186,6 +186,128 @@ fn a_stack_that_is_used_up_is_a_signal_and_shows_where() {
         let error = error_of(Misbehave::Overflow).await;
         assert_eq!(error.signal().unwrap().name(), "SIGSEGV");
         assert!(error.backtrace().unwrap().contains("deeper"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_stack_overflow_is_called_so() {
+    run(|| async {
+        for job in [
+            Misbehave::Overflow,
+            Misbehave::OnThread(Box::new(Misbehave::Overflow)),
+        ] {
+            let error = error_of(job).await;
+            assert_eq!(error.signal().unwrap().name(), "SIGSEGV");
+            assert!(
+                error.to_string().contains("its stack overflowed"),
+                "{error}"
+            );
+        }
+        let error = error_of(Misbehave::Segfault).await;
+        assert!(!error.to_string().contains("stack"), "{error}");
+    });
+}
+
+#[test]
+fn a_crash_on_any_thread_is_named_and_shows_where() {
+    run(|| async {
+        for (job, signal, place) in [
+            (Misbehave::Segfault, "SIGSEGV", "segfault"),
+            (Misbehave::Overflow, "SIGSEGV", "deeper"),
+            (Misbehave::Abort, "SIGABRT", "jobs.rs"),
+            (Misbehave::Breakpoint, "SIGTRAP", "breakpoint"),
+        ] {
+            for job in [job.clone(), Misbehave::OnThread(Box::new(job))] {
+                let error = error_of(job.clone()).await;
+                assert_eq!(error.signal().unwrap().name(), signal, "{job:?}");
+                let backtrace = error.backtrace().unwrap_or("none");
+                assert!(backtrace.contains(place), "{job:?}: {backtrace}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_trap_ends_the_job() {
+    run(|| async {
+        for (job, signal) in [
+            (Misbehave::Breakpoint, "SIGTRAP"),
+            (Misbehave::ForbiddenCall, "SIGSYS"),
+        ] {
+            let error = error_of(job).await;
+            assert_eq!(
+                error.signal().map(|signal| signal.name()),
+                Some(signal.into()),
+                "{error:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_message_that_is_refused_takes_nobodys_place() {
+    run(|| async {
+        for (capacity, times) in [(1, 1), (2, 3)] {
+            let job = Misbehave::SendTooMuch(times).builder().worker(&worker());
+            let deadline = Duration::from_secs(30);
+            let mut job = job.message_capacity(capacity).deadline(deadline).spawn();
+            assert_eq!(job.message().await.as_deref(), Some("short"));
+            assert_eq!(job.await.unwrap(), "well");
+        }
+    });
+}
+
+#[test]
+fn a_panic_is_one_wherever_a_jobs_values_are_handled() {
+    run(|| async {
+        for panics in [
+            Panics::Decoded,
+            Panics::Encoded,
+            Panics::Dropped,
+            Panics::Displayed,
+            Panics::AsPayload,
+        ] {
+            let job = Fragile(panics).builder().worker(&worker()).spawn();
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Panic, "{panics:?}: {error:?}");
+            if panics != Panics::AsPayload {
+                let said = &error.panic().unwrap().message;
+                assert!(said.contains("when "), "{panics:?}: {said}");
+            }
+        }
+        let job = Fragile(Panics::Never).builder().worker(&worker()).spawn();
+        job.await.unwrap();
+    });
+}
+
+#[test]
+fn a_copy_that_a_job_forks_neither_sends_nor_answers() {
+    run(|| async {
+        let mut job = Misbehave::Fork.builder().worker(&worker()).spawn();
+        assert_eq!(job.message().await.as_deref(), Some("own"));
+        assert_eq!(job.message().await, None);
+        assert_eq!(job.await.unwrap(), "well");
+    });
+}
+
+#[test]
+fn what_c_has_printed_arrives() {
+    run(|| async {
+        let mut job = Misbehave::PrintByC.builder().worker(&worker()).spawn();
+        let mut logs = job.logs();
+        assert_eq!(job.await.unwrap(), "well");
+        assert_eq!(logs.recv().await.unwrap().text, "printed by C");
+    });
+}
+
+#[test]
+fn a_thread_that_holds_what_is_printed_keeps_no_job_from_its_end() {
+    run(|| async {
+        for by_rust in [true, false] {
+            let job = Misbehave::HoldPrinting(by_rust).builder().worker(&worker());
+            let job = job.deadline(Duration::from_secs(30)).spawn();
+            assert_eq!(job.await.unwrap(), "well");
+        }
     });
 }
 

@@ -168,7 +168,11 @@ impl Facts {
                 if panicked {
                     new(ErrorKind::Panic, self.panic_text())
                 } else {
-                    new(ErrorKind::Signal, signal_text(signal))
+                    let overflow = self
+                        .crash
+                        .as_ref()
+                        .is_some_and(|crash| crash.stack_overflow);
+                    new(ErrorKind::Signal, signal_text(signal, overflow))
                 }
             }
             Some(Ok(Exit {
@@ -290,8 +294,9 @@ fn refusal_text(refusal: Refusal, program: &Worker) -> Text {
     }
 }
 
-fn signal_text(signal: Signal) -> Text {
+fn signal_text(signal: Signal, stack_overflow: bool) -> Text {
     let meaning = match signal.as_raw() {
+        libc::SIGSEGV if stack_overflow => text!("its stack overflowed"),
         libc::SIGSEGV => text!("a memory fault"),
         libc::SIGABRT => text!("it aborted itself"),
         libc::SIGKILL => {
@@ -391,6 +396,7 @@ mod tests {
             code: 0,
             address: 0,
             panicking,
+            stack_overflow: false,
             frames: vec![0x10, 0x20],
         })
     }

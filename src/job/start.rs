@@ -117,7 +117,9 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         log_level: options.log_level(),
         wait_for_debugger: options.wait_for_debugger,
         jobs: 1,
-        build: J::table().build_id(),
+        build: J::table().build_id().map_err(lacking(text!(
+            "the types of the jobs could not be examined"
+        )))?,
         start,
         ..Hello::plain(Role::Worker)
     };

@@ -181,6 +181,22 @@ impl Control {
         self.send_about(NO_JOB, kind, payload, descriptors, wait)
     }
 
+    /// Whether this process owns the socket. A process that was forked from the owner does not: it neither sends nor
+    /// receives.
+    pub(crate) fn is_own(&self) -> bool {
+        self.process == own::id()
+    }
+
+    fn check_own(&self) -> io::Result<()> {
+        if self.is_own() {
+            return Ok(());
+        }
+        Err(io::Error::new(
+            io::ErrorKind::NotConnected,
+            "this process was forked from the one that the control socket belongs to",
+        ))
+    }
+
     /// Sends one frame about a job, as [`send`](Self::send) does.
     pub(crate) fn send_about(
         &self,
@@ -190,6 +206,7 @@ impl Control {
         descriptors: &[BorrowedFd<'_>],
         wait: Wait,
     ) -> io::Result<()> {
+        self.check_own()?;
         if payload.len() > FRAME_MAX {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -267,6 +284,7 @@ impl Control {
         scratch: &'a mut Scratch,
         wait: Wait,
     ) -> Result<Received<'a>, RecvError> {
+        self.check_own().map_err(RecvError::Io)?;
         let mut flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::TRUNC;
         if wait == Wait::No {
             flags |= RecvFlags::DONTWAIT;

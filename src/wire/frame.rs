@@ -374,19 +374,23 @@ pub(crate) struct PanicReport {
 }
 
 /// A fatal signal, as the signal handler reports it. It has a fixed layout, because a handler must not allocate.
-/// Little-endian: signal (4), code (4), address (8), panicking (1), count (1), then the return addresses (8 each).
+/// Little-endian: signal (4), code (4), address (8), flags (1), count (1), then the return addresses (8 each).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CrashReport {
     pub(crate) signal: i32,
     pub(crate) code: i32,
     pub(crate) address: u64,
     pub(crate) panicking: bool,
+    /// The address is next to the end of the thread's stack.
+    pub(crate) stack_overflow: bool,
     pub(crate) frames: Vec<u64>,
 }
 
 /// The most return addresses in a [`CrashReport`].
 pub(crate) const CRASH_FRAMES: usize = 64;
 pub(crate) const CRASH_FIXED: usize = 18;
+pub(crate) const CRASH_PANICKING: u8 = 1;
+pub(crate) const CRASH_STACK_OVERFLOW: u8 = 2;
 
 impl CrashReport {
     pub(crate) fn decode(bytes: &[u8]) -> Option<CrashReport> {
@@ -399,7 +403,8 @@ impl CrashReport {
             signal: word(fixed, 0).cast_signed(),
             code: word(fixed, 4).cast_signed(),
             address: u64::from(word(fixed, 8)) | u64::from(word(fixed, 12)) << 32,
-            panicking: fixed[16] != 0,
+            panicking: fixed[16] & CRASH_PANICKING != 0,
+            stack_overflow: fixed[16] & CRASH_STACK_OVERFLOW != 0,
             frames: rest
                 .as_chunks::<8>()
                 .0

@@ -6,8 +6,10 @@
 //! renamed or given another type changes the hash. Where a type refuses the made-up values (a port that must not be 0),
 //! the hash ends at that point, on both sides alike.
 
+use std::any::type_name;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 
 use super::attach;
 use serde::de::{
@@ -19,8 +21,8 @@ use serde::de::{
 const DEPTH_MAX: usize = 16;
 /// From this depth on options are empty and sequences have no elements.
 const DEPTH_FULL: usize = 8;
-/// A type with more variants than this in all is known by the first.
-const PASSES_MAX: usize = 256;
+/// A type is walked at most this often, each time through other variants.
+const PASSES_MAX: usize = 1024;
 
 /// A 64-bit FNV-1a hash, fed with names and numbers.
 #[doc(hidden)]
@@ -52,33 +54,76 @@ impl Fingerprint {
     }
 
     /// Adds the shape of `T`.
-    pub(crate) fn add<'de, T: Deserialize<'de>>(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// No descriptor could be made up, so that the shape is not known.
+    pub(crate) fn add<'de, T: Deserialize<'de>>(&mut self) -> io::Result<()> {
         let mut trace = Trace {
             print: self,
-            variants: BTreeMap::new(),
-            found_more: false,
+            choices: Vec::new(),
+            next: 0,
+            enums: Vec::new(),
+            ends: BTreeMap::new(),
             depth: 0,
         };
         for _ in 0..PASSES_MAX {
-            trace.found_more = false;
-            trace.depth = 0;
-            let whole = attach::with_made_up(|| T::deserialize(&mut trace)).is_ok();
-            let more = trace.found_more;
+            (trace.next, trace.depth) = (0, 0);
+            let whole = attach::with_made_up(|| T::deserialize(&mut trace))?.is_ok();
             trace.print.number(u64::from(whole));
-            if !more {
+            if trace.choices.iter().all(|choice| choice.exhausted) {
                 break;
             }
         }
+        Ok(())
     }
 }
 
 struct Trace<'p> {
     print: &'p mut Fingerprint,
-    /// How many variants of each enum have been looked at.
-    variants: BTreeMap<&'static str, u32>,
-    /// This pass looked at a variant for the first time.
-    found_more: bool,
+    /// The enums that this level of the walk meets, in order. Two enums of one name are two.
+    choices: Vec<Choice>,
+    /// Which of them comes next.
+    next: usize,
+    /// The enums around this place, by their types: so a recursive one is known.
+    enums: Vec<&'static str>,
+    /// Of a recursive enum, a variant that ends the recursion.
+    ends: BTreeMap<&'static str, u32>,
     depth: usize,
+}
+
+/// An enum at one place of a type, and the variant that is walked there.
+#[derive(Clone, Default)]
+struct Choice {
+    variant: u32,
+    /// The enums in that variant.
+    within: Vec<Choice>,
+    /// The last variant that could be walked to its end, for when all have been tried.
+    whole: Option<(u32, Vec<Choice>)>,
+    /// All variants were walked.
+    exhausted: bool,
+}
+
+impl Choice {
+    /// After a walk: goes on to the next variant when this one has nothing new.
+    fn advance(&mut self, variants: usize, whole: bool, recursive: bool) {
+        let more_within = !recursive && self.within.iter().any(|choice| !choice.exhausted);
+        if whole && !more_within {
+            self.whole = Some((self.variant, self.within.clone()));
+        }
+        if more_within || self.exhausted {
+            return;
+        }
+        if recursive && whole || self.variant as usize + 1 >= variants {
+            self.exhausted = true;
+            if let Some((variant, within)) = self.whole.take() {
+                (self.variant, self.within) = (variant, within);
+            }
+        } else {
+            self.variant += 1;
+            self.within.clear();
+        }
+    }
 }
 
 /// Ends the walk.
@@ -253,15 +298,34 @@ impl<'de> Deserializer<'de> for &mut Trace<'_> {
         for variant in variants {
             self.print.text(variant);
         }
-        let seen = self.variants.entry(name).or_insert(0);
-        let index = if (*seen as usize) < variants.len() {
-            *seen += 1;
-            self.found_more = true;
-            *seen - 1
-        } else {
-            0
-        };
-        self.inside(|trace| visitor.visit_enum(Variant { trace, index }))
+        let own = type_name::<V>();
+        let around = self.enums.iter().filter(|other| **other == own).count();
+        if around > 1 {
+            return Err(Stop);
+        }
+        let at = self.next;
+        if self.choices.len() == at {
+            self.choices.push(Choice {
+                variant: self.ends.get(own).copied().unwrap_or_default(),
+                ..Choice::default()
+            });
+        }
+        let recursive = around == 1;
+        let mut choice = std::mem::take(&mut self.choices[at]);
+        let index = choice.variant;
+        let outer = std::mem::replace(&mut self.choices, std::mem::take(&mut choice.within));
+        self.next = 0;
+        self.enums.push(own);
+        let result = self.inside(|trace| visitor.visit_enum(Variant { trace, index }));
+        self.enums.pop();
+        choice.within = std::mem::replace(&mut self.choices, outer);
+        if recursive && result.is_ok() {
+            self.ends.insert(own, index);
+        }
+        choice.advance(variants.len(), result.is_ok(), recursive);
+        self.choices[at] = choice;
+        self.next = at + 1;
+        result
     }
 
     fn is_human_readable(&self) -> bool {
@@ -356,7 +420,7 @@ mod tests {
 
     fn print<T: for<'de> Deserialize<'de>>() -> u64 {
         let mut print = Fingerprint::new();
-        print.add::<T>();
+        print.add::<T>().unwrap();
         print.finish()
     }
 
@@ -403,6 +467,58 @@ mod tests {
         }
         assert_eq!(of!(u32), of!(u32));
         assert_ne!(of!(u32), of!(i32));
+    }
+
+    #[test]
+    fn every_leaf_of_enums_in_enums_counts_also_where_they_have_one_name() {
+        type Nested<A, B, C, D, E, F> = (
+            Result<A, Result<B, C>>,
+            Vec<Result<Option<Result<D, E>>, F>>,
+        );
+        let shape = print::<Nested<u16, u16, u16, u16, u16, u16>>();
+        let others = [
+            print::<Nested<i16, u16, u16, u16, u16, u16>>(),
+            print::<Nested<u16, i16, u16, u16, u16, u16>>(),
+            print::<Nested<u16, u16, i16, u16, u16, u16>>(),
+            print::<Nested<u16, u16, u16, i16, u16, u16>>(),
+            print::<Nested<u16, u16, u16, u16, i16, u16>>(),
+            print::<Nested<u16, u16, u16, u16, u16, i16>>(),
+        ];
+        for (at, other) in others.iter().enumerate() {
+            assert_ne!(*other, shape, "leaf {at}");
+            assert!(!others[..at].contains(other), "leaf {at}");
+        }
+    }
+
+    #[test]
+    fn a_shape_that_could_not_be_walked_for_want_of_a_descriptor_is_not_known() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        // In a process of its own the limit harms no other test.
+        let test = std::thread::current().name().unwrap().to_owned();
+        if std::env::var_os("LEGWORK_NO_DESCRIPTOR").is_none() {
+            let child = std::process::Command::new(std::env::current_exe().unwrap())
+                .args([&test, "--exact", "--test-threads=1"])
+                .env("LEGWORK_NO_DESCRIPTOR", "1")
+                .output()
+                .unwrap();
+            let said = String::from_utf8_lossy(&child.stdout);
+            assert!(
+                child.status.success() && said.contains("1 passed"),
+                "{said}"
+            );
+            return;
+        }
+        let before = getrlimit(Resource::Nofile);
+        let none = Rlimit {
+            current: Some(0),
+            ..before
+        };
+        setrlimit(Resource::Nofile, none).unwrap();
+        let refused = Fingerprint::new().add::<crate::Descriptor>();
+        setrlimit(Resource::Nofile, before).unwrap();
+        assert!(refused.is_err());
+        Fingerprint::new().add::<crate::Descriptor>().unwrap();
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! One job, from its input to its answer.
+#![allow(unsafe_code)]
 
 use std::error::Error;
 use std::io::Write;
@@ -12,6 +13,7 @@ use super::error::Cancelled;
 use super::job::Job;
 use super::link::Link;
 use super::run::{self, Run};
+use crate::process::{background, leave};
 use crate::wire::attach;
 use crate::wire::control::Wait;
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
@@ -19,6 +21,9 @@ use crate::wire::limits::cut;
 
 /// How long a job's last log records may wait for space in the socket.
 const LAST_LOGS: Duration = Duration::from_secs(2);
+
+/// How long what was printed may take to be flushed: another thread may hold the lock for ever.
+const LAST_PRINTS: Duration = Duration::from_secs(1);
 
 /// The longest text of a refusal, and of a job's error and all of its causes together, in bytes. What is longer is cut.
 const FAILURE_MAX: usize = 56 * 1024;
@@ -44,7 +49,16 @@ impl Answer {
     /// Sends the answer to the app, after everything else that the job has sent. Returns the exit status for the case
     /// that the process ends with this job.
     pub(super) fn finish(self, link: &Link, number: JobNumber) -> i32 {
-        let _ = std::io::stdout().flush();
+        let status = match self.kind {
+            Kind::Done => 0,
+            Kind::Panicked => 101,
+            _ => 1,
+        };
+        // A copy that the job has forked has nothing to say to the app, and its buffers are the job's.
+        if !link.control.is_own() {
+            leave(status);
+        }
+        flush_within(LAST_PRINTS);
         if let Some(run) = run::current() {
             run.flush_progress(Wait::Yes);
         }
@@ -54,12 +68,20 @@ impl Answer {
         let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
         link.page.finish(number);
         run::set_current(link, None);
-        match self.kind {
-            Kind::Done => 0,
-            Kind::Panicked => 101,
-            _ => 1,
-        }
+        status
     }
+}
+
+/// Flushes what was printed, by Rust and by C.
+fn flush_within(bound: Duration) {
+    let (done, finished) = std::sync::mpsc::channel();
+    background::run("legwork-flush", move || {
+        let _ = std::io::stdout().flush();
+        // SAFETY: flushes all streams that are written to; has no precondition.
+        unsafe { libc::fflush(std::ptr::null_mut()) };
+        let _ = done.send(());
+    });
+    let _ = finished.recv_timeout(bound);
 }
 
 /// Decodes a job, runs it, and encodes its answer.
@@ -69,31 +91,36 @@ pub(super) fn run_job<J: Job>(
     start: &Start,
     descriptors: Vec<OwnedFd>,
 ) -> Answer {
-    let job: J = match attach::decode(&start.input, descriptors) {
-        Ok(job) => job,
-        Err(error) => return refused(Refusal::Input(error.to_string())),
-    };
     let run = Arc::new(Run::new(link, number, start.capacity));
-    link.page.start(number);
+    // Before the input is decoded: what that panics with is this job's.
     run::set_current(link, Some(run.clone()));
-    // The watcher may not have run yet, and the job's first `check()` is to fail already.
-    if link.control.has_hung_up() {
-        link.retire();
-    }
-    let cx = Ctx::new(Backend::Run(run));
-    match catch_unwind(AssertUnwindSafe(|| job.run(&cx))) {
-        Ok(Ok(output)) => match attach::encode(&output) {
-            Ok((payload, descriptors)) => Answer {
-                kind: Kind::Done,
-                payload,
-                descriptors,
+    let answer = catch_unwind(AssertUnwindSafe(|| {
+        let job: J = match attach::decode(&start.input, descriptors) {
+            Ok(job) => job,
+            Err(error) => return refused(Refusal::Input(error.to_string())),
+        };
+        link.page.start(number);
+        // The watcher may not have run yet, and the job's first `check()` is to fail already.
+        if link.control.has_hung_up() {
+            link.retire();
+        }
+        match job.run(&Ctx::new(Backend::Run(run))) {
+            Ok(output) => match attach::encode(&output) {
+                Ok((payload, descriptors)) => Answer {
+                    kind: Kind::Done,
+                    payload,
+                    descriptors,
+                },
+                Err(error) => failed(&error),
             },
-            Err(error) => failed(&error),
-        },
-        Ok(Err(error)) => failed(&*error.into()),
-        // The panic hook has sent the report.
-        Err(_) => Answer::of(Kind::Panicked, &()),
-    }
+            Err(error) => failed(&*error.into()),
+        }
+    }));
+    answer.unwrap_or_else(|payload| {
+        // The panic hook has sent the report. What the panic carries may panic when it is dropped.
+        std::mem::forget(payload);
+        Answer::of(Kind::Panicked, &())
+    })
 }
 
 fn failed(error: &(dyn Error + 'static)) -> Answer {

@@ -90,7 +90,10 @@ impl Jobs {
             exec::run(control, scratch);
         }
         drop(scratch);
-        let build = self.build_id();
+        let build = match self.build_id() {
+            Ok(build) => build,
+            Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
+        };
         if hello.build != build {
             refuse(&control, &Refusal::Build(build));
         }

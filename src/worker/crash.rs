@@ -8,16 +8,18 @@
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
+use std::ffi::c_void;
 use std::io::Write;
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 use std::time::Duration;
 
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use super::link::Link;
 use crate::wire::control::INLINE_MAX;
-use crate::wire::frame::{CRASH_FIXED, CRASH_FRAMES, Kind};
+use crate::wire::frame::{CRASH_FIXED, CRASH_FRAMES, CRASH_PANICKING, CRASH_STACK_OVERFLOW, Kind};
 use crate::wire::limits::cut;
 
 const SIGNALS: [i32; 7] = [
@@ -38,12 +40,20 @@ const STACK: usize = 128 * 1024;
 /// happened inside the allocator, they may never come.
 const NAMES_WITHIN: Duration = Duration::from_secs(5);
 
+/// How far from the stack pointer an access that overflows the stack may be.
+const NEAR: u64 = 64 * 1024;
+
 const NONE: u32 = 0;
 const CAUGHT: u32 = 1;
 const RECORDED: u32 = 2;
 const NAMED: u32 = 3;
 
 static STATE: AtomicU32 = AtomicU32::new(NONE);
+/// The thread that crashed first, and its signal.
+static THREAD: AtomicI32 = AtomicI32::new(0);
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+/// The upper end of the stack on which the first crash is reported.
+static EMERGENCY: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 static FRAMES: Frames = Frames {
     count: AtomicUsize::new(0),
     addresses: UnsafeCell::new([0; CRASH_FRAMES]),
@@ -60,26 +70,22 @@ unsafe impl Sync for Frames {}
 
 /// Has fatal signals on all threads reported to the app from now on.
 pub(super) fn install() {
-    // The job runs on this thread. It gets a signal stack that is large enough to walk the stack on, also when its own
-    // stack has overflowed.
-    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
-    let stack = unsafe {
-        mmap_anonymous(
-            std::ptr::null_mut(),
-            STACK,
-            ProtFlags::READ | ProtFlags::WRITE,
-            MapFlags::PRIVATE,
-        )
-    };
-    if let Ok(stack) = stack {
+    // The job runs on this thread. It gets a signal stack, so that an overflow of its own stack can be handled. Other
+    // threads have the standard library's, if any, which is large enough to get onto the emergency stack.
+    if let Some(stack) = new_stack() {
         let stack = libc::stack_t {
             ss_sp: stack,
             ss_flags: 0,
             ss_size: STACK,
         };
         // SAFETY: the mapping is never undone.
-        unsafe { libc::sigaltstack(&stack, std::ptr::null_mut()) };
+        unsafe { libc::sigaltstack(&stack, null_mut()) };
     }
+    if let Some(stack) = new_stack() {
+        EMERGENCY.store(stack.wrapping_byte_add(STACK), Release);
+    }
+    // What the unwinder does at its first use (binding symbols, for one) is done now.
+    backtrace::trace(|_| false);
     for signal in SIGNALS {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: all zeroes is a valid sigaction: default action, empty mask.
@@ -91,26 +97,141 @@ pub(super) fn install() {
     }
 }
 
-extern "C" fn handle(signal: i32, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+fn new_stack() -> Option<*mut c_void> {
+    let access = ProtFlags::READ | ProtFlags::WRITE;
+    // SAFETY: a fresh anonymous mapping at an address of the kernel's choice.
+    unsafe { mmap_anonymous(null_mut(), STACK, access, MapFlags::PRIVATE) }.ok()
+}
+
+/// What the kernel passes to a handler.
+struct Crash {
+    link: &'static Link,
+    signal: i32,
+    info: *mut libc::siginfo_t,
+    context: *mut c_void,
+}
+
+extern "C" fn handle(mut signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
+    // SAFETY: has no precondition.
+    let thread = unsafe { libc::gettid() };
     let first = STATE
         .compare_exchange(NONE, CAUGHT, AcqRel, Acquire)
         .is_ok();
     if first {
+        SIGNAL.store(signal, Relaxed);
+        THREAD.store(thread, Relaxed);
         if let Some(link) = Link::get() {
-            record(link, signal, info);
+            let crash = Crash {
+                link,
+                signal,
+                info,
+                context,
+            };
+            on_stack((&raw const crash).cast(), EMERGENCY.load(Acquire), record);
         }
+    } else if THREAD.load(Relaxed) == thread {
+        // The report itself has crashed.
+        signal = SIGNAL.load(Relaxed);
     } else {
-        // Another thread crashed first, or this one crashed again in the handler.
+        // Another thread crashed first.
         sleep_until_named();
     }
     die_of(signal, info);
 }
 
-fn record(link: &'static Link, signal: i32, info: *mut libc::siginfo_t) {
+/// Calls a function on another stack, if there is one. The directives let the unwinder find the way back.
+#[cfg(target_arch = "x86_64")]
+#[unsafe(naked)]
+extern "C" fn on_stack_at(
+    argument: *const c_void,
+    top: *mut c_void,
+    call: extern "C" fn(*const c_void),
+) {
+    std::arch::naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rsi",
+        "call rdx",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+fn on_stack(argument: *const c_void, top: *mut c_void, call: extern "C" fn(*const c_void)) {
+    #[cfg(target_arch = "x86_64")]
+    if !top.is_null() {
+        return on_stack_at(argument, top, call);
+    }
+    let _ = top;
+    call(argument);
+}
+
+/// The instruction that crashed, and the stack pointer. 0 where that is not known.
+fn registers(context: *const c_void) -> (u64, u64) {
+    let context = context.cast::<libc::ucontext_t>();
+    #[cfg(target_arch = "x86_64")]
+    {
+        // SAFETY: with SA_SIGINFO the kernel passes a valid context.
+        let registers = unsafe { &(*context).uc_mcontext.gregs };
+        let register = |which: libc::c_int| registers[which as usize] as u64;
+        (register(libc::REG_RIP), register(libc::REG_RSP))
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        // SAFETY: with SA_SIGINFO the kernel passes a valid context.
+        let registers = unsafe { &(*context).uc_mcontext };
+        (registers.pc, registers.sp)
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    {
+        let _ = context;
+        (0, 0)
+    }
+}
+
+extern "C" fn record(crash: *const c_void) {
+    // SAFETY: `handle` passes one that lives until this returns.
+    let crash = unsafe { &*crash.cast::<Crash>() };
+    // SAFETY: with SA_SIGINFO the kernel passes a valid siginfo.
+    let info = unsafe { &*crash.info };
+    // SAFETY: for signals without an address it is some other number.
+    let address = unsafe { info.si_addr() } as u64;
+    let (instruction, stack_pointer) = registers(crash.context);
+    let mut flags = 0;
+    if std::thread::panicking() {
+        flags |= CRASH_PANICKING;
+    }
+    let is_fault = crash.signal == libc::SIGSEGV && info.si_code > 0;
+    if is_fault && stack_pointer != 0 && address.abs_diff(stack_pointer) < NEAR {
+        flags |= CRASH_STACK_OVERFLOW;
+    }
+    let mut packet = [0u8; CRASH_FIXED + CRASH_FRAMES * 8];
+    let mut send = |addresses: &[usize]| {
+        let mut rest = &mut packet[..];
+        let _ = rest.write_all(&crash.signal.to_le_bytes());
+        let _ = rest.write_all(&info.si_code.to_le_bytes());
+        let _ = rest.write_all(&address.to_le_bytes());
+        let _ = rest.write_all(&[flags, addresses.len() as u8]);
+        for address in addresses {
+            let _ = rest.write_all(&(*address as u64).to_le_bytes());
+        }
+        let length = CRASH_FIXED + addresses.len() * 8;
+        crash.link.send(Kind::Crash, &packet[..length]);
+    };
+    // Before the stack is walked, which may crash.
+    send(&[instruction as usize]);
+
     // SAFETY: only this thread writes, see `Frames`.
     let addresses = unsafe { &mut *FRAMES.addresses.get() };
     let mut count = 0;
-    // SAFETY: not synchronized with other walks; the state above lets one thread in.
+    // SAFETY: not synchronized with other walks; the state lets one thread in.
     unsafe {
         backtrace::trace_unsynchronized(|frame| {
             addresses[count] = frame.ip() as usize;
@@ -118,26 +239,10 @@ fn record(link: &'static Link, signal: i32, info: *mut libc::siginfo_t) {
             count < CRASH_FRAMES
         });
     }
+    send(&addresses[..count]);
     FRAMES.count.store(count, Relaxed);
-
-    // SAFETY: with SA_SIGINFO the kernel hands over a valid siginfo.
-    let code = unsafe { (*info).si_code };
-    // SAFETY: as above.
-    let info = unsafe { &*info };
-    // SAFETY: for signals without an address it is some other number.
-    let address = unsafe { info.si_addr() } as u64;
-    let mut packet = [0u8; CRASH_FIXED + CRASH_FRAMES * 8];
-    let mut rest = &mut packet[..];
-    let _ = rest.write_all(&signal.to_le_bytes());
-    let _ = rest.write_all(&code.to_le_bytes());
-    let _ = rest.write_all(&address.to_le_bytes());
-    let _ = rest.write_all(&[u8::from(std::thread::panicking()), count as u8]);
-    for address in &addresses[..count] {
-        let _ = rest.write_all(&(*address as u64).to_le_bytes());
-    }
-    link.send(Kind::Crash, &packet[..CRASH_FIXED + count * 8]);
     STATE.store(RECORDED, Release);
-    link.wake_watcher();
+    crash.link.wake_watcher();
     sleep_until_named();
 }
 
@@ -151,17 +256,22 @@ fn sleep_until_named() {
     }
 }
 
-/// Restores the default action. A fault happens again when the handler returns; a signal that was sent is raised
-/// again.
+/// Restores the default action, and raises the signal again, with all that is known of it. Returning alone would not do:
+/// a trap (an int3, SECCOMP_RET_TRAP) is over, and another thread may have repaired what a fault was about.
 fn die_of(signal: i32, info: *mut libc::siginfo_t) {
     // SAFETY: SIG_DFL is always a valid action.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
-    // SAFETY: as in `record`.
-    let sent = unsafe { (*info).si_code } <= 0;
-    if sent {
-        // SAFETY: has no precondition. The signal is blocked until the handler returns.
-        unsafe { libc::raise(signal) };
-    }
+    // SAFETY: takes numbers and a valid siginfo, and has no other precondition. The signal is blocked until the handler
+    // returns.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_tgsigqueueinfo,
+            libc::getpid(),
+            libc::gettid(),
+            signal,
+            info,
+        )
+    };
 }
 
 /// Called by the watcher: sends the names, once there are addresses.

@@ -3,6 +3,7 @@
 //! Both sides link the same table: the app finds a job's index in it, and the worker the code at that index. A table
 //! that `main` names needs no code that runs before `main`, and no section that a linker may drop.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
 
@@ -27,7 +28,7 @@ pub struct Jobs {
 #[derive(Debug)]
 pub struct Entry {
     name: &'static str,
-    schema: fn(&mut schema::Fingerprint),
+    schema: fn(&mut schema::Fingerprint) -> io::Result<()>,
     pub(super) run: fn(&'static Link, JobNumber, &Start, Vec<OwnedFd>) -> Answer,
 }
 
@@ -38,9 +39,9 @@ impl Entry {
         Entry {
             name,
             schema: |fingerprint| {
-                fingerprint.add::<J>();
-                fingerprint.add::<J::Message>();
-                fingerprint.add::<J::Output>();
+                fingerprint.add::<J>()?;
+                fingerprint.add::<J::Message>()?;
+                fingerprint.add::<J::Output>()
             },
             run: run_job::<J>,
         }
@@ -69,11 +70,21 @@ impl Jobs {
 
     /// A hash of all that both sides must agree on: the protocol, the package and its version, and in their order the
     /// name of every job and the shapes of its input, message and output.
-    pub(crate) fn build_id(&self) -> u64 {
-        *self.build.get_or_init(|| self.fingerprint())
+    ///
+    /// # Errors
+    ///
+    /// The process has no descriptor left to find out the shapes with. The next call may succeed.
+    pub(crate) fn build_id(&self) -> io::Result<u64> {
+        match self.build.get() {
+            Some(id) => Ok(*id),
+            None => {
+                let id = self.fingerprint()?;
+                Ok(*self.build.get_or_init(|| id))
+            }
+        }
     }
 
-    fn fingerprint(&self) -> u64 {
+    fn fingerprint(&self) -> io::Result<u64> {
         let mut fingerprint = schema::Fingerprint::new();
         fingerprint.number(u64::from(PROTOCOL));
         fingerprint.text(env!("CARGO_PKG_VERSION"));
@@ -81,9 +92,9 @@ impl Jobs {
         fingerprint.text(self.version);
         for entry in self.entries {
             fingerprint.text(entry.name);
-            (entry.schema)(&mut fingerprint);
+            (entry.schema)(&mut fingerprint)?;
         }
-        fingerprint.finish()
+        Ok(fingerprint.finish())
     }
 }
 

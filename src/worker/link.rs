@@ -86,9 +86,9 @@ impl Link {
         })
     }
 
-    /// The connection of this process, if it is a worker.
+    /// The connection of this process, if it is a worker, and not a copy that a job has forked.
     pub(super) fn get() -> Option<&'static Link> {
-        LINK.get()
+        LINK.get().filter(|link| link.control.is_own())
     }
 
     /// Whether the app has asked for the end of the process.
@@ -172,6 +172,9 @@ impl Link {
     /// Sends a record to the app if the socket has space, else queues it, or drops and counts it if the queue is full.
     /// Never waits for the app.
     pub(super) fn log(&self, entry: &LogEntry) {
+        if !self.control.is_own() {
+            return;
+        }
         let Ok(encoded) = postcard::to_allocvec(entry) else {
             return;
         };

@@ -89,13 +89,17 @@ impl Run {
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), SendError> {
         self.reserve()?;
-        self.link
-            .send_about(self.number, Kind::Message, payload, descriptors)
-            .map_err(|error| match error.kind() {
+        let sent = (self.link).send_about(self.number, Kind::Message, payload, descriptors);
+        sent.map_err(|error| {
+            // Another message may be sent in place of this one, also by a thread that waits.
+            self.sent.fetch_sub(1, AcqRel);
+            self.link.page.notify();
+            match error.kind() {
                 // The app has dropped the job, which is a request to stop.
                 io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Cancelled.into(),
                 _ => SendError::other(error),
-            })
+            }
+        })
     }
 
     /// Waits until one more message may be sent, and counts it.

@@ -11,7 +11,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 legwork::jobs! {
     /// All of them.
-    pub static JOBS = [Count, Echo, Misbehave, Unpack];
+    pub static JOBS = [Count, Echo, Fragile, Misbehave, Unpack];
 }
 
 /// Sends the numbers from 0 up to `to`, and returns how many there were.
@@ -116,6 +116,20 @@ pub enum Misbehave {
     RaiseAt(String, i32),
     /// Starts a child in its own group, sends the child's id, and sleeps without checking whether it should stop.
     Family,
+    /// Prints by the C library, and answers.
+    PrintByC,
+    /// Answers while another thread holds what Rust prints with (or, else, what C does).
+    HoldPrinting(bool),
+    /// Executes a breakpoint, without a debugger.
+    Breakpoint,
+    /// Makes a system call that its seccomp filter traps.
+    ForbiddenCall,
+    /// Sends messages that are too long, this often, and then one that is not.
+    SendTooMuch(u32),
+    /// Does this on a thread of its own.
+    OnThread(Box<Misbehave>),
+    /// Forks, and lets both processes send a message and answer, the copy first.
+    Fork,
 }
 
 impl Job for Misbehave {
@@ -176,6 +190,40 @@ impl Job for Misbehave {
                 std::io::stdout().flush()?;
                 exit_at_once(code);
             }
+            Misbehave::PrintByC => print_by_c(),
+            Misbehave::HoldPrinting(by_rust) => {
+                let (held, holds) = std::sync::mpsc::channel();
+                std::thread::spawn(move || {
+                    let lock = by_rust.then(|| std::io::stdout().lock());
+                    if lock.is_none() {
+                        hold_stdout_of_c();
+                    }
+                    held.send(()).ok();
+                    hang();
+                });
+                holds.recv()?;
+            }
+            Misbehave::Breakpoint => breakpoint(),
+            Misbehave::ForbiddenCall => forbidden_call()?,
+            Misbehave::SendTooMuch(times) => {
+                for _ in 0..times {
+                    assert!(cx.send("x".repeat(65 << 20)).is_err());
+                }
+                cx.send("short".to_owned())?;
+            }
+            Misbehave::OnThread(inner) => {
+                let thread = std::thread::scope(|scope| scope.spawn(|| inner.run(cx)).join());
+                return thread.expect("the thread has not panicked");
+            }
+            Misbehave::Fork => {
+                let copy = fork();
+                cx.send(if copy == 0 { "copy" } else { "own" }.to_owned())
+                    .ok();
+                if copy == 0 {
+                    return Ok("the copy's".to_owned());
+                }
+                wait_for(copy);
+            }
             Misbehave::Family => {
                 // If a member of the group is stopped when the app dies, the system itself sends it to the group.
                 crate::raw::dispose(libc::SIGHUP, crate::raw::Disposition::Ignore);
@@ -186,6 +234,99 @@ impl Job for Misbehave {
         }
         Ok("well".to_owned())
     }
+}
+
+/// A value that panics where the library handles it: when it is decoded, encoded or dropped, as an error that is
+/// displayed, or as what a panic carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Panics {
+    Never,
+    Decoded,
+    Encoded,
+    Dropped,
+    Displayed,
+    AsPayload,
+}
+
+/// Has its library meet a value that panics.
+#[derive(Debug)]
+pub struct Fragile(pub Panics);
+
+impl Serialize for Fragile {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        (self.0 as u8).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fragile {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not in the app, which decodes what it has encoded in debug builds.
+        let number = u8::deserialize(deserializer)?;
+        assert!(
+            number != Panics::Decoded as u8 || !is_worker(),
+            "when decoded"
+        );
+        let all = [
+            Panics::Never,
+            Panics::Decoded,
+            Panics::Encoded,
+            Panics::Dropped,
+            Panics::Displayed,
+            Panics::AsPayload,
+        ];
+        Ok(Fragile(all[usize::from(number)]))
+    }
+}
+
+/// What [`Fragile`] answers, or fails with.
+#[derive(Debug)]
+pub struct Bomb(Panics);
+
+impl Serialize for Bomb {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        assert!(self.0 != Panics::Encoded, "when encoded");
+        serializer.serialize_unit()
+    }
+}
+
+impl<'de> Deserialize<'de> for Bomb {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <()>::deserialize(deserializer).map(|()| Bomb(Panics::Never))
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        let panics = [Panics::Dropped, Panics::AsPayload].contains(&self.0);
+        assert!(!panics, "when dropped");
+    }
+}
+
+impl std::fmt::Display for Bomb {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        panic!("when displayed")
+    }
+}
+
+impl std::error::Error for Bomb {}
+
+impl Job for Fragile {
+    type Message = ();
+    type Output = Bomb;
+    type Error = Failure;
+
+    fn run(self, _: &Ctx<Self>) -> Result<Bomb, Failure> {
+        match self.0 {
+            Panics::Displayed => Err(Bomb(self.0).into()),
+            Panics::AsPayload => std::panic::panic_any(Bomb(self.0)),
+            _ => Ok(Bomb(self.0)),
+        }
+    }
+}
+
+fn is_worker() -> bool {
+    std::fs::read_to_string("/proc/self/comm").is_ok_and(|name| name.trim() == "legwork-worker")
 }
 
 #[derive(Debug)]
@@ -221,6 +362,72 @@ fn segfault() {
 fn raise(signal: i32) {
     // SAFETY: sends a signal to this thread; has no precondition.
     unsafe { libc::raise(signal) };
+}
+
+#[allow(unsafe_code)]
+fn print_by_c() {
+    // SAFETY: a string that ends.
+    unsafe { libc::puts(c"printed by C".as_ptr()) };
+}
+
+#[allow(unsafe_code)]
+fn hold_stdout_of_c() {
+    unsafe extern "C" {
+        static stdout: *mut libc::FILE;
+        fn flockfile(stream: *mut libc::FILE);
+    }
+    // SAFETY: the C library's own stream.
+    unsafe { flockfile(stdout) };
+}
+
+#[allow(unsafe_code)]
+fn breakpoint() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: raises SIGTRAP; has no precondition.
+    unsafe {
+        std::arch::asm!("int3")
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    raise(libc::SIGTRAP);
+}
+
+/// A filter that traps uname(2), and the call.
+#[allow(unsafe_code)]
+fn forbidden_call() -> std::io::Result<()> {
+    let step = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
+    let mut filter = [
+        step(0x20, 0, 0, 0),                      // load the number of the call
+        step(0x15, 0, 1, libc::SYS_uname as u32), // is it uname?
+        step(0x06, 0, 0, 0x0003_0000),            // SECCOMP_RET_TRAP
+        step(0x06, 0, 0, 0x7fff_0000),            // SECCOMP_RET_ALLOW
+    ];
+    let program = libc::sock_fprog {
+        len: filter.len() as u16,
+        filter: filter.as_mut_ptr(),
+    };
+    // SAFETY: a filter that lives as long as the call, and room for what uname(2) writes.
+    unsafe {
+        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::prctl(libc::PR_SET_SECCOMP, 2, &raw const program) != 0
+        {
+            return Err(std::io::Error::last_os_error());
+        }
+        let mut name = std::mem::zeroed::<libc::utsname>();
+        libc::uname(&raw mut name);
+    }
+    Ok(())
+}
+
+#[allow(unsafe_code)]
+fn fork() -> i32 {
+    // SAFETY: the copy only does what it may do: the test is about that.
+    unsafe { libc::fork() }
+}
+
+#[allow(unsafe_code)]
+fn wait_for(child: i32) {
+    // SAFETY: no status is asked for.
+    unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
 }
 
 #[allow(unsafe_code)]

@@ -82,7 +82,7 @@ fn worker() -> Rc<WorkerProcess> {
     let (prints, printing) = rustix::pipe::pipe().unwrap();
     rustix::io::ioctl_fionbio(&prints, true).unwrap();
     let hello = Hello {
-        build: JOBS.build_id(),
+        build: JOBS.build_id().unwrap(),
         ..Hello::plain(Role::Worker)
     };
     let reservation = Reservation::new().unwrap();

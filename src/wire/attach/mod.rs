@@ -26,6 +26,7 @@ mod why;
 mod tests;
 
 use std::cell::RefCell;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::LocalKey;
@@ -118,15 +119,19 @@ pub(crate) fn decode<T: DeserializeOwned>(
     Ok(value)
 }
 
-/// Runs a deserialization that makes up a descriptor for each index.
-pub(super) fn with_made_up<T>(walk: impl FnOnce() -> T) -> T {
+/// Runs a deserialization that makes up a descriptor for each index. Fails if one could not be made.
+pub(super) fn with_made_up<T>(walk: impl FnOnce() -> T) -> io::Result<T> {
     let table = Incoming {
         descriptors: Vec::new(),
         made_up: true,
         refused: None,
     };
-    let _scope = Scope::enter(&INCOMING, table);
-    walk()
+    let scope = Scope::enter(&INCOMING, table);
+    let walked = walk();
+    match scope.leave().refused {
+        Some(DecodeError::Map(error)) => Err(error),
+        _ => Ok(walked),
+    }
 }
 
 fn made_up() -> Result<OwnedFd, DecodeError> {

@@ -14,7 +14,8 @@ use super::shared::Buffer;
 /// It is for code that writes its result into a slice: decoders, rasterizers, parallel loops. Data that comes piece by
 /// piece is faster written to a [`BufferWriter`].
 ///
-/// It is `Send` and `Sync`. Dropping one that was not sealed frees the memory on the spot, which takes a fifth of a second
+/// It is `Send` and `Sync`. A process that is forked from this one does not have the memory, and must not read it.
+/// Dropping one that was not sealed frees the memory on the spot, which takes a fifth of a second
 /// for a GiB.
 ///
 /// ```

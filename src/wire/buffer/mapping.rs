@@ -14,6 +14,7 @@ use rustix::fs::{FallocateFlags, fallocate, ftruncate};
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::memory::{self, Sealed};
+use crate::process::own;
 
 /// How much one call maps or unmaps. While it runs (a millisecond or two), no other thread can map or unmap anything.
 const STEP: usize = 8 << 20;
@@ -22,6 +23,8 @@ const STEP: usize = 8 << 20;
 struct Pages {
     start: NonNull<u8>,
     len: usize,
+    /// The only process that it is mapped in, if a fork leaves it out: a copy may have something else there.
+    only_in: Option<u32>,
 }
 
 // SAFETY: it is a range of addresses, the same one on every thread, with no tie to the one that
@@ -36,12 +39,17 @@ impl Pages {
             return Ok(Self {
                 start: NonNull::dangling(),
                 len,
+                only_in: None,
             });
         }
         // SAFETY: the kernel chooses the place, so no other mapping is touched.
         let start = unsafe { mmap(null_mut(), len, access, flags, memory, 0) }?;
         let start = NonNull::new(start.cast()).expect("without MAP_FIXED nothing is mapped at 0");
-        Ok(Self { start, len })
+        Ok(Self {
+            start,
+            len,
+            only_in: None,
+        })
     }
 
     /// Unmaps the last `len` bytes.
@@ -57,7 +65,7 @@ impl Pages {
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if self.len > 0 {
+        if self.len > 0 && self.only_in.is_none_or(|process| process == own::id()) {
             self.cut(self.len);
         }
     }
@@ -121,7 +129,7 @@ impl Fill {
         ftruncate(&memory, len as u64)?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let pages = Pages::map(&memory, len, access, MapFlags::SHARED)?;
-        let fill = Self { pages, memory };
+        let mut fill = Self { pages, memory };
         fill.keep_from_forks();
         for start in (0..len).step_by(STEP) {
             fill.take(start, STEP.min(len - start))?;
@@ -131,11 +139,15 @@ impl Fill {
 
     /// Keeps the mapping out of processes that are forked from this one: memory that they have mapped could not be
     /// sealed.
-    fn keep_from_forks(&self) {
-        let Pages { start, len } = self.pages;
+    fn keep_from_forks(&mut self) {
+        let Pages { start, len, .. } = self.pages;
+        self.pages.only_in = Some(own::id());
         if len > 0 {
             // SAFETY: the whole mapping, whose bytes stay what they are.
-            let _ = unsafe { madvise(start.as_ptr().cast(), len, Advice::LinuxDontFork) };
+            let left_out = unsafe { madvise(start.as_ptr().cast(), len, Advice::LinuxDontFork) };
+            if left_out.is_err() {
+                self.pages.only_in = None;
+            }
         }
     }
 
