@@ -18,7 +18,7 @@ use super::{
     map::{Layout, Map, Source, Standard},
     program::{Located, Program},
 };
-use crate::process::Process;
+use crate::process::{Process, Signal};
 
 /// The process group and session that a child is born into.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -52,6 +52,7 @@ pub struct Plan {
     map: Map,
     terminal: Option<CString>,
     signals: Mask,
+    ignored: u64,
 }
 
 /// The signal mask that a child is born with.
@@ -83,6 +84,7 @@ impl Plan {
             map: Map::default(),
             terminal: None,
             signals: Mask::default(),
+            ignored: 0,
         }
     }
 
@@ -191,6 +193,14 @@ impl Plan {
         self
     }
 
+    /// The child ignores these signals, as far as this process ignores them when it starts the child. Default: none,
+    /// whatever this process ignores. For a program that stands in for its child, as env(1) and nohup(1) do.
+    pub fn keep_ignored(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        let bits = signals.into_iter().map(|signal| 1 << (signal.as_raw() - 1));
+        self.ignored = bits.fold(self.ignored, |all, bit: u64| all | bit);
+        self
+    }
+
     /// Checks the plan and starts the child.
     ///
     /// Blocks the calling thread until the child executes its program, a fraction of a millisecond. May be
@@ -259,6 +269,7 @@ impl Plan {
             group: self.group,
             terminal: self.terminal,
             signals: self.signals,
+            ignored: self.ignored,
             layout,
             program,
         };
@@ -318,6 +329,7 @@ pub(super) struct Checked {
     terminal: Option<CString>,
     group: Group,
     signals: Mask,
+    ignored: u64,
 }
 
 impl Checked {
@@ -331,6 +343,7 @@ impl Checked {
             terminal: self.terminal.as_deref(),
             group: self.group,
             signals: self.signals,
+            ignored: self.ignored,
         }
     }
 }
