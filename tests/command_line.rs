@@ -390,6 +390,30 @@ fn json_tells_the_start_and_the_end() {
 }
 
 #[test]
+fn json_that_cannot_be_printed_is_told_and_leaves_the_program_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let script = format!("sleep 0.3; echo done > {}; exit 3", mark.display());
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::File::create("/dev/full").unwrap();
+    for stdout in [Stdio::from(closed), Stdio::from(full)] {
+        let output = legwork()
+            .args(["--json", "--stdout", "null", "--", "sh", "-c", &script])
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        let told = text(&output.stderr);
+        assert!(told.contains("cannot be printed any more"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!(std::fs::read(&mark).unwrap(), b"done\n");
+        std::fs::remove_file(&mark).unwrap();
+    }
+}
+
+#[test]
 fn the_command_links_no_glib() {
     let output = Command::new("ldd")
         .arg(env!("CARGO_BIN_EXE_command_legwork"))

@@ -93,7 +93,8 @@ pub(crate) struct Arguments {
     /// Give the program a terminal of its own as standard input, output and error
     #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
     pub(super) pty: bool,
-    /// Print what happens on standard output, one JSON object a line, the outcome last
+    /// Print what happens on standard output, one JSON object a line, the outcome last. If that cannot be
+    /// printed, the program runs on
     #[arg(long)]
     pub(super) json: bool,
     /// The program and its arguments. What follows its name is for the program, options as well. `--` may

@@ -17,7 +17,7 @@ use crate::failure::{Failure, TIMED_OUT, cannot, tell};
 
 /// Runs the program, and tells by its exit code how that ended.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    let events = Events(arguments.json);
+    let events = Events::new(arguments.json);
     let ended = run(arguments, &events).inspect(|ended| events.ended(ended));
     ExitCode::from(match ended {
         Ok(Ended {
