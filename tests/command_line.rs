@@ -1,13 +1,17 @@
 //! The command `legwork run`, as shells and scripts use it.
 
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use legwork_tests::context::is_alive;
 
 fn legwork() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_command_legwork"));
-    command.arg("run").stdin(Stdio::null());
+    // Without a controlling terminal, wherever the tests are run: what it does with one is another file's.
+    let mut command = Command::new("setsid");
+    command
+        .args([env!("CARGO_BIN_EXE_command_legwork"), "run"])
+        .stdin(Stdio::null());
     command
 }
 
@@ -21,15 +25,54 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn it_ends_as_the_program_did() {
-    for (script, code) in [
-        ("exit 0", 0),
-        ("exit 7", 7),
-        ("kill -TERM $$", 143),
-        ("kill -9 $$", 137),
+    for (script, code, signal) in [
+        ("exit 0", 0, None),
+        ("exit 7", 7, None),
+        ("kill -TERM $$", 143, Some(15)),
+        ("kill -9 $$", 137, Some(9)),
     ] {
         let output = run(&["--", "sh", "-c", script]);
-        assert_eq!(output.status.code(), Some(code), "{script}");
+        assert_eq!(output.status.signal(), signal, "{script}");
+        // As a shell shows it.
+        let shown = output.status.code().or(signal.map(|signal| 128 + signal));
+        assert_eq!(shown, Some(code), "{script}");
     }
+}
+
+#[test]
+fn what_the_caller_ignores_stays_ignored_for_the_program() {
+    let ignored = |trap: &str, wrapper: &[&str]| {
+        let script = format!("{trap}; exec \"$@\" grep SigIgn /proc/self/status");
+        let output = Command::new("sh")
+            .args(["-c", &script, "sh"])
+            .args(wrapper)
+            .output();
+        let shown = text(&output.unwrap().stdout).trim().to_owned();
+        let bits = shown.strip_prefix("SigIgn:\t").unwrap();
+        // But 32 and 33, which are the C library's.
+        u64::from_str_radix(bits, 16).unwrap() & !(3 << 31)
+    };
+    let legwork = [env!("CARGO_BIN_EXE_command_legwork"), "run", "--"];
+    for trap in [
+        ":",
+        "trap '' HUP",
+        "trap '' PIPE INT",
+        "trap '' HUP QUIT TSTP USR2",
+    ] {
+        let plain = ignored(trap, &["env"]);
+        // What runs the tests may ignore signals as well.
+        assert_eq!(ignored(trap, &legwork), plain, "{trap}");
+    }
+}
+
+#[test]
+fn a_caller_that_ignores_sigchld_gets_the_end_all_the_same() {
+    let exe = env!("CARGO_BIN_EXE_command_legwork");
+    let script = format!(
+        "import signal, os; signal.signal(signal.SIGCHLD, signal.SIG_IGN); os.execv('{exe}', ['legwork', 'run', '--', 'sh', '-c', 'exit 5'])"
+    );
+    let output = Command::new("python3").args(["-c", &script]).output();
+    assert_eq!(output.unwrap().status.code(), Some(5));
 }
 
 #[test]
@@ -293,6 +336,35 @@ fn a_signal_is_handed_on_and_its_own_death_ends_the_program() {
 }
 
 #[test]
+fn a_stopped_program_hears_a_signal_that_is_handed_on() {
+    for option in [&[][..], &["--session"]] {
+        let mut child = legwork()
+            .args(option)
+            .args(["--", "sh", "-c", "echo $$; kill -STOP $$; sleep 60"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
+        std::thread::sleep(Duration::from_millis(200));
+        Command::new("kill")
+            .args(["-TERM", &child.id().to_string()])
+            .status()
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                panic!("it has not heard it");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(child.wait().unwrap().signal(), Some(15));
+    }
+}
+
+#[test]
 fn a_terminal_of_its_own_is_one() {
     let output = run(&["--pty", "--", "sh", "-c", "test -t 0 && test -t 1 && tty"]);
     assert!(text(&output.stdout).starts_with("/dev/pts/"), "{output:?}");
@@ -315,6 +387,30 @@ fn json_tells_the_start_and_the_end() {
     let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(event["event"], "failed");
     assert_eq!(event["errno"], 2);
+}
+
+#[test]
+fn json_that_cannot_be_printed_is_told_and_leaves_the_program_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let mark = folder.path().join("mark");
+    let script = format!("sleep 0.3; echo done > {}; exit 3", mark.display());
+    let (reader, closed) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = std::fs::File::create("/dev/full").unwrap();
+    for stdout in [Stdio::from(closed), Stdio::from(full)] {
+        let output = legwork()
+            .args(["--json", "--stdout", "null", "--", "sh", "-c", &script])
+            .stdout(stdout)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(3));
+        let told = text(&output.stderr);
+        assert!(told.contains("cannot be printed any more"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert_eq!(std::fs::read(&mark).unwrap(), b"done\n");
+        std::fs::remove_file(&mark).unwrap();
+    }
 }
 
 #[test]

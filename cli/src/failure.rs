@@ -1,6 +1,7 @@
 //! Why the command could not do what it was asked to, and its exit codes.
 
 use std::fmt;
+use std::io::{self, Write};
 
 use legwork::spawn::{SpawnError, Step};
 
@@ -63,4 +64,9 @@ impl From<String> for Failure {
 /// "This cannot be done: why", as a failure.
 pub(crate) fn cannot<E: fmt::Display>(what: &str) -> impl Fn(E) -> Failure {
     move |error| Failure::Own(format!("{what}: {error}"))
+}
+
+/// Writes a sentence on standard error, which may be closed.
+pub(crate) fn tell(sentence: &str) {
+    let _ = writeln!(io::stderr(), "legwork: {sentence}");
 }

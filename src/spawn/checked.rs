@@ -20,6 +20,7 @@ pub(super) struct Checked {
     pub(super) terminal: Option<CString>,
     pub(super) group: Group,
     pub(super) signals: Mask,
+    pub(super) ignored: u64,
 }
 
 impl Checked {
@@ -33,6 +34,7 @@ impl Checked {
             terminal: self.terminal.as_deref(),
             group: self.group,
             signals: self.signals,
+            ignored: self.ignored,
         }
     }
 }

@@ -15,7 +15,7 @@ use super::error::{SpawnError, Step};
 use super::map::{Map, Source, Standard};
 use super::posix_spawn::{self, Reservation};
 use super::program::{Located, Program};
-use crate::process::Process;
+use crate::process::{Process, Signal};
 use crate::text::{Text, text};
 
 /// A child to be started: everything about it, as data.
@@ -37,6 +37,7 @@ pub struct Plan {
     map: Map,
     terminal: Option<CString>,
     signals: Mask,
+    ignored: u64,
 }
 
 impl Plan {
@@ -52,6 +53,7 @@ impl Plan {
             map: Map::default(),
             terminal: None,
             signals: Mask::default(),
+            ignored: 0,
         }
     }
 
@@ -164,6 +166,15 @@ impl Plan {
         self
     }
 
+    /// Leaves these signals ignored in the child if this process ignores them when it starts the
+    /// child. The default is none, whatever this process ignores. For a program that stands in for
+    /// its child, as env(1) and nohup(1) do.
+    pub fn keep_ignored(mut self, signals: impl IntoIterator<Item = Signal>) -> Self {
+        let bits = signals.into_iter().map(|signal| 1 << (signal.as_raw() - 1));
+        self.ignored = bits.fold(self.ignored, |all, bit: u64| all | bit);
+        self
+    }
+
     /// Checks the plan and starts the child.
     ///
     /// Blocks the calling thread until the child executes its program, a fraction of a millisecond.
@@ -244,6 +255,7 @@ impl Plan {
             group: self.group,
             terminal: self.terminal,
             signals: self.signals,
+            ignored: self.ignored,
             layout,
             program,
         };

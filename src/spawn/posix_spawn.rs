@@ -42,6 +42,8 @@ pub(super) struct Invocation<'a> {
     pub(super) terminal: Option<&'a CStr>,
     pub(super) group: Group,
     pub(super) signals: Mask,
+    /// A bit for each signal whose disposition is left alone.
+    pub(super) ignored: u64,
 }
 
 /// A child that executes its program.
@@ -88,7 +90,7 @@ impl Reservation {
 /// Starts the child.
 pub(super) fn spawn(invocation: &Invocation<'_>, reservation: Reservation) -> Result<Child, Fault> {
     let actions = FileActions::new(invocation)?;
-    let attributes = Attributes::new(invocation.group, invocation.signals)?;
+    let attributes = Attributes::new(invocation.group, invocation.signals, invocation.ignored)?;
     let arguments = pointers(invocation.arguments.iter().map(|argument| &**argument));
     let environment = pointers(invocation.environment.iter());
     let call = Call {
@@ -330,7 +332,7 @@ impl Drop for FileActions {
 struct Attributes(posix_spawnattr_t);
 
 impl Attributes {
-    fn new(group: Group, mask: Mask) -> Result<Self, Fault> {
+    fn new(group: Group, mask: Mask, ignored: u64) -> Result<Self, Fault> {
         let mut raw = MaybeUninit::uninit();
         // SAFETY: the pointer is to memory for one such object.
         let errno = unsafe { libc::posix_spawnattr_init(raw.as_mut_ptr()) };
@@ -338,13 +340,13 @@ impl Attributes {
         // SAFETY: the call above succeeded and has initialised it. It holds no pointer to itself,
         // so it may move.
         let mut attributes = Self(unsafe { raw.assume_init() });
-        attributes.signals(mask)?;
+        attributes.signals(mask, ignored)?;
         attributes.flags(group)?;
         Ok(attributes)
     }
 
-    /// Sets every disposition to its default, and the mask.
-    fn signals(&mut self, mask: Mask) -> Result<(), Fault> {
+    /// Sets every disposition to its default, except those that stay ignored, and the mask.
+    fn signals(&mut self, mask: Mask, ignored: u64) -> Result<(), Fault> {
         // Not by sigfillset, which leaves out 32 and 33: glibc ignores in the child what is left
         // out of them.
         // SAFETY: a signal set is a plain array of bits, of which any combination is a value.
@@ -352,9 +354,17 @@ impl Attributes {
             unsafe { std::mem::transmute([u8::MAX; size_of::<libc::sigset_t>()]) };
         // SAFETY: as above.
         let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+        let mut default = every;
+        // Never 32 and 33, for the same reason.
+        for number in (1..=64).filter(|number| !matches!(number, 32 | 33)) {
+            if ignored & (1_u64 << (number - 1)) != 0 {
+                // SAFETY: a signal set, and a number that is one of a signal.
+                unsafe { libc::sigdelset(&raw mut default, number) };
+            }
+        }
         // SAFETY: initialised attributes and a signal set, of which a copy is made.
         let errno =
-            unsafe { libc::posix_spawnattr_setsigdefault(&raw mut self.0, &raw const every) };
+            unsafe { libc::posix_spawnattr_setsigdefault(&raw mut self.0, &raw const default) };
         check("posix_spawnattr_setsigdefault", errno)?;
         let mask = match mask {
             Mask::Empty => none,

@@ -10,9 +10,10 @@ use legwork::process::{Exit, Process, Signal, WaitError};
 use legwork::spawn::{Plan, Program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use super::foreground::Foreground;
-use super::signals::Signals;
+use super::job_control::stop_by;
+use super::signals::{Arrived, Signals};
 use super::terminal::Terminal;
 use crate::failure::{Failure, cannot};
 
@@ -29,7 +30,6 @@ pub(crate) fn program(name: OsString) -> Program {
 pub(crate) struct Child {
     process: Process,
     signals: Signals,
-    _foreground: Option<Foreground>,
 }
 
 /// What happens to a program while the command stays with it.
@@ -51,13 +51,11 @@ impl Child {
         let process = plan.spawn()?;
         if let Err(error) = legwork::guardian::watch_over(&process, Program::Current) {
             // The program runs: that it may outlive the command is no reason to end it.
-            eprintln!("legwork: {error}; if legwork is killed, the program runs on");
+            crate::failure::tell(&format!(
+                "{error}; if legwork is killed, the program runs on"
+            ));
         }
-        Ok(Self {
-            _foreground: Foreground::lend_to(&process),
-            process,
-            signals,
-        })
+        Ok(Self { process, signals })
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -143,15 +141,59 @@ impl Child {
             Err(error) => return Err(error.into()),
         }
         let ended = !polled[0].revents().is_empty();
-        while let Some(signal) = self.signals.next() {
-            if signal.as_raw() != libc::SIGWINCH {
-                happened(Event::Signal(signal));
-                let _ = self.signal(signal);
-            } else if let Some(terminal) = terminal {
-                terminal.take_size();
+        while let Some(arrived) = self.signals.next() {
+            match arrived.signal.as_raw() {
+                libc::SIGWINCH => {
+                    if let Some(terminal) = terminal {
+                        terminal.take_size();
+                    }
+                }
+                libc::SIGCHLD => (),
+                // To the command alone, perhaps. A program that runs has no use for it.
+                libc::SIGCONT => self.go_on(),
+                _ if self.has_it(&arrived) => (),
+                _ => {
+                    happened(Event::Signal(arrived.signal));
+                    let _ = self.signal(arrived.signal);
+                    if !is_stop(arrived.signal) {
+                        self.go_on();
+                    }
+                }
             }
         }
+        if let Some(signal) = self.stopped_by()
+            && self.shares_group()
+        {
+            stop_by(signal);
+        }
         Ok(ended)
+    }
+
+    /// Whether the program is in the group of this command.
+    fn shares_group(&self) -> bool {
+        !self.process.leads_group()
+    }
+
+    /// Whether the program has got a signal by itself: what is typed at the terminal goes to the whole
+    /// group, but a hang-up to the leader of the session alone.
+    fn has_it(&self, arrived: &Arrived) -> bool {
+        let typed = arrived.by_kernel && arrived.signal != Signal::HUP;
+        self.shares_group() && (typed || arrived.sender == self.pid())
+    }
+
+    /// What has stopped the program, if it is stopped.
+    fn stopped_by(&self) -> Option<Signal> {
+        // Consumes nothing: it answers so for as long as the program is stopped.
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::PidFd(self.process.pidfd()), options).ok()??;
+        Signal::from_raw(status.stopping_signal()?)
+    }
+
+    /// Has a program that is stopped go on: it could not hear what it is sent.
+    fn go_on(&self) {
+        if self.stopped_by().is_some() {
+            let _ = self.signal(Signal::CONT);
+        }
     }
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
@@ -161,4 +203,11 @@ impl Child {
             self.process.signal(signal)
         }
     }
+}
+
+fn is_stop(signal: Signal) -> bool {
+    matches!(
+        signal.as_raw(),
+        libc::SIGTSTP | libc::SIGTTIN | libc::SIGTTOU
+    )
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
-use legwork::spawn::{Group, Plan, Standard};
+use legwork::spawn::{Plan, Standard};
 use procfs::process::Process;
 
 use super::proc::stat;
-use crate::child::{Child, Signals, program};
+use crate::child::{Child, Signals, group, program};
 use crate::failure::{Failure, cannot};
 
 /// So long its descriptors are the same when it has settled, and sleeps.
@@ -31,12 +31,13 @@ impl Started {
     pub(super) fn start(words: &[OsString]) -> Result<Self, Failure> {
         let mut words = words.iter().cloned();
         let name = words.next().unwrap_or_default();
-        let signals = Signals::hold()?;
+        let group = group();
+        let signals = Signals::hold(group)?;
         let error = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stderr(), 3)
             .map_err(cannot("the standard error cannot be shared"))?;
         let plan = Plan::new(program(name))
             .args(words)
-            .group(Group::Lead)
+            .group(group)
             .inherit(Standard::Input)
             .stdout(error)
             .inherit(Standard::Error);

@@ -12,18 +12,25 @@ use legwork::spawn::{Group, Plan, Standard};
 
 use super::descriptor::{Descriptor, cut};
 use super::limit::Limit;
-use crate::child::{Terminal, program};
+use crate::child::{Terminal, group, ignored, program};
 use crate::failure::{Failure, cannot};
 use crate::seconds::seconds;
 
 /// Runs a program with no descriptor but those that are named, and ends as the program does.
 ///
-/// The program gets a process group of its own. Signals that ask legwork to end are handed on to it.
-/// When legwork dies, for whatever reason, the program and its group are killed.
+/// With a controlling terminal, the program stays in the process group that the shell has made, as with
+/// env(1): job control, Ctrl+C and pipelines work as they do without legwork. Then a timeout, and the death
+/// of legwork for whatever reason, end the program alone, and not what it has started. Without a
+/// controlling terminal, and with --session or --pty, the program leads a group of its own, which is ended
+/// with it.
 ///
-/// Exit codes: the program's own; 128+N when signal N ended it; 124 when the time was up; 125 when
+/// Signals that ask legwork to end are handed on to the program. Signals that legwork was started with as
+/// ignored, as by nohup(1), the program ignores as well, but for SIGCHLD.
+///
+/// Exit codes: the program's own; 124 when the time was up; 125 when
 /// legwork itself failed or its options make no sense; 126 when the program cannot be executed; 127
-/// when there is no such program.
+/// when there is no such program. When a signal ended the program, the same signal ends legwork, which a
+/// shell shows as 128+N.
 // An alias is the name that the library, env(1) or bwrap(1) has for the same.
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
@@ -86,7 +93,8 @@ pub(crate) struct Arguments {
     /// Give the program a terminal of its own as standard input, output and error
     #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
     pub(super) pty: bool,
-    /// Print what happens on standard output, one JSON object a line, the outcome last
+    /// Print what happens on standard output, one JSON object a line, the outcome last. If that cannot be
+    /// printed, the program runs on
     #[arg(long)]
     pub(super) json: bool,
     /// The program and its arguments. What follows its name is for the program, options as well. `--` may
@@ -124,14 +132,22 @@ impl Arguments {
         Ok(())
     }
 
-    pub(super) fn plan(self, terminal: Option<&Terminal>) -> Result<Plan, Failure> {
-        let mut words = self.program.into_iter();
-        let name = words.next().unwrap_or_default();
-        let mut plan = Plan::new(program(name)).args(words).group(if self.session {
+    /// The group that the program starts in.
+    pub(super) fn group(&self) -> Group {
+        if self.session || self.pty {
             Group::Session
         } else {
-            Group::Lead
-        });
+            group()
+        }
+    }
+
+    pub(super) fn plan(self, group: Group, terminal: Option<&Terminal>) -> Result<Plan, Failure> {
+        let mut words = self.program.into_iter();
+        let name = words.next().unwrap_or_default();
+        let mut plan = Plan::new(program(name))
+            .args(words)
+            .group(group)
+            .keep_ignored(ignored());
         if let Some(argv0) = self.argv0 {
             plan = plan.arg0(argv0);
         }

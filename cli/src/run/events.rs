@@ -1,15 +1,22 @@
 //! What happens, as JSON on standard output: one object a line, the outcome last.
 
+use std::cell::Cell;
+use std::io::{self, Write};
+
 use legwork::process::ExitStatus;
 use serde_json::{Value, json};
 
 use crate::child::{Ended, Event};
-use crate::failure::Failure;
+use crate::failure::{Failure, tell};
 
-/// Prints events, if they are wanted.
-pub(super) struct Events(pub(super) bool);
+/// Prints events, as long as they are wanted and can be printed.
+pub(super) struct Events(Cell<bool>);
 
 impl Events {
+    pub(super) fn new(wanted: bool) -> Self {
+        Self(Cell::new(wanted))
+    }
+
     pub(super) fn started(&self, pid: u32) {
         self.print(|| json!({ "event": "started", "pid": pid }));
     }
@@ -47,8 +54,14 @@ impl Events {
     }
 
     fn print(&self, event: impl FnOnce() -> Value) {
-        if self.0 {
-            println!("{}", event());
+        if !self.0.get() {
+            return;
+        }
+        if let Err(error) = writeln!(io::stdout(), "{}", event()) {
+            self.0.set(false);
+            tell(&format!(
+                "what happens cannot be printed any more: {error}; the program is left alone"
+            ));
         }
     }
 }

@@ -12,12 +12,12 @@ use legwork::process::ExitStatus;
 pub(crate) use arguments::Arguments;
 use events::Events;
 
-use crate::child::{Child, Ended, Signals, Terminal};
-use crate::failure::{Failure, TIMED_OUT, cannot};
+use crate::child::{Child, Ended, Signals, Terminal, end_by};
+use crate::failure::{Failure, TIMED_OUT, cannot, tell};
 
 /// Runs the program, and tells by its exit code how that ended.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    let events = Events(arguments.json);
+    let events = Events::new(arguments.json);
     let ended = run(arguments, &events).inspect(|ended| events.ended(ended));
     ExitCode::from(match ended {
         Ok(Ended {
@@ -25,11 +25,14 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         }) => TIMED_OUT,
         Ok(ended) => match ended.exit.status {
             ExitStatus::Code(code) => code as u8,
-            ExitStatus::Signal { signal, .. } => 128 + signal.as_raw() as u8,
+            ExitStatus::Signal { signal, .. } => {
+                end_by(signal);
+                128 + signal.as_raw() as u8
+            }
         },
         Err(failure) => {
             events.failed(&failure);
-            eprintln!("legwork: {failure}");
+            tell(&failure.to_string());
             failure.code()
         }
     })
@@ -37,14 +40,15 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
 
 fn run(arguments: Arguments, events: &Events) -> Result<Ended, Failure> {
     arguments.change_this_process()?;
-    let signals = Signals::hold()?;
+    let group = arguments.group();
+    let signals = Signals::hold(group)?;
     let mut terminal = arguments
         .pty
         .then(Terminal::open)
         .transpose()
         .map_err(cannot("no terminal can be made"))?;
     let (timeout, grace) = (arguments.timeout, arguments.grace);
-    let plan = arguments.plan(terminal.as_ref())?;
+    let plan = arguments.plan(group, terminal.as_ref())?;
     let child = Child::start(plan, signals)?;
     events.started(child.pid());
     if let Some(terminal) = &mut terminal {
