@@ -371,6 +371,93 @@ fn a_terminal_of_its_own_is_one() {
     assert_eq!(output.status.code(), Some(0));
 }
 
+/// A program on a terminal of its own, ended by force if it does not end.
+fn on_a_terminal(input: &str, options: &str) -> Output {
+    let exe = env!("CARGO_BIN_EXE_command_legwork");
+    let script =
+        format!("{input} | timeout -k 1 20 {exe} run --pty {options}; exit ${{PIPESTATUS[1]}}");
+    Command::new("bash").args(["-c", &script]).output().unwrap()
+}
+
+#[test]
+fn long_input_to_a_terminal_is_answered_to_its_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let output = on_a_terminal("seq 20000", &format!("-- tee {}", file.display()));
+    assert_eq!(output.status.code(), Some(0));
+    let sequence: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), sequence);
+    // What is typed is shown as well, though not always by whole lines.
+    assert_eq!(text(&output.stdout).lines().count(), 40_000);
+}
+
+#[test]
+fn a_flood_both_ways_that_nobody_reads_does_not_outlast_a_timeout_or_a_signal() {
+    for (options, signal, code) in [
+        (&["--timeout", "0.5", "--grace", "0.2"][..], None, Some(124)),
+        (&[], Some("-TERM"), None),
+    ] {
+        let mut input = Command::new("yes").stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = legwork()
+            .arg("--pty")
+            .args(options)
+            .args(["--", "cat"])
+            .stdin(input.stdout.take().unwrap())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(500));
+        if let Some(signal) = signal {
+            let pid = child.id().to_string();
+            Command::new("kill").args([signal, &pid]).status().unwrap();
+            std::thread::sleep(Duration::from_millis(100));
+            // Again, to say that nobody waits for what it has shown.
+            Command::new("kill").args([signal, &pid]).status().unwrap();
+        }
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+                input.kill().unwrap();
+                panic!("it does not end");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(child.wait().unwrap().code(), code);
+        input.kill().unwrap();
+        input.wait().unwrap();
+    }
+}
+
+#[test]
+fn input_that_ends_in_the_middle_of_a_line_ends_on_a_terminal() {
+    for input in ["printf abc", "printf 'abc\\n'", "true"] {
+        let output = on_a_terminal(input, "-- cat");
+        assert_eq!(output.status.code(), Some(0), "{input}");
+    }
+}
+
+#[test]
+fn a_terminal_whose_output_nobody_reads_ends() {
+    let exe = env!("CARGO_BIN_EXE_command_legwork");
+    let start = Instant::now();
+    let script = format!("timeout -k 1 20 {exe} run --pty -- yes | head -1");
+    let output = Command::new("bash")
+        .args(["-c", &script])
+        .stdin(Stdio::null())
+        .output();
+    assert_eq!(text(&output.unwrap().stdout).trim(), "y");
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[test]
+fn what_is_shown_right_before_the_end_is_not_lost() {
+    for _ in 0..20 {
+        let output = on_a_terminal("true", "-- seq 5000");
+        assert_eq!(text(&output.stdout).lines().last(), Some("5000"));
+    }
+}
+
 #[test]
 fn json_tells_the_start_and_the_end() {
     let output = run(&["--json", "--stdout", "null", "--", "sh", "-c", "exit 3"]);

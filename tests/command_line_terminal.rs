@@ -9,6 +9,7 @@ use legwork::process::{ExitStatus, Process, Signal};
 use legwork::spawn::{Plan, Program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -187,6 +188,23 @@ fn ctrl_c_comes_once() {
         std::thread::sleep(Duration::from_millis(200));
         bash.types("\x03");
         bash.expect("INTs: 1");
+    }
+}
+
+#[test]
+fn a_terminal_of_its_own_is_as_large_as_the_one_it_runs_on() {
+    let legwork = env!("CARGO_BIN_EXE_command_legwork");
+    for plumbing in ["", "| cat", "< /dev/null | cat", "< /dev/null 2>&1 | cat"] {
+        let mut bash = Bash::interactive();
+        let size = Winsize {
+            ws_row: 40,
+            ws_col: 120,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&bash.terminal, size).unwrap();
+        bash.types(&format!("{legwork} run --pty -- stty size {plumbing}\n"));
+        bash.expect("40 120");
     }
 }
 

@@ -176,3 +176,27 @@ fn without_an_order_to_end_it_the_program_runs_until_it_is_asked_to_by_a_signal(
     assert!(!is_alive(pid));
     assert!(!Path::new("/proc").join(pid.to_string()).exists());
 }
+
+#[test]
+fn a_process_whose_first_thread_has_ended_is_looked_at() {
+    let script = "import ctypes, os, threading, time
+os.set_inheritable(os.open('/dev/zero', os.O_RDONLY), True)
+threading.Thread(target=time.sleep, args=(60,)).start()
+ctypes.CDLL(None).pthread_exit(None)";
+    let mut child = Command::new("python3")
+        .args(["-c", script])
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    until("the first thread's end", || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        text.contains("State:\tZ")
+    });
+    let output = doctor(&[&child.id().to_string(), "--json"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    assert_eq!(report["pid"], child.id(), "{output:?}");
+    let zero = descriptor(&report, |one| one["description"] == "device /dev/zero");
+    assert_eq!(zero["survives"], "exec", "{output:?}");
+}

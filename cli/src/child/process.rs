@@ -72,7 +72,8 @@ impl Child {
         let end = Instant::now() + time;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let ended = self.sleep(None, Some(left), &mut |_| ()).unwrap_or(false);
+            let ended = self.sleep(None, Some(left), false, &mut |_| ());
+            let ended = ended.is_ok_and(|(ended, _)| ended);
             if ended || left.is_zero() {
                 return ended;
             }
@@ -91,21 +92,36 @@ impl Child {
         let after = |time| Instant::now().checked_add(time);
         let mut due = timeout.and_then(after);
         let mut timed_out = false;
+        let mut exit = None;
         loop {
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-            let ended = self
-                .sleep(terminal.as_deref(), left, happened)
-                .map_err(cannot("the program cannot be waited for"))?;
-            // Also what it has written right before its end.
+            // After its end nothing more comes: only to be rid of what there is takes time.
+            let left = match terminal.as_deref() {
+                Some(terminal) if exit.is_some() && !terminal.is_held_up() => Some(Duration::ZERO),
+                _ => left,
+            };
+            let slept = self.sleep(terminal.as_deref(), left, exit.is_some(), happened);
+            let (ended, signalled) = slept.map_err(cannot("the program cannot be waited for"))?;
             if let Some(terminal) = terminal.as_deref_mut() {
                 terminal.copy();
             }
-            if ended {
-                let exit = self.wait();
-                let exit = exit.map_err(cannot("how the program ended is not known"))?;
-                return Ok(Ended { exit, timed_out });
+            if ended && exit.is_none() {
+                let known = self.wait();
+                exit = Some(known.map_err(cannot("how the program ended is not known"))?);
+                if timed_out {
+                    due = after(grace);
+                }
             }
-            if due.is_some_and(|due| due <= Instant::now()) {
+            let over = due.is_some_and(|due| due <= Instant::now());
+            if let Some(exit) = exit {
+                // What it has written right before its end is shown, but nobody has to wait for that.
+                let more = terminal.as_deref().is_some_and(Terminal::has_more);
+                if !more || over || signalled {
+                    return Ok(Ended { exit, timed_out });
+                }
+                continue;
+            }
+            if over {
                 if timed_out {
                     let _ = self.process.kill();
                     due = None;
@@ -121,18 +137,22 @@ impl Child {
     }
 
     /// Sleeps until the program ends, a signal has been handed on, the terminal has something, or
-    /// the time is over; whether the program has ended.
+    /// the time is over; whether the program has ended, and whether a signal was handed on.
     fn sleep(
         &self,
         terminal: Option<&Terminal>,
         time: Option<Duration>,
+        has_ended: bool,
         happened: &mut dyn FnMut(Event),
-    ) -> io::Result<bool> {
+    ) -> io::Result<(bool, bool)> {
         let time = time.and_then(|time| Timespec::try_from(time).ok());
-        let mut polled = vec![
-            PollFd::from_borrowed_fd(self.process.pidfd(), PollFlags::IN),
-            PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN),
-        ];
+        let mut polled = vec![PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN)];
+        if !has_ended {
+            polled.push(PollFd::from_borrowed_fd(
+                self.process.pidfd(),
+                PollFlags::IN,
+            ));
+        }
         if let Some(terminal) = terminal {
             terminal.add_to(&mut polled);
         }
@@ -140,7 +160,8 @@ impl Child {
             Ok(_) | Err(Errno::INTR) => (),
             Err(error) => return Err(error.into()),
         }
-        let ended = !polled[0].revents().is_empty();
+        let ended = has_ended || !polled[1].revents().is_empty();
+        let mut signalled = false;
         while let Some(arrived) = self.signals.next() {
             match arrived.signal.as_raw() {
                 libc::SIGWINCH => {
@@ -153,6 +174,7 @@ impl Child {
                 libc::SIGCONT => self.go_on(),
                 _ if self.has_it(&arrived) => (),
                 _ => {
+                    signalled = true;
                     happened(Event::Signal(arrived.signal));
                     let _ = self.signal(arrived.signal);
                     if !is_stop(arrived.signal) {
@@ -166,7 +188,7 @@ impl Child {
         {
             stop_by(signal);
         }
-        Ok(ended)
+        Ok((ended, signalled))
     }
 
     /// Whether the program is in the group of this command.

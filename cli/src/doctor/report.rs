@@ -55,7 +55,7 @@ impl<'a> Report<'a> {
                 user: subject.status.euid,
             });
         };
-        let open = legwork_inspect::list(subject.pid)
+        let open = legwork_inspect::list(subject.thread)
             .map_err(|error| dark(Part::Descriptors, error))
             .unwrap_or_default();
         let variables = variables::of(subject, &open)

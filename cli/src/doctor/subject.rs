@@ -16,6 +16,8 @@ use crate::failure::Failure;
 /// A process that runs.
 pub(super) struct Subject {
     pub(super) pid: u32,
+    /// The thread whose files in `/proc` are read: the first, or when that has ended, one that runs.
+    pub(super) thread: u32,
     /// As in `/proc/PID/comm`.
     pub(super) name: String,
     /// The file that it executes, where that can be read.
@@ -35,17 +37,36 @@ impl Subject {
             return Err(Failure::Usage(sentence));
         }
         let gone = || Failure::Own(format!("there is no process {pid}"));
-        let found = Process::new(pid.cast_signed()).and_then(|process| {
+        let read = |number: u32| {
+            let process = Process::new(number.cast_signed())?;
             let AnyStatus(status) = process.read("status")?;
             Ok((process.stat()?, status, process))
-        });
+        };
+        let first = read(pid);
+        // Without its first thread a process runs on, and looks as if it had ended.
+        let other = match &first {
+            Ok((stat, status, process)) if stat.state == 'Z' && status.tgid == status.pid => {
+                process
+                    .tasks()
+                    .into_iter()
+                    .flatten()
+                    .flatten()
+                    .find(|task| {
+                        task.stat()
+                            .is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
+                    })
+            }
+            _ => None,
+        };
+        let thread = other.map_or(pid, |task| task.tid.cast_unsigned());
+        let found = if thread == pid { first } else { read(thread) };
         let (found, status, process) = found.map_err(|error| match error {
             _ if !Path::new("/proc/self").exists() => Failure::Own("there is no /proc here".into()),
             ProcError::NotFound(_) => gone(),
             error => Failure::Own(format!("process {pid}: {}", io_error(error))),
         })?;
         let name = found.comm;
-        let why_not = if status.tgid != status.pid {
+        let why_not = if status.tgid.cast_unsigned() != pid {
             format!(
                 "{pid} is not a process but a thread of process {}",
                 status.tgid
@@ -68,6 +89,7 @@ impl Subject {
         let raw = Pid::from_raw(pid.cast_signed()).ok_or_else(gone)?;
         Ok(Self {
             pid,
+            thread,
             name,
             program: process.exe().ok(),
             status,

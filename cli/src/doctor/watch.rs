@@ -92,7 +92,7 @@ impl Watch {
         loop {
             looks += 1;
             for Entry { info, .. } in entries {
-                let found = readiness(subject.pid, info);
+                let found = readiness(subject.thread, info);
                 let Some(found) = found.filter(|found| found.wakes()) else {
                     continue;
                 };

@@ -90,7 +90,8 @@ pub(crate) struct Arguments {
     /// The program's umask, in octal
     #[arg(long, value_name = "MODE", value_parser = octal)]
     umask: Option<u32>,
-    /// Give the program a terminal of its own as standard input, output and error
+    /// Give the program a terminal of its own as standard input, output and error, as large as the one that
+    /// legwork runs on. It is hung up when nobody reads any more what it shows
     #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
     pub(super) pty: bool,
     /// Print what happens on standard output, one JSON object a line, the outcome last. If that cannot be
