@@ -14,8 +14,10 @@ use glib::{ControlFlow, MainContext};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
+use super::guardian::attend;
 use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
+use crate::guardian;
 use crate::process::{SharedProcess, own};
 
 /// How many events are looked at in one iteration at most.
@@ -95,12 +97,16 @@ struct Children {
 
 /// What the bell is called behind the epoll descriptor; no entry has as high a number.
 const BELL: u64 = u64::MAX;
+/// Likewise the guardian, when it has ended.
+const GUARDIAN: u64 = u64::MAX - 1;
 
 impl Children {
     fn new() -> io::Result<Children> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &bell, EventData::new_u64(BELL), EventFlags::IN)?;
+        // Where that cannot be, its end shows at the next start.
+        let _ = guardian::watch(epoll.as_fd(), GUARDIAN);
         Ok(Children {
             app: own::id(),
             epoll,
@@ -430,6 +436,10 @@ impl Hub {
         for event in events[first..].iter().chain(&events[..first]) {
             if event.data.u64() == BELL {
                 self.answer();
+                continue;
+            }
+            if event.data.u64() == GUARDIAN {
+                attend();
                 continue;
             }
             let (key, lane) = split(event.data.u64());

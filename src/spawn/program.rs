@@ -55,6 +55,19 @@ impl Program {
         }
     }
 
+    /// The same program once more.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Path(path) => Self::Path(path.clone()),
+            Self::Name { name, path } => Self::Name {
+                name: name.clone(),
+                path: path.clone(),
+            },
+            Self::Descriptor(fd) => Self::Descriptor(fd.try_clone()?),
+            Self::Current => Self::Current,
+        })
+    }
+
     /// Finds the file and checks that it can be executed.
     pub(super) fn locate(self) -> Result<Located, SpawnError> {
         match self {
