@@ -1,5 +1,6 @@
 //! C8: when the app dies, whatever the cause, its workers, its programs and their process groups die with it.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write};
 use std::os::fd::OwnedFd;
@@ -72,6 +73,15 @@ fn command_line(pid: u32) -> String {
     String::from_utf8_lossy(&line).replace('\0', " ")
 }
 
+/// What a process has used.
+fn processor_time(pid: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(1000 * ticks / rustix::param::clock_ticks_per_second())
+}
+
 /// How many processes a process holds by their pidfds.
 fn pidfds_of(pid: u32) -> usize {
     let table = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
@@ -102,10 +112,15 @@ impl App {
     }
 
     fn of(name: &str) -> App {
+        App::with(name, &[])
+    }
+
+    fn with(name: &str, variables: &[(&str, &OsStr)]) -> App {
         let (input, told) = std::io::pipe().unwrap();
         let (says, output) = std::io::pipe().unwrap();
-        let process = Plan::new(Program::path(program(name)))
-            .env("NO_WORKER", "hang")
+        let plan = Plan::new(Program::path(program(name))).env("NO_WORKER", "hang");
+        let plan = (variables.iter()).fold(plan, |plan, (name, value)| plan.env(*name, *value));
+        let process = plan
             .stdin(input)
             .stdout(output)
             .inherit(Standard::Error)
@@ -380,6 +395,48 @@ fn nobody_is_left_by_a_signal_that_finds_the_guardian_just_born() {
     }
 }
 
+/// Without a start, and by whichever program it was before.
+#[test]
+fn a_guardian_that_is_killed_is_followed_at_once() {
+    raise_the_limit_of_files();
+    let mut app = App::start();
+    app.starts_all().starts("thousand programs");
+    // It has all that the guardian has, and epoll goes by the open file.
+    let copy = app.starts_aside("copy");
+    let times = (0..5).map(|_| {
+        let guardian = app.its_guardian();
+        let start = Instant::now();
+        guardian.send(Kernels::KILL);
+        while guardians(app.process.pid())
+            .iter()
+            .all(|next| *next == guardian.pid)
+        {
+            assert!(start.elapsed() < BOUND, "nobody follows it");
+        }
+        start.elapsed()
+    });
+    let mut times: Vec<_> = times.collect();
+    times.sort();
+    println!("a guardian is killed: another is there after {:?}", times);
+    let before = processor_time(app.process.pid());
+    std::thread::sleep(WHILE);
+    let spent = processor_time(app.process.pid()) - before;
+    assert!(spent < WHILE / 4, "the app is busy: {spent:?}");
+    app.dies("kill");
+    assert!(!copy.is_gone_within(Duration::ZERO));
+}
+
+/// There is no main loop that could see it go.
+#[test]
+fn a_guardian_of_plans_alone_is_followed_at_the_next_start() {
+    let mut app = App::start();
+    app.starts("plan");
+    let guardian = app.its_guardian();
+    guardian.send(Kernels::KILL);
+    assert!(guardian.is_gone_within(BOUND));
+    app.starts("plan").dies("kill");
+}
+
 /// More at once than find room in the guardian's socket, before it has had the time to begin.
 #[test]
 fn nobody_is_left_of_a_thousand_that_were_started_at_a_stroke() {
@@ -410,18 +467,23 @@ fn a_guardian_that_was_killed_is_followed_by_one_that_knows_a_thousand_children(
 /// A stopped guardian takes nobody, and its socket fills.
 #[test]
 fn a_guardian_that_takes_nobody_any_more_goes_when_the_next_one_knows_all() {
-    raise_the_limit_of_files();
-    let mut app = App::start();
-    app.starts("program");
+    let folder = tempfile::tempdir().unwrap();
+    let helper = folder.path().join("helper");
+    std::os::unix::fs::symlink(program("worker"), &helper).unwrap();
+    let mut app = App::with("app_that_dies", &[("HELPER", helper.as_os_str())]);
+    app.starts("program of a helper");
     let guardian = app.its_guardian();
     guardian.stop();
-    app.tell("thousand programs");
-    let pid = app.process.pid();
-    let followed = || guardians(pid).iter().any(|next| *next != guardian.pid);
-    while !guardian.is_gone_within(Duration::ZERO) {}
-    assert!(followed(), "there was a moment without any");
-    let answer = app.answer();
-    app.lives.extend(answer);
+
+    // There can be no other.
+    std::fs::remove_file(&helper).unwrap();
+    app.starts("programs of a helper");
+    assert!(!guardian.is_gone_within(Duration::ZERO));
+    assert!(is_stopped(guardian.pid));
+
+    std::os::unix::fs::symlink(program("worker"), &helper).unwrap();
+    app.starts("program of a helper");
+    assert!(guardian.is_gone_within(BOUND));
     app.dies("kill");
 }
 

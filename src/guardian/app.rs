@@ -1,10 +1,10 @@
 //! The app's end: starts the guardian, and hands every child's pidfd to it.
 //!
-//! The first program that is asked to be a worker becomes the guardian; should that program be no
-//! worker after all, or should the guardian be killed, the next child that has proved to be a worker
-//! starts another, which takes over all that live. A program that is no worker and does not end says
-//! nothing either, as a guardian does first of all: it is replaced by the next one that has proved
-//! itself.
+//! The first program that is asked to be a worker becomes the guardian. Should it be killed, a main
+//! loop of the app sees it go and starts another at once, which takes over all that live; where there
+//! is none, the next start does. Should that program be no worker after all, the next one that has
+//! proved to be a worker takes its place. A program that is no worker and does not end says nothing
+//! either, as a guardian does first of all: it is replaced in the same way.
 //!
 //! The guardian is not woken for every child: to wake a process on an idle processor costs the thread
 //! that starts a child a tenth of the whole start. What is handed over waits in the socket, and that
@@ -21,12 +21,12 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, epoll, eventfd};
 use rustix::io::Errno;
 
 use crate::process::{Process, own, pidfd};
 use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
-use crate::wire::control::{Control, DESCRIPTORS_MAX, Wait};
+use crate::wire::control::{Control, DESCRIPTORS_MAX, Received, Scratch, Wait};
 use crate::wire::frame::{CONTROL_FD, Hello, Kind, Role};
 
 /// How long a guardian may take to say that it is one.
@@ -40,17 +40,26 @@ const WAITING_MAX: usize = 32;
 /// guardian has had the time to begin waits here.
 const ROOM_WITHIN: Duration = Duration::from_millis(250);
 
+/// How many that were killed are followed at once, within a time: somebody may kill whoever comes,
+/// and the app has other things to do.
+const FOLLOWED_MAX: (u32, Duration) = (10, Duration::from_secs(10));
+
 /// The guardian, as long as the app holds on to it.
 struct Guardian {
+    program: Program,
+    /// One of that program has been a guardian.
+    proved: bool,
     control: Control,
     /// An eventfd that has it take what waits in the socket.
     bell: OwnedFd,
     /// How many children have been handed over since it rang.
     waiting: usize,
+    /// It knows all children.
+    whole: bool,
     since: Instant,
     /// It has said that it is one.
     answered: bool,
-    _process: Process,
+    process: Process,
 }
 
 /// A child that is watched over. It may be gone.
@@ -64,6 +73,10 @@ struct Ward {
 struct State {
     guardian: Option<Guardian>,
     wards: Wards,
+    /// An epoll descriptor that is readable when the guardian has ended.
+    lookout: Option<OwnedFd>,
+    /// How many were followed at once, and since when.
+    followed: Option<(u32, Instant)>,
 }
 
 /// Who is to be watched over, by whichever guardian.
@@ -153,6 +166,9 @@ impl From<SpawnError> for GuardianError {
 /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker), as [`Program::Current`] may be. It is
 /// started when there is no guardian yet. From any thread.
 ///
+/// A guardian that is killed is followed by another, which knows this child as well: at once where
+/// a main context of the app has had a job or a [`Command`](crate::Command), else at the next call.
+///
 /// # Errors
 ///
 /// The helper could not be started, or does not take the child. That it is no worker program at
@@ -187,10 +203,50 @@ pub(crate) fn has_ended() {
 pub(crate) fn check(helper: impl FnOnce() -> Program) -> Result<(), GuardianError> {
     let mut state = lock();
     let guardian = state.guardian.as_mut();
-    match guardian.is_some_and(|guardian| guardian.is_up() && !guardian.is_mute()) {
+    match guardian.is_some_and(|guardian| guardian.is_well() && !guardian.is_mute()) {
         true => Ok(()),
-        false => state.replace(helper()),
+        false => state.replace(helper()).map(drop),
     }
+}
+
+/// Has an epoll descriptor be readable, by this number, when the guardian has ended: then [`attend`]
+/// is to be called, on whichever thread. Nothing happens there before.
+#[cfg(feature = "app")]
+pub(crate) fn watch(from: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+    let mut state = lock();
+    let state = &mut *state;
+    if state.lookout.is_none() {
+        let lookout = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        if let Some(guardian) = &state.guardian {
+            guardian.be_watched(&lookout)?;
+        }
+        state.lookout = Some(lookout);
+    }
+    if let Some(lookout) = &state.lookout {
+        let number = epoll::EventData::new_u64(number);
+        epoll::add(from, lookout, number, epoll::EventFlags::IN)?;
+    }
+    Ok(())
+}
+
+/// Has another guardian follow one that has ended.
+#[cfg(feature = "app")]
+pub(crate) fn attend() -> Result<(), GuardianError> {
+    let mut state = lock();
+    let guardian = state.guardian.as_ref();
+    if !guardian.is_some_and(|guardian| pidfd::has_ended(guardian.process.pidfd())) {
+        // Another thread was quicker.
+        return Ok(());
+    }
+    let Some(mut before) = state.dismiss() else {
+        return Ok(());
+    };
+    // A program that may never have been one is asked again by the next start, and not for ever here.
+    let proved = before.proved || before.has_answered();
+    if proved && state.may_follow() {
+        state.replace(before.program)?.proved = true;
+    }
+    Ok(())
 }
 
 impl State {
@@ -210,14 +266,13 @@ impl State {
         let pidfd = Arc::downgrade(process.shared_pidfd());
         self.wards.push(Ward { pidfd, group });
         // That it has gone shows here, too.
-        if let Some(guardian) = &mut self.guardian
-            && guardian
-                .take(&group.to_le_bytes(), &[process.pidfd()])
-                .is_ok()
-        {
-            return Ok(());
+        if let Some(guardian) = &mut self.guardian {
+            let taken = guardian.take(&group.to_le_bytes(), &[process.pidfd()]);
+            if taken.is_ok() && guardian.whole {
+                return Ok(());
+            }
         }
-        self.replace(helper())
+        self.replace(helper()).map(drop)
     }
 
     /// Has it take what waits, if there is anything.
@@ -227,7 +282,7 @@ impl State {
 
     /// Has a new guardian take over. The one before it goes when the new one knows all children, so
     /// that an app that dies meanwhile has one.
-    fn replace(&mut self, helper: Program) -> Result<(), GuardianError> {
+    fn replace(&mut self, helper: Program) -> Result<&mut Guardian, GuardianError> {
         let mut next = Guardian::start(helper)?;
         for wards in self.wards.living().chunks(DESCRIPTORS_MAX) {
             let groups: Vec<_> = wards
@@ -237,13 +292,38 @@ impl State {
             let pidfds: Vec<_> = wards.iter().map(|(_, pidfd)| pidfd.as_fd()).collect();
             next.take(&groups, &pidfds)?;
         }
-        self.guardian = Some(next);
-        Ok(())
+        if let Some(lookout) = &self.lookout {
+            // Where that cannot be, its end shows at the next start.
+            let _ = next.be_watched(lookout);
+        }
+        drop(self.dismiss());
+        Ok(self.guardian.insert(next))
+    }
+
+    /// Lets go of it.
+    fn dismiss(&mut self) -> Option<Guardian> {
+        let guardian = self.guardian.take()?;
+        if let Some(lookout) = &self.lookout {
+            // Not only by its being closed: a copy of the app may hold it open.
+            let _ = epoll::delete(lookout, &guardian.process);
+        }
+        Some(guardian)
+    }
+
+    /// Counts those that are followed at once.
+    #[cfg(feature = "app")]
+    fn may_follow(&mut self) -> bool {
+        let (most, time) = FOLLOWED_MAX;
+        let (times, since) = (self.followed)
+            .filter(|(_, since)| since.elapsed() < time)
+            .unwrap_or((0, Instant::now()));
+        self.followed = Some((times + 1, since));
+        times < most
     }
 }
 
 impl Guardian {
-    fn start(helper: Program) -> Result<Guardian, GuardianError> {
+    fn start(program: Program) -> Result<Guardian, GuardianError> {
         let (control, theirs) = Control::pair()?;
         let hello = Hello::plain(Role::Guardian).encode();
         let app = pidfd::own().map_err(io::Error::from)?;
@@ -251,41 +331,67 @@ impl Guardian {
             eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).map_err(io::Error::from)?;
         let brought = [app.as_fd(), bell.as_fd()];
         control.send(Kind::Hello, &hello, &brought, Wait::No)?;
-        let process = Plan::new(helper)
+        let process = Plan::new(program.try_clone()?)
             .arg("--legwork-guardian")
             .group(Group::Session)
             .signals(Mask::Full)
             .fd(CONTROL_FD, theirs)
             .spawn()?;
         Ok(Guardian {
+            program,
+            proved: false,
             control,
             bell,
             waiting: 0,
+            whole: true,
             since: Instant::now(),
             answered: false,
-            _process: process,
+            process,
         })
     }
 
-    fn is_up(&self) -> bool {
-        !self.control.has_hung_up()
+    fn is_well(&self) -> bool {
+        self.whole && !self.control.has_hung_up()
+    }
+
+    /// Has an epoll descriptor be readable when it has ended.
+    fn be_watched(&self, lookout: &OwnedFd) -> io::Result<()> {
+        let number = epoll::EventData::new_u64(0);
+        epoll::add(lookout, &self.process, number, epoll::EventFlags::IN)?;
+        Ok(())
+    }
+
+    /// Whether it has said that it is a guardian.
+    fn has_answered(&mut self) -> bool {
+        if !self.answered && self.control.has_news() {
+            let mut scratch = Scratch::new();
+            self.answered = match self.control.recv(&mut scratch, Wait::No) {
+                Ok(Received::Packet(packet)) => packet.kind == Kind::Ready as u8,
+                _ => false,
+            };
+        }
+        self.answered
     }
 
     /// Whether what is up has had its time, and has not said that it is a guardian.
     fn is_mute(&mut self) -> bool {
-        self.answered = self.answered || self.control.has_news();
-        !self.answered && self.since.elapsed() > ANSWER_WITHIN
+        !self.has_answered() && self.since.elapsed() > ANSWER_WITHIN
     }
 
     /// Hands over children, by their pidfds and the numbers of their groups.
     fn take(&mut self, groups: &[u8], pidfds: &[BorrowedFd<'_>]) -> Result<(), GuardianError> {
+        // A socket that stays full is waited for once.
+        let patience = match self.whole {
+            true => ROOM_WITHIN,
+            false => Duration::ZERO,
+        };
         let mut until = None;
         while let Err(error) = self.control.send(Kind::Guard, groups, pidfds, Wait::No) {
             let is_full = error.kind() == io::ErrorKind::WouldBlock
                 || error.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error());
-            if !is_full
-                || Instant::now() > *until.get_or_insert_with(|| Instant::now() + ROOM_WITHIN)
+            if !is_full || Instant::now() >= *until.get_or_insert_with(|| Instant::now() + patience)
             {
+                self.whole = false;
                 return Err(error.into());
             }
             self.ring()?;
@@ -304,5 +410,27 @@ impl Guardian {
             rustix::io::write(&self.bell, &1_u64.to_ne_bytes()).map_err(io::Error::from)?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_are_gone_are_taken_off_the_list() {
+        let pidfd = || Arc::new(pidfd::own().unwrap());
+        let known = |pidfd: &Arc<OwnedFd>| Ward {
+            pidfd: Arc::downgrade(pidfd),
+            group: 7,
+        };
+        let (mut wards, stays) = (Wards::default(), pidfd());
+        wards.push(known(&stays));
+        for _ in 0..1000 {
+            wards.push(known(&pidfd()));
+            assert!(wards.known.len() < 20);
+        }
+        let living = wards.living();
+        assert!(matches!(&living[..], [(7, pidfd)] if Arc::ptr_eq(pidfd, &stays)));
     }
 }

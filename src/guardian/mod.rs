@@ -23,5 +23,5 @@ mod process;
 
 pub use app::{GuardianError, watch_over};
 #[cfg(feature = "app")]
-pub(crate) use app::{check, has_ended, watch_over_by};
+pub(crate) use app::{attend, check, has_ended, watch, watch_over_by};
 pub(crate) use process::run;

@@ -1,9 +1,15 @@
-//! What GLib's log is told of the [guardian](crate::guardian).
+//! The [guardian](crate::guardian) and the main loop: it is followed when it ends, and GLib's log is told when
+//! there is none.
 
 use std::error::Error;
 use std::sync::Once;
 
-use crate::guardian::GuardianError;
+use crate::guardian::{self, GuardianError};
+
+/// Has another guardian follow one that has ended.
+pub(super) fn attend() {
+    let _ = guardian::attend().inspect_err(warn);
+}
 
 /// Says that nobody watches over the children.
 pub(crate) fn warn(error: &GuardianError) {

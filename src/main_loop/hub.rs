@@ -16,8 +16,10 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 
 use super::alarms::Alarms;
+use super::guardian::attend;
 use super::source::{self, Clock};
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
+use crate::guardian;
 use crate::process::{SharedProcess, own};
 
 /// How many descriptors one call of epoll_wait(2) reports at most.
@@ -84,12 +86,16 @@ struct Shared {
 
 /// The eventfd, as epoll knows it; no entry has as high a number.
 const WAKEUP: u64 = u64::MAX;
+/// The guardian, whose end it watches for.
+const GUARDIAN: u64 = u64::MAX - 1;
 
 impl Shared {
     fn new() -> io::Result<Shared> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let wakeup = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         epoll::add(&epoll, &wakeup, EventData::new_u64(WAKEUP), EventFlags::IN)?;
+        // If that fails, the next start notices its end.
+        let _ = guardian::watch(epoll.as_fd(), GUARDIAN);
         Ok(Shared {
             app: own::id(),
             epoll,
@@ -439,8 +445,10 @@ impl Hub {
 
     fn call(&self, event: &Event, slice: &Slice) {
         let data = event.data.u64();
-        if data == WAKEUP {
-            return self.woken();
+        match data {
+            WAKEUP => return self.woken(),
+            GUARDIAN => return attend(),
+            _ => (),
         }
         let entry = self.entries.borrow().get(&((data >> 8) as u32)).cloned();
         if let Some(entry) = entry {

@@ -15,7 +15,7 @@
 //! - [`hub`]: the source, its entries, its one alarm clock, which rings for the first of the [`alarms`].
 //! - [`source`]: the `GSource` itself.
 //! - [`mailbox`]: a bounded channel whose wakers never run under a lock.
-//! - [`guardian`]: what the log is told when nobody watches over the children.
+//! - [`guardian`]: what is done when the guardian has ended, and what the log is told of it.
 //!
 //! # Threads
 //!

@@ -53,6 +53,19 @@ impl Program {
         }
     }
 
+    /// Copies it; an open descriptor is duplicated.
+    pub(crate) fn try_clone(&self) -> io::Result<Self> {
+        Ok(match self {
+            Self::Path(path) => Self::Path(path.clone()),
+            Self::Name { name, path } => Self::Name {
+                name: name.clone(),
+                path: path.clone(),
+            },
+            Self::Descriptor(fd) => Self::Descriptor(fd.try_clone()?),
+            Self::Current => Self::Current,
+        })
+    }
+
     /// Finds the file and checks that it can be executed. `moves` says whether the child enters
     /// another directory first.
     pub(super) fn locate(self, moves: bool) -> Result<Located, SpawnError> {

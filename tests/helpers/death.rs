@@ -60,6 +60,8 @@ pub fn app() {
                 "plan of a thread that ends" => of_a_thread_that_ends(&mut held),
                 "threads" => of_threads(),
                 "thousand programs" => thousand(&mut held),
+                "programs of a helper" => of_a_helper(280, &mut held),
+                "program of a helper" => of_a_helper(1, &mut held),
                 "copy" => vec![raw::leave_a_copy()],
                 "copy with programs of its own" => copy_with_programs(&mut held),
                 "copies while others are told of" => copies_meanwhile(&mut held),
@@ -145,6 +147,17 @@ fn thousand(held: &mut Held) -> Vec<u32> {
     raise_the_limit_of_files();
     let sleep = |_| Command::new("sleep").arg("1000").spawn();
     let programs: Vec<_> = (0..1000).map(sleep).collect();
+    let pids = programs.iter().map(|program| program.pid().unwrap());
+    let pids = pids.collect();
+    held.push(Box::new(programs));
+    pids
+}
+
+/// Programs whose guardian is the program that the variable `HELPER` names.
+fn of_a_helper(count: usize, held: &mut Held) -> Vec<u32> {
+    let helper = Worker::program(std::env::var_os("HELPER").expect("a path"));
+    let sleep = |_| Command::new("sleep").arg("1000").helper(&helper).spawn();
+    let programs: Vec<_> = (0..count).map(sleep).collect();
     let pids = programs.iter().map(|program| program.pid().unwrap());
     let pids = pids.collect();
     held.push(Box::new(programs));
