@@ -169,6 +169,38 @@ fn a_job_page_shows_the_descriptors_and_the_log() {
 }
 
 #[test]
+fn a_long_log_opens_at_its_end_and_can_be_scrolled() {
+    let (_parent, folder) = folder("Links");
+    for n in 0..600 {
+        std::os::unix::fs::symlink("nothing", folder.join(format!("link-{n:03}"))).unwrap();
+    }
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    desktop.click("Checksums of Links, 0 sums, 600 could not be read");
+    desktop.click("Log");
+    // Several threads read the folder: this is one of the last records.
+    desktop.wait_for("link-599: The target of the link does not exist");
+    // A list may have rows that are not drawn.
+    let area = |picture: image::RgbImage| {
+        image::imageops::crop_imm(&picture, 200, 320, 500, 280).to_image()
+    };
+    let dark = |pixel: &image::Rgb<u8>| pixel.0.iter().all(|value| *value < 100);
+    desktop.wait("records in sight", |desktop| {
+        area(desktop.picture())
+            .pixels()
+            .filter(|pixel| dark(pixel))
+            .count()
+            > 1000
+    });
+    let end = area(desktop.picture());
+    desktop.wait("earlier records", |desktop| {
+        desktop.wheel_up();
+        let picture = area(desktop.picture());
+        picture != end && picture.pixels().filter(|pixel| dark(pixel)).count() > 1000
+    });
+}
+
+#[test]
 fn closing_while_a_job_runs_asks_and_stop_ends_its_process() {
     let (_parent, folder) = endless("Old Disk");
     let mut desktop = Desktop::with_app(&[&folder]);

@@ -31,6 +31,7 @@ pub(crate) struct Desktop {
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
     address: String,
+    display: String,
     _bus: Running,
     _display: Running,
     _home: tempfile::TempDir,
@@ -110,6 +111,7 @@ impl Desktop {
             app: Running(app),
             person: Running(person),
             address,
+            display: format!(":{number}"),
             _bus: bus,
             _display: display,
             _home: home,
@@ -129,6 +131,11 @@ impl Desktop {
     /// Presses keys together, `ctrl+n`.
     pub(crate) fn press(&mut self, keys: &str) {
         self.ask(json!({"do": "press", "keys": keys}));
+    }
+
+    /// Turns the wheel up a little, in the middle of the window.
+    pub(crate) fn wheel_up(&mut self) {
+        self.ask(json!({"do": "wheel", "up": true}));
     }
 
     /// Types a text.
@@ -181,6 +188,16 @@ impl Desktop {
     /// All texts on the screen.
     pub(crate) fn texts(&mut self) -> Vec<String> {
         self.names("label")
+    }
+
+    /// A picture of the display.
+    pub(crate) fn picture(&self) -> image::RgbImage {
+        let png = Command::new("import")
+            .args(["-window", "root", "png:-"])
+            .env("DISPLAY", &self.display)
+            .output()
+            .expect("ImageMagick is installed");
+        image::load_from_memory(&png.stdout).unwrap().into_rgb8()
     }
 
     /// The names of the rows of all lists.
