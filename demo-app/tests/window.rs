@@ -274,6 +274,40 @@ fn a_long_table_is_searched_by_keyboard() {
 }
 
 #[test]
+fn a_long_list_that_is_copied_can_be_pasted_elsewhere() {
+    let (_parent, folder) = folder("Letters");
+    for n in 0..4_000 {
+        fs::write(folder.join(format!("letter-{n}")), "").unwrap();
+    }
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    let mut row = None;
+    desktop.wait("all sums", |desktop| {
+        let rows = desktop.rows();
+        row = rows
+            .into_iter()
+            .find(|row| row.starts_with("Checksums of Letters, 4,000 sums"));
+        row.is_some()
+    });
+    desktop.click(&row.unwrap());
+    desktop.click("Copy");
+
+    let _other = desktop.another_app();
+    let before = desktop.picture();
+    desktop.wait("the other window", |desktop| desktop.picture() != before);
+    let empty = desktop.picture();
+    desktop.press("ctrl+r");
+    desktop.wait("its dialog", |desktop| desktop.picture() != empty);
+    let dialog = desktop.picture();
+    desktop.press("ctrl+v");
+    // Some 300 KB, in pieces, from an app that still answers.
+    desktop.wait("the sums in its entry", |desktop| {
+        desktop.picture() != dialog
+    });
+    assert!(desktop.sees("Back"));
+}
+
+#[test]
 fn the_doctor_names_the_descriptors_that_a_fork_of_the_app_would_inherit() {
     let desktop = Desktop::with_app(&[]);
     // The command of the tests' package, next to the app when everything is built.
