@@ -222,14 +222,23 @@ fn closing_while_a_job_runs_asks_and_stop_ends_its_process() {
 }
 
 #[test]
-fn a_job_may_continue_without_the_window() {
+fn a_job_that_ends_without_the_window_is_shown_when_it_is_opened_again() {
     let mut desktop = Desktop::with_app(&[]);
     desktop.start("Hang");
     desktop.wait_for("Misbehave: Hang, running");
+    let workers = desktop.workers();
     desktop.click("Close");
     desktop.click("Keep Running");
     desktop.wait("no window", |desktop| !desktop.sees("Main Menu"));
-    assert!(desktop.app_runs());
+    desktop.wait("the end of the job", |_| {
+        !workers.iter().any(|pid| exists(*pid))
+    });
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(desktop.app_runs(), "the result was not seen yet");
+
+    desktop.show_window();
+    desktop.wait_for("Misbehave: Hang, Did not finish; it was ended after 10 seconds");
+    desktop.click("Close");
     assert!(desktop.app_ends());
 }
 

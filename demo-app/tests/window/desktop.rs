@@ -30,7 +30,6 @@ pub(crate) struct Desktop {
     person: Running,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
-    address: String,
     environment: Vec<(&'static str, String)>,
     _bus: Running,
     _display: Running,
@@ -81,7 +80,7 @@ impl Desktop {
         let mut bus = command("dbus-daemon", &environment);
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(&mut bus);
-        environment.push(("DBUS_SESSION_BUS_ADDRESS", address.clone()));
+        environment.push(("DBUS_SESSION_BUS_ADDRESS", address));
 
         let app = command(env!("CARGO_BIN_EXE_legwork-demo"), &environment)
             .args(args)
@@ -102,7 +101,6 @@ impl Desktop {
             answers: BufReader::new(person.stdout.take().unwrap()),
             app: Running(app),
             person: Running(person),
-            address,
             environment,
             _bus: bus,
             _display: display,
@@ -160,18 +158,20 @@ impl Desktop {
 
     /// Asks the app for work on a folder over the session bus, as a script would.
     pub(crate) fn activate(&self, action: &str, folder: &Path) {
-        let folder = format!("[<'{}'>]", folder.display());
-        let done = Command::new("gdbus")
+        self.activate_with(action, &format!("[<'{}'>]", folder.display()));
+    }
+
+    /// Opens the window over the session bus, as a click on a notification does.
+    pub(crate) fn show_window(&self) {
+        self.activate_with("show", "[]");
+    }
+
+    fn activate_with(&self, action: &str, parameters: &str) {
+        let done = command("gdbus", &self.environment)
             .args(["call", "--session", "--dest", "org.legwork.Demo"])
             .args(["--object-path", "/org/legwork/Demo"])
-            .args([
-                "--method",
-                "org.gtk.Actions.Activate",
-                action,
-                &folder,
-                "{}",
-            ])
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .args(["--method", "org.gtk.Actions.Activate"])
+            .args([action, parameters, "{}"])
             .stdout(Stdio::null())
             .status();
         assert!(done.expect("gdbus is installed").success());
