@@ -169,6 +169,38 @@ fn a_job_page_shows_the_descriptors_and_the_log() {
 }
 
 #[test]
+fn a_long_log_opens_at_its_end_and_can_be_scrolled() {
+    let (_parent, folder) = folder("Links");
+    for n in 0..600 {
+        std::os::unix::fs::symlink("nothing", folder.join(format!("link-{n:03}"))).unwrap();
+    }
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    desktop.click("Checksums of Links, 0 sums, 600 could not be read");
+    desktop.click("Log");
+    // Several threads read the folder: this is one of the last records.
+    desktop.wait_for("link-599: The target of the link does not exist");
+    // A list may have rows that are not drawn.
+    let area = |picture: image::RgbImage| {
+        image::imageops::crop_imm(&picture, 200, 320, 500, 280).to_image()
+    };
+    let dark = |pixel: &image::Rgb<u8>| pixel.0.iter().all(|value| *value < 100);
+    desktop.wait("records in sight", |desktop| {
+        area(desktop.picture())
+            .pixels()
+            .filter(|pixel| dark(pixel))
+            .count()
+            > 1000
+    });
+    let end = area(desktop.picture());
+    desktop.wait("earlier records", |desktop| {
+        desktop.wheel_up();
+        let picture = area(desktop.picture());
+        picture != end && picture.pixels().filter(|pixel| dark(pixel)).count() > 1000
+    });
+}
+
+#[test]
 fn closing_while_a_job_runs_asks_and_stop_ends_its_process() {
     let (_parent, folder) = endless("Old Disk");
     let mut desktop = Desktop::with_app(&[&folder]);
@@ -190,14 +222,23 @@ fn closing_while_a_job_runs_asks_and_stop_ends_its_process() {
 }
 
 #[test]
-fn a_job_may_continue_without_the_window() {
+fn a_job_that_ends_without_the_window_is_shown_when_it_is_opened_again() {
     let mut desktop = Desktop::with_app(&[]);
     desktop.start("Hang");
     desktop.wait_for("Misbehave: Hang, running");
+    let workers = desktop.workers();
     desktop.click("Close");
     desktop.click("Keep Running");
     desktop.wait("no window", |desktop| !desktop.sees("Main Menu"));
-    assert!(desktop.app_runs());
+    desktop.wait("the end of the job", |_| {
+        !workers.iter().any(|pid| exists(*pid))
+    });
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(desktop.app_runs(), "the result was not seen yet");
+
+    desktop.show_window();
+    desktop.wait_for("Misbehave: Hang, Did not finish; it was ended after 10 seconds");
+    desktop.click("Close");
     assert!(desktop.app_ends());
 }
 
@@ -239,6 +280,40 @@ fn a_long_table_is_searched_by_keyboard() {
     });
     desktop.press("Escape");
     desktop.wait_for("Finished");
+}
+
+#[test]
+fn a_long_list_that_is_copied_can_be_pasted_elsewhere() {
+    let (_parent, folder) = folder("Letters");
+    for n in 0..4_000 {
+        fs::write(folder.join(format!("letter-{n}")), "").unwrap();
+    }
+    let mut desktop = Desktop::with_app(&[&folder]);
+    desktop.click("Start");
+    let mut row = None;
+    desktop.wait("all sums", |desktop| {
+        let rows = desktop.rows();
+        row = rows
+            .into_iter()
+            .find(|row| row.starts_with("Checksums of Letters, 4,000 sums"));
+        row.is_some()
+    });
+    desktop.click(&row.unwrap());
+    desktop.click("Copy");
+
+    let _other = desktop.another_app();
+    let before = desktop.picture();
+    desktop.wait("the other window", |desktop| desktop.picture() != before);
+    let empty = desktop.picture();
+    desktop.press("ctrl+r");
+    desktop.wait("its dialog", |desktop| desktop.picture() != empty);
+    let dialog = desktop.picture();
+    desktop.press("ctrl+v");
+    // Some 300 KB, in pieces, from an app that still answers.
+    desktop.wait("the sums in its entry", |desktop| {
+        desktop.picture() != dialog
+    });
+    assert!(desktop.sees("Back"));
 }
 
 #[test]

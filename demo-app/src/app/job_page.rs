@@ -6,8 +6,8 @@ use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, gio, glib, glib::clone, prelude::*};
 
 use super::{
-    accessible, expressions::Expressions, isolation_view, job::Job, log_view, output_view,
-    result_view, toast::toast, work::Work,
+    accessible, clipboard, expressions::Expressions, isolation_view, job::Job, log_view,
+    output_view, result_view, work::Work,
 };
 
 mod imp {
@@ -92,8 +92,7 @@ mod imp {
         #[template_callback]
         fn copy_details(&self) {
             if let Some(job) = &*self.job.borrow() {
-                self.obj().clipboard().set_text(&job.details());
-                toast(&*self.obj(), "Details copied");
+                clipboard::copy(&*self.obj(), job.details(), "Details copied");
             }
         }
 

@@ -1,5 +1,7 @@
 //! The log of a job: filtered by level and text, followed to its end, and copied.
 
+use std::{cell::Cell, rc::Rc};
+
 use gtk::{glib, glib::clone, prelude::*};
 
 use super::{
@@ -55,7 +57,8 @@ pub(super) fn new(job: &Job) -> TailView {
     both.append(by_text);
     both.append(by_level);
     let lines = gtk::FilterListModel::new(Some(job.log()), Some(both));
-    list.set_model(Some(&gtk::NoSelection::new(Some(gradually(&lines)))));
+    let rows = gtk::NoSelection::new(Some(gradually(&lines)));
+    list.set_model(Some(&rows));
     view.set_empty(lines.n_items() == 0);
     lines.connect_items_changed(clone!(
         #[weak]
@@ -63,15 +66,44 @@ pub(super) fn new(job: &Job) -> TailView {
         move |lines, _, _, _| view.set_empty(lines.n_items() == 0)
     ));
 
-    let adjustment = view.scrolled().vadjustment();
-    adjustment.connect_upper_notify(clone!(
+    view.set_scroll_to_end(clone!(
+        #[weak]
+        list,
+        move || {
+            // The list knows the height of a row only when it creates it: the adjustment is an estimate, and only the list
+            // itself can scroll to a row.
+            let last = list
+                .model()
+                .map_or(0, |rows| rows.n_items())
+                .saturating_sub(1);
+            let _ = list.activate_action("list.scroll-to-item", Some(&last.to_variant()));
+        }
+    ));
+    let due = Rc::new(Cell::new(false));
+    let changed = clone!(
         #[weak]
         view,
-        move |_| view.scroll_to_end()
-    ));
-    view.set_scroll_to_end(move || {
-        adjustment.set_value(adjustment.upper() - adjustment.page_size());
+        #[weak]
+        list,
+        move || {
+            if due.replace(true) {
+                return;
+            }
+            // After its layout: a list that has no size yet would show nothing.
+            let due = due.clone();
+            glib::idle_add_local_once(move || {
+                due.set(false);
+                if list.is_mapped() {
+                    view.scroll_to_end();
+                }
+            });
+        }
+    );
+    list.connect_map({
+        let changed = changed.clone();
+        move |_| changed()
     });
+    rows.connect_items_changed(move |_, _, _, _| changed());
     view.connect_copy("Log copied", move || {
         let lines = lines.iter::<glib::Object>().flatten();
         let lines = lines.filter_map(|line| Some(line.downcast_ref::<LogLine>()?.to_line()));

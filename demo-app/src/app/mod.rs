@@ -7,7 +7,7 @@
 //! - [`result_view`], [`log_view`], [`output_view`], [`isolation_view`]: the views of a job's page.
 //! - [`output`]: what programs write, as text with colours.
 //! - [`tail_view`], [`find_bar`], [`columns`], [`gradually`], [`accessible`]: widgets and what GTK 4.8 does not have.
-//! - [`toast`], [`choose`]: how a widget reaches the user without knowing the window.
+//! - [`toast`], [`choose`], [`clipboard`]: how a widget reaches the user without knowing the window.
 //! - [`pulse`], [`stall`]: how smoothly the app itself runs.
 //!
 //! They depend on each other in one direction: from the window to its parts, from the parts to the model.
@@ -17,6 +17,7 @@
 
 mod accessible;
 mod choose;
+mod clipboard;
 mod columns;
 mod entry;
 mod error;

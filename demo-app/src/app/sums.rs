@@ -3,7 +3,9 @@
 use gtk::{gio, glib, glib::clone, prelude::*};
 use legwork_demo::jobs::grouped;
 
-use super::{choose, entry::Entry, gradually::gradually, job::Job, toast::toast, work};
+use super::{
+    choose, clipboard::copy, entry::Entry, gradually::gradually, job::Job, toast::toast, work,
+};
 
 /// The table of `found`, and the line above it: the number of entries, and buttons to copy and to save them.
 pub(super) fn new(job: &Job, found: &gtk::FilterListModel) -> (gtk::Widget, gtk::ColumnView) {
@@ -12,7 +14,7 @@ pub(super) fn new(job: &Job, found: &gtk::FilterListModel) -> (gtk::Widget, gtk:
     let count: gtk::Label = builder.object("count").expect("in the template");
     let table: gtk::ColumnView = builder.object("table").expect("in the template");
     let name: gtk::ColumnViewColumn = builder.object("name").expect("in the template");
-    let (copy, save_button) = (button("copy"), button("save"));
+    let (copy_button, save_button) = (button("copy"), button("save"));
     job.entries()
         .bind_property("n-items", &count, "label")
         .transform_to(|_, n: u32| {
@@ -23,20 +25,19 @@ pub(super) fn new(job: &Job, found: &gtk::FilterListModel) -> (gtk::Widget, gtk:
         })
         .sync_create()
         .build();
-    for button in [&copy, &save_button] {
+    for button in [&copy_button, &save_button] {
         job.entries()
             .bind_property("n-items", button, "sensitive")
             .transform_to(|_, n: u32| Some(n > 0))
             .sync_create()
             .build();
     }
-    copy.connect_clicked(clone!(
+    copy_button.connect_clicked(clone!(
         #[weak]
         job,
         move |button| {
             let text = String::from_utf8_lossy(&list(&job)).into_owned();
-            button.clipboard().set_text(&text);
-            toast(button, "Sums copied");
+            copy(button, text, "Sums copied");
         }
     ));
     save_button.connect_clicked(clone!(

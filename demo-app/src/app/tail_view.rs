@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use adw::subclass::prelude::*;
 use gtk::{CompositeTemplate, TemplateChild, glib, glib::clone, prelude::*};
 
-use super::{find_bar, toast::toast};
+use super::{clipboard, find_bar};
 
 mod imp {
     use super::*;
@@ -145,10 +145,7 @@ impl TailView {
         self.imp().copy.connect_clicked(clone!(
             #[weak(rename_to = view)]
             self,
-            move |_| {
-                view.clipboard().set_text(&text());
-                toast(&view, copied);
-            }
+            move |_| clipboard::copy(&view, text(), copied)
         ));
     }
 

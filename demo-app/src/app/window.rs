@@ -1,6 +1,6 @@
 //! The main window: the list of jobs, and a page for the job that is opened.
 
-use std::path::Path;
+use std::{cell::Cell, path::Path};
 
 use adw::{prelude::*, subclass::prelude::*};
 use gtk::{CompositeTemplate, TemplateChild, gdk, gio, glib, glib::clone};
@@ -44,6 +44,8 @@ mod imp {
         #[template_child]
         pub(super) pulse: TemplateChild<Pulse>,
         pub(super) jobs: JobList,
+        /// Whether the window is hidden only until the last job has stopped.
+        pub(super) closing: Cell<bool>,
     }
 
     #[glib::object_subclass]
@@ -94,7 +96,12 @@ mod imp {
         }
     }
 
-    impl WidgetImpl for Window {}
+    impl WidgetImpl for Window {
+        fn show(&self) {
+            self.closing.set(false);
+            self.parent_show();
+        }
+    }
     impl WindowImpl for Window {
         fn close_request(&self) -> glib::Propagation {
             if self.jobs.running.n_items() == 0 {
@@ -358,17 +365,21 @@ impl Window {
         let dialog: adw::MessageDialog = builder.object("dialog").expect("in the template");
         dialog.set_transient_for(Some(self));
         dialog.set_body(&body);
+        // It may be hidden, if the desktop asks the app to quit.
+        self.present();
         dialog.connect_response(
             None,
             clone!(
                 #[weak(rename_to = window)]
                 self,
                 move |_, response| match response {
-                    "keep" => window.continue_hidden(),
+                    "keep" => window.set_visible(false),
                     "stop" => {
-                        // Stopped jobs remove their incomplete files before the app ends.
+                        // Stopped jobs remove their incomplete files before the window closes.
                         window.imp().jobs.stop_all();
-                        window.continue_hidden();
+                        window.set_visible(false);
+                        window.imp().closing.set(true);
+                        window.close_if_done();
                     }
                     _ => {}
                 }
@@ -377,14 +388,16 @@ impl Window {
         dialog.present();
     }
 
-    /// Hides the window, which keeps the app running, until the last job has ended.
-    fn continue_hidden(&self) {
-        self.set_visible(false);
-        if self.imp().jobs.running.n_items() == 0 {
+    /// Closes the window, and with it the app, if it is to be closed and the last job has ended.
+    fn close_if_done(&self) {
+        let imp = self.imp();
+        if imp.closing.get() && imp.jobs.running.n_items() == 0 {
             self.close();
         }
     }
 
+    /// Notifies of the end of a job while the window is hidden. A hidden window keeps the app running until it is opened
+    /// again, so that no result is lost.
     fn notify_if_hidden(&self, job: &Job) {
         if job.running() || self.is_visible() {
             return;
@@ -399,9 +412,7 @@ impl Window {
             notification.set_default_action("app.show");
             app.send_notification(None, &notification);
         }
-        if self.imp().jobs.running.n_items() == 0 {
-            self.close();
-        }
+        self.close_if_done();
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A program that ends with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -30,7 +30,7 @@ pub(crate) struct Desktop {
     person: Running,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
-    address: String,
+    environment: Vec<(&'static str, String)>,
     _bus: Running,
     _display: Running,
     _home: tempfile::TempDir,
@@ -42,10 +42,10 @@ impl Desktop {
         let home = tempfile::tempdir().expect("a home");
         let settings = home.path().join("gtk-4.0");
         std::fs::create_dir(&settings).unwrap();
-        // A test would have to wait for animations.
+        // A test would have to wait for animations, and a picture changes only when something happens.
         std::fs::write(
             settings.join("settings.ini"),
-            "[Settings]\ngtk-enable-animations=false\n",
+            "[Settings]\ngtk-enable-animations=false\ngtk-cursor-blink=false\n",
         )
         .unwrap();
 
@@ -77,25 +77,17 @@ impl Desktop {
         ] {
             environment.push((name, home.path().to_str().expect("a plain path").to_owned()));
         }
-        let on_desktop = |program: &str, environment: &[(&str, String)]| {
-            let mut command = Command::new(program);
-            command
-                .env_remove("WAYLAND_DISPLAY")
-                .env_remove("AT_SPI_BUS_ADDRESS");
-            command.envs(environment.iter().map(|(name, value)| (name, value)));
-            command
-        };
-        let mut bus = on_desktop("dbus-daemon", &environment);
+        let mut bus = command("dbus-daemon", &environment);
         bus.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let (bus, address) = first_line(&mut bus);
-        environment.push(("DBUS_SESSION_BUS_ADDRESS", address.clone()));
+        environment.push(("DBUS_SESSION_BUS_ADDRESS", address));
 
-        let app = on_desktop(env!("CARGO_BIN_EXE_legwork-demo"), &environment)
+        let app = command(env!("CARGO_BIN_EXE_legwork-demo"), &environment)
             .args(args)
             .stderr(Stdio::null())
             .spawn()
             .expect("the app");
-        let mut person = on_desktop("/usr/bin/python3", &environment)
+        let mut person = command("/usr/bin/python3", &environment)
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/tests/window/person.py"
@@ -109,13 +101,24 @@ impl Desktop {
             answers: BufReader::new(person.stdout.take().unwrap()),
             app: Running(app),
             person: Running(person),
-            address,
+            environment,
             _bus: bus,
             _display: display,
             _home: home,
         };
         desktop.wait("the window", |desktop| desktop.sees("Main Menu"));
         desktop
+    }
+
+    /// Starts another app on the display, on top of this one; its window is not seen by the screen reader.
+    pub(crate) fn another_app(&self) -> Running {
+        let app = command(env!("CARGO_BIN_EXE_legwork-demo"), &self.environment)
+            // Without a bus it does not know of the first one.
+            .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
+            .env("GTK_A11Y", "none")
+            .stderr(Stdio::null())
+            .spawn();
+        Running(app.expect("the app"))
     }
 
     /// Clicks on the widget with this name, as soon as it is visible.
@@ -129,6 +132,11 @@ impl Desktop {
     /// Presses keys together, `ctrl+n`.
     pub(crate) fn press(&mut self, keys: &str) {
         self.ask(json!({"do": "press", "keys": keys}));
+    }
+
+    /// Turns the wheel up a little, in the middle of the window.
+    pub(crate) fn wheel_up(&mut self) {
+        self.ask(json!({"do": "wheel", "up": true}));
     }
 
     /// Types a text.
@@ -150,18 +158,20 @@ impl Desktop {
 
     /// Asks the app for work on a folder over the session bus, as a script would.
     pub(crate) fn activate(&self, action: &str, folder: &Path) {
-        let folder = format!("[<'{}'>]", folder.display());
-        let done = Command::new("gdbus")
+        self.activate_with(action, &format!("[<'{}'>]", folder.display()));
+    }
+
+    /// Opens the window over the session bus, as a click on a notification does.
+    pub(crate) fn show_window(&self) {
+        self.activate_with("show", "[]");
+    }
+
+    fn activate_with(&self, action: &str, parameters: &str) {
+        let done = command("gdbus", &self.environment)
             .args(["call", "--session", "--dest", "org.legwork.Demo"])
             .args(["--object-path", "/org/legwork/Demo"])
-            .args([
-                "--method",
-                "org.gtk.Actions.Activate",
-                action,
-                &folder,
-                "{}",
-            ])
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .args(["--method", "org.gtk.Actions.Activate"])
+            .args([action, parameters, "{}"])
             .stdout(Stdio::null())
             .status();
         assert!(done.expect("gdbus is installed").success());
@@ -181,6 +191,15 @@ impl Desktop {
     /// All texts on the screen.
     pub(crate) fn texts(&mut self) -> Vec<String> {
         self.names("label")
+    }
+
+    /// A picture of the display.
+    pub(crate) fn picture(&self) -> image::RgbImage {
+        let png = command("import", &self.environment)
+            .args(["-window", "root", "png:-"])
+            .output()
+            .expect("ImageMagick is installed");
+        image::load_from_memory(&png.stdout).unwrap().into_rgb8()
     }
 
     /// The names of the rows of all lists.
@@ -276,6 +295,16 @@ impl Desktop {
 
 fn strings(value: Value) -> Vec<String> {
     serde_json::from_value(value).unwrap_or_default()
+}
+
+/// A program on the desktop.
+fn command(program: &str, environment: &[(&str, String)]) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_remove("WAYLAND_DISPLAY")
+        .env_remove("AT_SPI_BUS_ADDRESS")
+        .envs(environment.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 /// Starts a daemon that prints its address.

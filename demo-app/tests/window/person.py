@@ -125,6 +125,13 @@ def colour(name, place):
     return attributes.get("fg-color")
 
 
+def wheel(up):
+    """Turns the wheel a little, in the middle of the newest window."""
+    inside = box(windows()[0])
+    hand("mousemove", inside.width // 2, inside.height // 2)
+    hand("click", "--repeat", 5, 4 if up else 5)
+
+
 def resize(width, height):
     """Makes the newest window this large, as by its edge."""
     found = subprocess.run(
@@ -148,6 +155,9 @@ def answer(command):
         return colour(command["name"], command["place"])
     if do == "windows":
         return [name_of(window) for window in windows()]
+    if do == "wheel":
+        wheel(command["up"])
+        return True
     if do == "press":
         hand("key", command["keys"])
         return True
