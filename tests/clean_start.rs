@@ -290,6 +290,36 @@ fn a_program_can_be_given_as_an_open_descriptor_without_a_name() {
 }
 
 #[test]
+fn in_a_namespace_with_the_proc_of_another_an_open_descriptor_is_still_the_program() {
+    // The shell is number 1 of the outer namespace and has another program open wherever the app may have its own; the
+    // app is number 1 of the inner one and sees the outer one's /proc.
+    let script = "exec 3</bin/false 4<&3 5<&3 6<&3 7<&3 8<&3 9<&3
+        unshare --pid --fork sh -c 'exec 3<&- 4<&- 5<&- 6<&- 7<&- 8<&- 9<&-; exec \"$0\"' \"$0\"";
+    let unshare = |arguments: &[&str]| {
+        let mut unshare = std::process::Command::new("unshare");
+        let unshare = unshare.args([
+            "--user",
+            "--map-root-user",
+            "--pid",
+            "--fork",
+            "--mount-proc",
+        ]);
+        unshare.args(arguments).output().unwrap()
+    };
+    if !unshare(&["unshare", "--pid", "--fork", "true"])
+        .status
+        .success()
+    {
+        println!("not tried: no namespaces may be made here");
+        return;
+    }
+    let app = program("start_by_descriptor");
+    let output = unshare(&["sh", "-c", script, app.to_str().unwrap()]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(said, "1: exit code 0\n", "{output:?}");
+}
+
+#[test]
 fn the_running_program_starts_itself_also_when_its_file_is_gone() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy");

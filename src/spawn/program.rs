@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, accessat};
@@ -202,11 +203,20 @@ impl Located {
 
     fn descriptor(fd: OwnedFd) -> Result<Self, SpawnError> {
         // By the app's number, not the child's: in the child every descriptor is closed by then.
-        let file = PathBuf::from(format!(
-            "/proc/{}/fd/{}",
-            std::process::id(),
-            fd.as_raw_fd()
-        ));
+        // The number is that of the PID namespace that /proc shows, which may be an outer one.
+        let own = fs::read_link("/proc/self");
+        let own = own.unwrap_or_else(|_| PathBuf::from(std::process::id().to_string()));
+        let file = Path::new("/proc").join(own).join("fd");
+        let file = file.join(fd.as_raw_fd().to_string());
+        if !is_same_file(&fd, &file) {
+            let sentence = text!(
+                "a program cannot be started by its descriptor here, because {file} is not that \
+                 descriptor: /proc is missing, or not the one of this app's PID namespace. Give \
+                 its path",
+                file = Text::quoted(&file)
+            );
+            return Err(refused(sentence).at(file));
+        }
         let mut located = Self::at(&file, false, OsString::new())?;
         located.check()?;
         let mut head = [0; 2];
@@ -224,6 +234,13 @@ impl Located {
         located._descriptor = Some(fd);
         Ok(located)
     }
+}
+
+fn is_same_file(fd: &OwnedFd, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (rustix::fs::fstat(fd), fs::metadata(path)) else {
+        return false;
+    };
+    (open.st_dev, open.st_ino) == (there.dev(), there.ino())
 }
 
 fn refused(sentence: Text) -> SpawnError {
