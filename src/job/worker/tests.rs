@@ -189,7 +189,7 @@ fn a_worker_runs_a_second_job_of_which_the_first_has_left_nothing() {
             assert_eq!(first.message().await, Some(n));
         }
         let pid = first.outcome().await.unwrap();
-        assert_eq!(worker.link().page().unwrap().finished(), FIRST_JOB);
+        until(|| worker.link().page().unwrap().finished() == FIRST_JOB).await;
         assert_eq!(
             first.run.pid(),
             None,
@@ -224,7 +224,7 @@ fn a_job_is_stopped_wherever_it_is_from_another_thread_and_its_worker_lives_on()
             let stopped = !matches!(act, Act::Send(_));
             if stopped {
                 // It is there, wherever that is.
-                until(|| worker.link().page().unwrap().started() == number).await;
+                until(|| (worker.link().page()).is_some_and(|page| page.started() == number)).await;
                 glib::timeout_future(Duration::from_millis(20)).await;
                 let notice = job.run.notice().unwrap();
                 std::thread::spawn(move || notice()).join().unwrap();
@@ -266,7 +266,8 @@ fn a_worker_that_is_asked_to_end_stops_its_job_and_ends() {
     on_a_context(async || {
         let worker = worker();
         let mut job = Tried::start(&worker, FIRST_JOB, &Act::Receive);
-        until(|| worker.link().page().is_some()).await;
+        // A job that has not begun by then would not be begun.
+        until(|| (worker.link().page()).is_some_and(|page| page.started() == FIRST_JOB)).await;
         worker.link().control.half_close();
         // Nobody asked the job to stop, so this is its own error.
         let error = job.outcome().await.unwrap_err();
