@@ -112,8 +112,7 @@ struct Crash {
 }
 
 extern "C" fn handle(mut signal: i32, info: *mut libc::siginfo_t, context: *mut c_void) {
-    // SAFETY: has no precondition.
-    let thread = unsafe { libc::gettid() };
+    let thread = rustix::thread::gettid().as_raw_nonzero().get();
     let first = STATE
         .compare_exchange(NONE, CAUGHT, AcqRel, Acquire)
         .is_ok();
@@ -261,17 +260,11 @@ fn sleep_until_named() {
 fn die_of(signal: i32, info: *mut libc::siginfo_t) {
     // SAFETY: SIG_DFL is always a valid action.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
+    let process = std::process::id();
+    let thread = rustix::thread::gettid().as_raw_nonzero().get();
     // SAFETY: takes numbers and a valid siginfo, and has no other precondition. The signal is blocked until the handler
     // returns.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_tgsigqueueinfo,
-            libc::getpid(),
-            libc::gettid(),
-            signal,
-            info,
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_rt_tgsigqueueinfo, process, thread, signal, info) };
 }
 
 /// Called by the watcher: sends the names, once there are addresses.

@@ -39,11 +39,9 @@ fn a_forked_copy_that_drops_a_buffer_unmaps_nothing() {
         // SAFETY: takes a place that nothing else has, or fails.
         let other = unsafe { libc::mmap(place, LEN, access, flags, -1, 0) };
         drop(buffer);
-        // SAFETY: asks about a range of addresses; then ends the copy.
-        unsafe {
-            let stays = other == place && libc::msync(place, LEN, libc::MS_ASYNC) == 0;
-            libc::_exit(i32::from(!stays));
-        }
+        // SAFETY: asks about a range of addresses.
+        let mapped = unsafe { libc::msync(place, LEN, libc::MS_ASYNC) } == 0;
+        crate::process::leave(i32::from(other != place || !mapped));
     }
     let mut status = 0;
     // SAFETY: an integer to write to.
