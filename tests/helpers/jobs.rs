@@ -405,16 +405,16 @@ fn forbidden_call() -> std::io::Result<()> {
         len: filter.len() as u16,
         filter: filter.as_mut_ptr(),
     };
-    // SAFETY: a filter that lives as long as the call, and room for what uname(2) writes.
-    unsafe {
-        if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
-            || libc::prctl(libc::PR_SET_SECCOMP, 2, &raw const program) != 0
-        {
-            return Err(std::io::Error::last_os_error());
-        }
-        let mut name = std::mem::zeroed::<libc::utsname>();
-        libc::uname(&raw mut name);
+    // SAFETY: takes numbers; has no precondition.
+    let alone = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    // SAFETY: a filter that lives as long as the call.
+    let filtered = unsafe { libc::prctl(libc::PR_SET_SECCOMP, 2, &raw const program) };
+    if alone != 0 || filtered != 0 {
+        return Err(std::io::Error::last_os_error());
     }
+    let mut name = std::mem::MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: room for what uname(2) writes.
+    unsafe { libc::uname(name.as_mut_ptr()) };
     Ok(())
 }
 

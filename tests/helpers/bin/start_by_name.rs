@@ -37,7 +37,7 @@ fn main() {
                 std::env::set_current_dir(folder.path()).unwrap();
             }
             Some("--close") => {
-                let nobody = std::os::unix::fs::PermissionsExt::from_mode(0);
+                let nobody = std::os::unix::fs::PermissionsExt::from_mode(0o0);
                 std::fs::set_permissions(value(), nobody).unwrap();
             }
             Some("--deny") => raw::deny(value().to_str().unwrap().parse().unwrap()),
