@@ -423,13 +423,13 @@ fn bind_row(item: &gtk::ListItem) {
         let heading = heading.expect("a heading or a job").string();
         item.set_activatable(false);
         item.set_child(Some(&section(&heading)));
-        set_up_row(item, false, &heading);
+        set_up_row(item, &heading);
         return;
     };
     item.set_activatable(true);
     let row = item.child().and_downcast::<JobRow>().unwrap_or_default();
     item.set_child(Some(&row));
-    set_up_row(item, true, &job.title());
+    set_up_row(item, &job.title());
     row.set_job(Some(job));
 }
 
@@ -442,10 +442,11 @@ fn section(heading: &str) -> gtk::Widget {
     builder.object("section").expect("in the template")
 }
 
-/// Sets what GTK 4.8 has no property for, on the row around a list item's child.
-fn set_up_row(item: &gtk::ListItem, focusable: bool, name: &str) {
+/// Names the row around a list item's child. Headings can have the focus as well: the arrow keys of a list stop at a row
+/// that cannot.
+fn set_up_row(item: &gtk::ListItem, name: &str) {
     if let Some(row) = item.child().and_then(|child| child.parent()) {
-        row.set_focusable(focusable);
+        row.set_focusable(true);
         accessible::set_name(&row, name);
     }
 }

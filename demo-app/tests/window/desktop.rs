@@ -134,6 +134,28 @@ impl Desktop {
         self.ask(json!({"do": "press", "keys": keys}));
     }
 
+    /// Presses a key until what has the focus has a name that starts like this.
+    #[track_caller]
+    pub(crate) fn press_until(&mut self, key: &str, name: &str) {
+        for _ in 0..30 {
+            let before = self.focused();
+            if before.starts_with(name) {
+                return;
+            }
+            self.press(key);
+            let start = Instant::now();
+            while self.focused() == before && start.elapsed() < Duration::from_secs(2) {
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        panic!("{key} leads to “{}” and not to “{name}”", self.focused());
+    }
+
+    fn focused(&mut self) -> String {
+        let name = self.ask(json!({"do": "focused"}));
+        name.as_str().unwrap_or_default().to_owned()
+    }
+
     /// Turns the wheel up a little, in the middle of the window.
     pub(crate) fn wheel_up(&mut self) {
         self.ask(json!({"do": "wheel", "up": true}));

@@ -125,6 +125,18 @@ def colour(name, place):
     return attributes.get("fg-color")
 
 
+def focused():
+    """The name of what has the focus."""
+    for window in windows():
+        for node in below(window):
+            try:
+                if node.get_state_set().contains(Atspi.StateType.FOCUSED):
+                    return name_of(node)
+            except GLib.Error:
+                pass
+    return ""
+
+
 def wheel(up):
     """Turns the wheel a little, in the middle of the newest window."""
     inside = box(windows()[0])
@@ -155,6 +167,8 @@ def answer(command):
         return colour(command["name"], command["place"])
     if do == "windows":
         return [name_of(window) for window in windows()]
+    if do == "focused":
+        return focused()
     if do == "wheel":
         wheel(command["up"])
         return True

@@ -126,6 +126,24 @@ fn a_running_program_is_answered_paused_and_stopped() {
     desktop.wait("the end of the program", |_| !Path::new(&process).exists());
 }
 
+#[test]
+fn a_running_program_is_opened_and_answered_by_keyboard() {
+    let mut desktop = Desktop::with_app(&[]);
+    run(&mut desktop, "true");
+    desktop.wait_for("Finished");
+    run(&mut desktop, "cat");
+    desktop.wait_for("cat, running");
+    desktop.press_until("Tab", "true, Finished in ");
+    desktop.press_until("Up", "cat, running");
+    desktop.press("Return");
+    desktop.press_until("Tab", "Answer the Program");
+    desktop.types("hello");
+    desktop.press("Return");
+    desktop.wait("the line and its echo", |desktop| {
+        desktop.reads("Output").matches("hello").count() == 2
+    });
+}
+
 /// The last size that a program has printed: columns, rows.
 fn last_size(desktop: &mut Desktop) -> Option<(u32, u32)> {
     let said = desktop.reads("Output");
