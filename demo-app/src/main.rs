@@ -1,7 +1,6 @@
 //! The demo app: a window with jobs in it, or the same jobs without one.
 
 mod app;
-mod error_message;
 mod headless;
 mod programs;
 mod worker_program;

@@ -21,9 +21,8 @@ pub(super) async fn media(parent: &impl IsA<gtk::Window>) -> Option<PathBuf> {
     let all = gtk::FileFilter::new();
     all.set_name(Some("All Files"));
     all.add_pattern("*");
-    [media, all]
-        .iter()
-        .for_each(|filter| chooser.add_filter(filter));
+    chooser.add_filter(&media);
+    chooser.add_filter(&all);
     run(&chooser, parent).await?.path()
 }
 
@@ -49,8 +48,6 @@ async fn run(
 ) -> Option<gio::File> {
     chooser.set_transient_for(Some(parent));
     chooser.set_modal(true);
-    match chooser.run_future().await {
-        gtk::ResponseType::Accept => chooser.file(),
-        _ => None,
-    }
+    let accepted = chooser.run_future().await == gtk::ResponseType::Accept;
+    chooser.file().filter(|_| accepted)
 }

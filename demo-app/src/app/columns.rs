@@ -1,12 +1,12 @@
-//! A layout of two columns where the width allows it, and of one column where it does not.
+//! A layout of several columns where the width allows it, and of one column where it does not.
 //!
 //! A flow box decides by the natural width of its children. That of a paragraph is one long line, which never fits. This
 //! layout decides by the available width.
 
 use gtk::{glib, prelude::*, subclass::prelude::*};
 
-/// The least width for two columns of text, in pixels.
-const TWO_COLUMNS: i32 = 680;
+/// The least width for more than one column of text, in pixels.
+const SEVERAL_COLUMNS: i32 = 680;
 const SPACING: i32 = 24;
 
 mod imp {
@@ -33,54 +33,32 @@ mod imp {
             &self,
             widget: &gtk::Widget,
             orientation: gtk::Orientation,
-            for_size: i32,
+            width: i32,
         ) -> (i32, i32, i32, i32) {
             let children = visible_children(widget);
-            let sizes = |for_size| {
-                children
-                    .iter()
-                    .map(move |child| child.measure(orientation, for_size))
-            };
-            let (minimum, natural) = match orientation {
-                gtk::Orientation::Horizontal => (
-                    sizes(-1).map(|size| size.0).max().unwrap_or(0),
-                    sizes(-1)
-                        .map(|size| size.1)
-                        .max()
-                        .unwrap_or(0)
-                        .max(TWO_COLUMNS),
-                ),
-                _ if children.len() > 1 && for_size >= TWO_COLUMNS => {
-                    let column = column_width(for_size, children.len());
-                    let tallest = sizes(column).map(|size| size.1).max().unwrap_or(0);
-                    (tallest, tallest)
-                }
-                _ => {
-                    let gaps = SPACING * (children.len() as i32 - 1).max(0);
-                    let all = gaps + sizes(for_size).map(|size| size.1).sum::<i32>();
-                    (all, all)
-                }
-            };
-            (minimum, natural, -1, -1)
+            if orientation == gtk::Orientation::Horizontal {
+                let sizes = children.iter().map(|child| child.measure(orientation, -1));
+                let widest = sizes.fold((0, SEVERAL_COLUMNS), |widest, size| {
+                    (widest.0.max(size.0), widest.1.max(size.1))
+                });
+                return (widest.0, widest.1, -1, -1);
+            }
+            let (columns, width) = columns(children.len(), width);
+            let rows = children.chunks(columns).map(|row| row_height(row, width));
+            let height = rows.map(|height| height + SPACING).sum::<i32>() - SPACING;
+            (height.max(0), height.max(0), -1, -1)
         }
 
         fn allocate(&self, widget: &gtk::Widget, width: i32, _height: i32, _baseline: i32) {
             let children = visible_children(widget);
-            let side_by_side = children.len() > 1 && width >= TWO_COLUMNS;
-            let column = if side_by_side {
-                column_width(width, children.len())
-            } else {
-                width
-            };
-            let (mut x, mut y) = (0, 0);
-            for child in children {
-                let height = child.measure(gtk::Orientation::Vertical, column).1;
-                child.size_allocate(&gtk::Allocation::new(x, y, column, height), -1);
-                if side_by_side {
-                    x += column + SPACING;
-                } else {
-                    y += height + SPACING;
+            let (columns, width) = columns(children.len(), width);
+            let mut y = 0;
+            for row in children.chunks(columns) {
+                for (child, x) in row.iter().zip((0..).step_by((width + SPACING) as usize)) {
+                    let height = row_height(std::slice::from_ref(child), width);
+                    child.size_allocate(&gtk::Allocation::new(x, y, width, height), -1);
                 }
+                y += row_height(row, width) + SPACING;
             }
         }
     }
@@ -91,9 +69,21 @@ glib::wrapper! {
     pub(crate) struct Columns(ObjectSubclass<imp::Columns>) @extends gtk::LayoutManager;
 }
 
-fn column_width(width: i32, columns: usize) -> i32 {
-    let columns = columns as i32;
-    (width - SPACING * (columns - 1)) / columns
+/// The number of columns in this width, and the width of each.
+fn columns(children: usize, width: i32) -> (usize, i32) {
+    let count = if width >= SEVERAL_COLUMNS {
+        children.max(1)
+    } else {
+        1
+    };
+    (count, (width + SPACING) / count as i32 - SPACING)
+}
+
+fn row_height(row: &[gtk::Widget], width: i32) -> i32 {
+    let heights = row
+        .iter()
+        .map(|child| child.measure(gtk::Orientation::Vertical, width).1);
+    heights.max().unwrap_or(0)
 }
 
 fn visible_children(widget: &gtk::Widget) -> Vec<gtk::Widget> {

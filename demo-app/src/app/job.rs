@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use gtk::{gio, glib, glib::clone, prelude::*, subclass::prelude::*};
-use legwork::{LogRecord, Logs, Status};
+use legwork::{Logs, Status};
 
 use super::{
     entry::Entry,
@@ -319,18 +319,14 @@ impl Job {
             self,
             async move {
                 while let Some(record) = logs.recv().await {
-                    job.add_record(&record);
+                    let log = job.log();
+                    log.append(&LogLine::from(&record));
+                    if log.n_items() > LOG_MAX {
+                        log.remove(0);
+                    }
                 }
             }
         ));
-    }
-
-    fn add_record(&self, record: &LogRecord) {
-        let log = self.log();
-        log.append(&LogLine::from(record));
-        if log.n_items() > LOG_MAX {
-            log.remove(0);
-        }
     }
 
     /// Adds a result, soon.

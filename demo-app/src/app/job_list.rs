@@ -71,12 +71,9 @@ impl JobList {
 
     /// Headings and jobs for the view; `search` narrows them by their titles.
     pub(crate) fn rows(&self, search: &gtk::StringFilter) -> gtk::FlattenListModel {
-        let sections = [
-            ("Running", self.running.clone()),
-            ("Finished", self.finished.clone()),
-        ];
+        let sections = [("Running", &self.running), ("Finished", &self.finished)];
         let sections = sections.map(|(heading, jobs)| {
-            let found = gtk::FilterListModel::new(Some(jobs), Some(search.clone()));
+            let found = gtk::FilterListModel::new(Some(jobs.clone()), Some(search.clone()));
             (heading, gtk::StringList::new(&[]), found)
         });
         let all = gio::ListStore::new::<gio::ListModel>();

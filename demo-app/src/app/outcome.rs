@@ -9,7 +9,6 @@ use legwork::{Error, ErrorKind, spawn::Step};
 use legwork_demo::jobs::{Summary, grouped};
 
 use super::{format::duration, work::Work};
-use crate::error_message::message;
 
 /// The state of a job, shown by an icon and a colour beside the words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, glib::Enum)]
@@ -91,7 +90,7 @@ impl<'a> From<&'a Error> for Failure<'a> {
             step: error.step(),
             errno: error.errno(),
             printed: error.output_tail(),
-            message: message(error),
+            message: error.message(),
         }
     }
 }

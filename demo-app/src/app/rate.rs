@@ -54,12 +54,8 @@ mod tests {
     fn the_rate_is_that_of_the_last_seconds() {
         let start = Instant::now();
         let mut rate = Rate::default();
-        for second in 0..20 {
-            let done = if second < 10 {
-                second
-            } else {
-                10 + (second - 10) * 100
-            };
+        for second in 0..20_u64 {
+            let done = second.min(10) + second.saturating_sub(10) * 100;
             rate.add(start + Duration::from_secs(second), done);
         }
         assert_eq!(rate.per_second(), Some(100.0));

@@ -76,14 +76,12 @@ impl Watch {
         let second = self.second(now);
         let slot = &self.longest[second as usize % SECONDS];
         let (of, longest) = slot.get();
-        slot.set((
-            second,
-            if of == second {
-                longest.max(stall)
-            } else {
-                stall
-            },
-        ));
+        let longest = if of == second {
+            longest
+        } else {
+            Duration::ZERO
+        };
+        slot.set((second, longest.max(stall)));
     }
 
     fn after_poll(&self, now: Instant) {

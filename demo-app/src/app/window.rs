@@ -402,11 +402,10 @@ impl Window {
         if job.running() || self.is_visible() {
             return;
         }
-        let Some(app) = self.application() else {
-            return;
-        };
         // A job that the user has stopped needs no notification.
-        if job.state() != State::Stopped {
+        if let Some(app) = self.application()
+            && job.state() != State::Stopped
+        {
             let notification = gio::Notification::new(&job.title());
             notification.set_body(Some(&job.line()));
             notification.set_default_action("app.show");

@@ -20,7 +20,6 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::exit;
-use crate::error_message::message;
 
 /// Prints the events of a run.
 #[derive(Clone)]
@@ -145,17 +144,12 @@ impl Report {
 
     /// The output of a program, printed to the stream of the same name.
     pub(super) fn output(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
-        let print = || match stream {
-            Stream::Stdout => write_and_flush(io::stdout().lock(), bytes),
-            Stream::Stderr => write_and_flush(io::stderr().lock(), bytes),
-        };
         match self {
             Self::Json => {
                 let text = String::from_utf8_lossy(bytes);
                 event(json!({"event": "output", "stream": stream.name(), "text": text}))
             }
-            Self::Bar(bar) => bar.suspend(print),
-            Self::Lines => print(),
+            _ => self.print(stream, bytes),
         }
     }
 
@@ -215,7 +209,7 @@ impl Report {
             "signal": error.signal().map(|signal| signal.name()),
             "exit_code": error.exit_code(),
         });
-        self.ended("failed", &message(error), details)?;
+        self.ended("failed", &error.message(), details)?;
         Ok(exit::FAILED)
     }
 
@@ -231,22 +225,22 @@ impl Report {
     }
 
     fn line(&self, line: &[u8]) -> io::Result<()> {
-        let print = || {
-            let mut out = io::stdout().lock();
-            out.write_all(line)?;
-            out.write_all(b"\n")
-        };
-        match self {
-            // If both are on the same terminal, the bar is hidden for it.
-            Self::Bar(bar) if io::stdout().is_terminal() => bar.suspend(print),
-            _ => print(),
-        }
+        self.print(Stream::Stdout, &[line, b"\n"].concat())
     }
 
     fn note(&self, note: &str) -> io::Result<()> {
-        let print = || writeln!(io::stderr(), "{note}");
+        self.print(Stream::Stderr, format!("{note}\n").as_bytes())
+    }
+
+    /// Prints to a stream, without the bar if that is on the same terminal.
+    fn print(&self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let print = || match stream {
+            Stream::Stdout => write_and_flush(io::stdout().lock(), bytes),
+            Stream::Stderr => write_and_flush(io::stderr().lock(), bytes),
+        };
+        let shared = matches!(stream, Stream::Stderr) || io::stdout().is_terminal();
         match self {
-            Self::Bar(bar) => bar.suspend(print),
+            Self::Bar(bar) if shared => bar.suspend(print),
             _ => print(),
         }
     }

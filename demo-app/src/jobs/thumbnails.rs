@@ -107,10 +107,8 @@ impl Job for Thumbnails {
             |found| -> Result<(), JobError> {
                 cx.check()?;
                 let path = &found.path;
-                let opened = match &found.size {
-                    Ok(_) => open(&self.source.folder.join(path), &Limits::JOB),
-                    Err(error) => Err(error.clone()),
-                };
+                let size = found.size.as_ref().map_err(Clone::clone);
+                let opened = size.and_then(|_| open(&self.source.folder.join(path), &Limits::JOB));
                 let small = match opened {
                     Ok(Some(opened)) => {
                         bytes.fetch_add(opened.bytes, Ordering::Relaxed);

@@ -9,7 +9,7 @@ use std::{
     fmt,
     fs::{self, File, Metadata},
     io,
-    os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -22,6 +22,12 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     /// Its size in bytes, or why it cannot be read.
     pub(super) size: Result<u64, EntryError>,
+}
+
+impl Found {
+    fn new(path: PathBuf, size: Result<u64, EntryError>) -> Self {
+        Self { path, size }
+    }
 }
 
 /// The folder itself could not be read.
@@ -74,10 +80,7 @@ pub(super) fn walk(
         let listing = match listing.map_or_else(|| fs::read_dir(folder.join(&path)), Ok) {
             Ok(listing) => listing,
             Err(error) => {
-                found.push(Found {
-                    path,
-                    size: Err(error.into()),
-                });
+                found.push(Found::new(path, Err(error.into())));
                 continue;
             }
         };
@@ -88,31 +91,19 @@ pub(super) fn walk(
             let path = match &entry {
                 Ok(entry) => path.join(entry.file_name()),
                 Err(error) => {
-                    found.push(Found {
-                        path: path.clone(),
-                        size: Err(error.into()),
-                    });
+                    found.push(Found::new(path.clone(), Err(error.into())));
                     // A folder that fails once may fail for ever.
                     break;
                 }
             };
             match kind_of(&folder.join(&path), follow_links) {
-                Ok(Kind::File(size)) => found.push(Found {
-                    path,
-                    size: Ok(size),
-                }),
+                Ok(Kind::File(size)) => found.push(Found::new(path, Ok(size))),
                 Ok(Kind::Folder(id)) if read.insert(id) => queue.push((path, None)),
                 Ok(Kind::Folder(_)) => {
-                    found.push(Found {
-                        path,
-                        size: Err(EntryError::ReadBefore),
-                    });
+                    found.push(Found::new(path, Err(EntryError::ReadBefore)));
                 }
                 Ok(Kind::Link) => {}
-                Err(error) => found.push(Found {
-                    path,
-                    size: Err(error),
-                }),
+                Err(error) => found.push(Found::new(path, Err(error))),
             }
         }
     }
@@ -148,9 +139,7 @@ fn kind_of(path: &Path, follow_links: bool) -> Result<Kind, EntryError> {
     } else if kind.is_file() {
         Ok(Kind::File(metadata.len()))
     } else {
-        debug_assert!(
-            kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
-        );
+        // A device, a socket or a pipe.
         Err(EntryError::Special)
     }
 }

@@ -125,12 +125,9 @@ impl Conversion {
                 "this is not the name of a file",
             ));
         };
-        let folder = if folder.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            folder
-        };
-        remove_stale(folder, name);
+        // A name alone has an empty parent.
+        let folder = Path::new(".").join(folder);
+        remove_stale(&folder, name);
         // The extension is kept: it tells ffmpeg the format.
         let mut temporary = OsString::from(format!("{PREFIX}{}-", std::process::id()));
         temporary.push(name);
@@ -222,6 +219,14 @@ pub(crate) fn free_name(wanted: &Path) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn conversion(folder: &Path) -> Conversion {
+        let output = folder.join("out.ogg");
+        Conversion {
+            input: "in".into(),
+            output,
+        }
+    }
+
     #[test]
     fn a_name_that_exists_gets_a_number() {
         let folder = tempfile::tempdir().unwrap();
@@ -236,10 +241,7 @@ mod tests {
     #[test]
     fn a_complete_file_is_renamed_and_replaces_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let conversion = Conversion {
-            input: "in".into(),
-            output: folder.path().join("out.ogg"),
-        };
+        let conversion = conversion(folder.path());
         let file = conversion.create().unwrap();
         let other = PartialFile {
             path: folder.path().join("other"),
@@ -261,10 +263,7 @@ mod tests {
     #[test]
     fn a_file_that_is_not_persisted_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let conversion = Conversion {
-            input: "in".into(),
-            output: folder.path().join("out.ogg"),
-        };
+        let conversion = conversion(folder.path());
         drop(conversion.create().unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
@@ -287,10 +286,7 @@ mod tests {
         let lock = File::create(&locked).unwrap();
         flock(&lock, FlockOperation::LockExclusive).unwrap();
 
-        let conversion = Conversion {
-            input: "in".into(),
-            output: folder.path().join("out.ogg"),
-        };
+        let conversion = conversion(folder.path());
         let partial = conversion.create().unwrap();
         assert!(!stale.exists() && locked.exists());
         assert!(
