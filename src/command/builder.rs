@@ -30,7 +30,7 @@ use crate::wire::frame::ExecOrder;
 /// | other descriptors | none |
 /// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
 /// | [`group`](Self::group) | a group of its own |
-/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL |
+/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, 500 ms |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`success`](Self::success) | exit code 0 |
 /// | [`drain`](Self::drain) | 500 ms after the last byte, 5 s in all |
@@ -67,7 +67,7 @@ pub struct Command {
     pub(super) fds: Vec<(RawFd, OwnedFd)>,
     pub(super) secrets: Vec<(Secret, Vec<u8>)>,
     pub(super) label: Option<String>,
-    pub(super) stop: Stop,
+    pub(super) stop: Option<Stop>,
     pub(super) success: Success,
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
@@ -147,7 +147,7 @@ impl Command {
             fds: Vec::new(),
             secrets: Vec::new(),
             label: None,
-            stop: Stop::default(),
+            stop: None,
             success: Rc::new(ExitStatus::success),
             deadline: None,
             stall: None,
@@ -270,6 +270,9 @@ impl Command {
     /// [writes](super::CommandHandle::stdin) is typed.
     /// [`resize_terminal`](super::CommandHandle::resize_terminal) changes the size. If standard
     /// input, output or error is set as well, the start fails. See pty(7).
+    ///
+    /// `TERM` is `xterm-256color` if the app has none. `COLUMNS` and `LINES`, which would hide the
+    /// real size, are removed. [`env`](Self::env) sets them even so.
     pub fn terminal(mut self, columns: u16, rows: u16) -> Self {
         self.terminal = Some((columns, rows));
         self
@@ -296,9 +299,11 @@ impl Command {
         self
     }
 
-    /// Sets the steps by which the program is stopped.
+    /// Sets the steps by which the program is stopped. On a [terminal](Self::terminal) the default
+    /// begins with its hang-up, SIGHUP: an interactive shell hands that on to its jobs, and ignores
+    /// SIGTERM.
     pub fn stop(mut self, stop: Stop) -> Self {
-        self.stop = stop;
+        self.stop = Some(stop);
         self
     }
 

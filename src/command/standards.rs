@@ -12,17 +12,19 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::builder::Command;
 use super::start_error::StartError;
 use super::stdio::{Kind, Stdio};
+use super::stop::Stop;
 use super::supervisor::{InputWriter, OutputReader, Rule, Standards};
 use super::terminal::Terminal;
 use crate::command::lane::Lane;
 use crate::spawn::{Plan, Standard, Step};
 use crate::text::{Text, text};
 
-/// Gives the plan its standard descriptors. What the app reads of them is read by `rule`.
+/// Gives the plan its standard descriptors. What the app reads of them is read by `rule`; `stop` may need the input.
 pub(super) fn connect(
     plan: Plan,
     command: &mut Command,
     rule: Rule,
+    stop: &Stop,
 ) -> Result<(Plan, Standards), StartError> {
     match command.terminal {
         Some((columns, rows)) => {
@@ -43,7 +45,7 @@ pub(super) fn connect(
             Ok((plan.terminal(path), standards))
         }
         None => {
-            let (plan, input) = connect_input(plan, command)?;
+            let (plan, input) = connect_input(plan, command.stdin.take(), stop)?;
             let is_read = rule != Rule::Keep || command.progress.is_some();
             let output = command.stdout.take();
             let output = output.unwrap_or_else(|| default(is_read, rustix::stdio::stdout()));
@@ -62,10 +64,14 @@ pub(super) fn connect(
     }
 }
 
-fn connect_input(plan: Plan, command: &mut Command) -> Result<(Plan, InputWriter), StartError> {
-    let kind = match command.stdin.take() {
+fn connect_input(
+    plan: Plan,
+    stdin: Option<Stdio>,
+    stop: &Stop,
+) -> Result<(Plan, InputWriter), StartError> {
+    let kind = match stdin {
         Some(stdio) => stdio.0,
-        None if command.stop.uses_input() => Kind::Piped,
+        None if stop.uses_input() => Kind::Piped,
         None => Kind::Null,
     };
     let plan = match kind {

@@ -10,7 +10,9 @@ use super::outcome::{Ended, Output};
 use super::secrets;
 use super::standards;
 use super::start_error::StartError;
+use super::stop::Stop;
 use super::supervisor::{Parts, ProgressReader, Rule, Rules, Supervisor};
+use super::terminal;
 use crate::child::Error;
 use crate::main_loop::guardian::warn_of_none;
 use crate::main_loop::hub::Hub;
@@ -84,8 +86,16 @@ fn try_start(
         limit if collect => Rule::Collect { limit },
         _ => Rule::Keep,
     };
+    let stop = command
+        .stop
+        .take()
+        .unwrap_or_else(|| match command.terminal {
+            Some(_) => Stop::hang_up(),
+            None => Stop::default(),
+        });
     let plan = plan(&mut command);
-    let (plan, standards) = standards::connect(plan, &mut command, rule).map_err(labelled)?;
+    let (plan, standards) =
+        standards::connect(plan, &mut command, rule, &stop).map_err(labelled)?;
     let plan = hand_over(plan, &mut command).map_err(labelled)?;
     let hub = Hub::of_thread_default().map_err(|error| labelled(error.into()))?;
     let changes = std::mem::take(&mut command.changes);
@@ -116,7 +126,7 @@ fn try_start(
             stall: command.stall.filter(|_| is_read),
             drain: command.drain,
         },
-        stop: command.stop,
+        stop,
         status: status.clone(),
         outcome: outlet,
         standards,
@@ -134,10 +144,15 @@ fn plan(command: &mut Command) -> Plan {
     if let Some(arg0) = &command.arg0 {
         plan = plan.arg0(arg0);
     }
+    let is_on_terminal = command.terminal.is_some();
+    if is_on_terminal {
+        plan = terminal::describe(plan, std::env::var_os("TERM"));
+    }
     for change in command.env.drain(..) {
         plan = match change {
             EnvChange::Set(name, value) => plan.env(name, value),
             EnvChange::Remove(name) => plan.env_remove(name),
+            EnvChange::Clear if is_on_terminal => terminal::describe(plan.env_clear(), None),
             EnvChange::Clear => plan.env_clear(),
         };
     }

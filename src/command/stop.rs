@@ -7,7 +7,8 @@ use crate::process::Signal;
 /// The steps by which a program is stopped, each with the time until the next one. After the last
 /// step comes SIGKILL. Signals go to the whole group of the program.
 ///
-/// The default is SIGTERM, and 2 s later SIGKILL.
+/// The default is SIGTERM, and 2 s later SIGKILL; on a
+/// [terminal](super::Command::terminal) SIGHUP comes 500 ms before SIGTERM.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,6 +39,13 @@ const GRACE: Duration = Duration::from_secs(2);
 impl Stop {
     fn step(act: Act) -> Self {
         Stop(vec![Step { act, grace: GRACE }])
+    }
+
+    /// The default on a terminal: a hang-up first, as when a person closes the window.
+    pub(super) fn hang_up() -> Self {
+        Stop::signal(Signal::HUP)
+            .grace(Duration::from_millis(500))
+            .then(Stop::default())
     }
 
     /// Sends a signal: SIGINT as Ctrl+C does, SIGTERM.

@@ -1,11 +1,13 @@
 //! A terminal for a program: a pseudoterminal, whose other side the app holds. See pty(7).
 
-use std::ffi::CString;
+use std::ffi::{CString, OsString};
 use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+
+use crate::spawn::Plan;
 
 /// A new terminal.
 pub(super) struct Terminal {
@@ -28,6 +30,16 @@ impl Terminal {
         let theirs = ioctl_tiocgptpeer(&ours, flags)?;
         let path = ptsname(&ours, Vec::new())?;
         Ok(Terminal { ours, theirs, path })
+    }
+}
+
+/// The plan with the variables that describe the terminal. `term` is its type by the app's environment.
+pub(super) fn describe(plan: Plan, term: Option<OsString>) -> Plan {
+    // Programs believe these before they ask for the size.
+    let plan = plan.env_remove("COLUMNS").env_remove("LINES");
+    match term {
+        Some(term) if !term.is_empty() => plan,
+        _ => plan.env("TERM", "xterm-256color"),
     }
 }
 
