@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 use super::builder::{Command, Directory, EnvChange};
-use super::exec_helper;
+use super::exec_helper::{self, ExecHelper};
 use super::handle::CommandHandle;
 use super::outcome::{Ended, Output};
 use super::secrets;
@@ -98,14 +98,7 @@ fn try_start(
         standards::connect(plan, &mut command, rule, &stop).map_err(labelled)?;
     let plan = hand_over(plan, &mut command).map_err(labelled)?;
     let hub = Hub::of_thread_default().map_err(|error| labelled(error.into()))?;
-    let changes = std::mem::take(&mut command.changes);
-    let (plan, helper) = if changes == ExecOrder::default() {
-        (plan, None)
-    } else {
-        let (plan, helper) =
-            exec_helper::by_way_of(&command.helper, changes, plan).map_err(labelled)?;
-        (plan, Some(helper))
-    };
+    let (plan, helper) = by_way_of_helper(plan, &mut command).map_err(labelled)?;
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
     if exec_helper::is_available(&command.helper) {
         command.helper.watch_over(&process);
@@ -178,4 +171,17 @@ fn hand_over(mut plan: Plan, command: &mut Command) -> Result<Plan, StartError> 
         plan = plan.fd(number, fd);
     }
     secrets::hand_over(plan, std::mem::take(&mut command.secrets), &taken)
+}
+
+/// The plan that starts the helper first, if the command asks for what only that can do.
+fn by_way_of_helper(
+    plan: Plan,
+    command: &mut Command,
+) -> Result<(Plan, Option<ExecHelper>), StartError> {
+    let changes = std::mem::take(&mut command.changes);
+    if changes == ExecOrder::default() {
+        return Ok((plan, None));
+    }
+    let (plan, helper) = exec_helper::by_way_of(&command.helper, changes, plan)?;
+    Ok((plan, Some(helper)))
 }
