@@ -183,7 +183,13 @@ fn what_is_printed_arrives_though_it_is_no_text_and_has_no_end() {
     let lines = texts(&records, PRINTED);
     assert_eq!(
         lines,
-        ["one", "", "two\r", "\u{FFFD}\u{FFFD}\0three", "no end"]
+        [
+            "one",
+            "",
+            "two\r",
+            "\u{FFFD}\u{FFFD}\u{FFFD}three",
+            "no end"
+        ]
     );
     assert!(records.iter().all(|record| record.level == Level::Info));
 }

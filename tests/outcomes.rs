@@ -291,6 +291,30 @@ fn a_copy_that_a_job_forks_neither_sends_nor_answers() {
 }
 
 #[test]
+fn no_text_that_is_handed_out_holds_nul() {
+    run(|| async {
+        for how in 0..4 {
+            let job = Misbehave::SayNul(how).builder().worker(&worker()).spawn();
+            let status = job.status().clone();
+            let error = job.await.unwrap_err();
+            let report = format!("{error}{error:#?}{}{}", error.output_tail(), status.text());
+            assert!(!report.contains('\0'), "{report:?}");
+            assert!(report.contains("a\u{FFFD}b"), "{report:?}");
+            if let Some(panic) = error.panic() {
+                assert_eq!(panic.message, "a\u{FFFD}b");
+            }
+        }
+        let script = r"printf 'block \0 differs\n' >&2; exit 3";
+        let program = legwork::Command::new("sh").args(["-c", script]);
+        let program = program.stderr(legwork::Stdio::piped()).spawn();
+        let error = program.await.unwrap_err();
+        assert!(!error.to_string().contains('\0'), "{error:?}");
+        assert!(!error.output_tail().contains('\0'), "{error:?}");
+        assert!(error.to_string().contains("differs"), "{error:?}");
+    });
+}
+
+#[test]
 fn what_c_has_printed_arrives() {
     run(|| async {
         let mut job = Misbehave::PrintByC.builder().worker(&worker()).spawn();

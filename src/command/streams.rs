@@ -13,6 +13,7 @@ use gio::prelude::*;
 use super::lines::{LineSplitter, RawLine};
 use super::supervisor::{KEPT, Supervisor};
 use crate::command::lane::Lane;
+use crate::wire::nul::{lossy, without_nul};
 
 /// The standard output or error of a program, to be read while it runs.
 ///
@@ -181,7 +182,7 @@ impl std::fmt::Debug for OutputStream {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Line {
-    /// The text, without the end of the line. Bytes that are not UTF-8 are replaced by U+FFFD.
+    /// The text, without the end of the line. Bytes that are not UTF-8, and NUL, are replaced by U+FFFD.
     pub text: String,
     /// Something was replaced.
     pub replaced: bool,
@@ -208,8 +209,9 @@ impl Lines {
 
 fn line(raw: RawLine) -> Line {
     let (text, replaced) = match String::from_utf8(raw.bytes) {
-        Ok(text) => (text, false),
-        Err(error) => (String::from_utf8_lossy(error.as_bytes()).into(), true),
+        Ok(text) if !text.contains('\0') => (text, false),
+        Ok(text) => (without_nul(text), true),
+        Err(error) => (lossy(error.as_bytes()), true),
     };
     let cut = raw.cut;
     Line {

@@ -19,7 +19,8 @@ use super::taken::Taken;
 use crate::child::Error;
 use crate::child::control::{Control, Supervised};
 use crate::main_loop::mailbox::{Mailbox, mailbox};
-use crate::model::{Status, without_nul};
+use crate::model::Status;
+use crate::wire::nul::without_nul;
 use crate::worker::{Listed, Receive};
 
 /// A job that was started: await it, watch it, talk to it, stop it.

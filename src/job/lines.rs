@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::wire::nul::lossy;
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
@@ -33,7 +35,7 @@ impl Lines {
             }
             if whole || self.skip {
                 if !self.rest.is_empty() || !self.skip {
-                    line(String::from_utf8_lossy(&self.rest).into_owned());
+                    line(lossy(&self.rest));
                 }
                 self.rest.clear();
             }
@@ -46,14 +48,14 @@ impl Lines {
     /// Hands out the last line, if it is incomplete.
     pub(super) fn finish(&mut self, mut line: impl FnMut(String)) {
         if !self.rest.is_empty() {
-            line(String::from_utf8_lossy(&self.rest).into_owned());
+            line(lossy(&self.rest));
             self.rest.clear();
         }
     }
 
     pub(super) fn tail(&self) -> String {
         let bytes: Vec<u8> = self.tail.iter().copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        lossy(&bytes)
     }
 }
 

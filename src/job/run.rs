@@ -29,6 +29,7 @@ use crate::wire::frame::{
     CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
 };
 use crate::wire::limits::{PROGRESS_MAX, cut};
+use crate::wire::nul::lossy;
 use crate::worker::{Cancelled, SendError};
 
 /// Called when the app has been told of a job's end, with how it ended.
@@ -345,7 +346,7 @@ impl Tenant for Run {
                 self.facts.borrow_mut().crash = Some(report);
             }
             Kind::CrashFrames => {
-                let text = String::from_utf8_lossy(payload).into_owned();
+                let text = lossy(payload);
                 self.facts.borrow_mut().crash_frames = Some(text);
             }
             Kind::Done => return Ok(self.answered(Answer::Done(payload.to_vec(), descriptors))),

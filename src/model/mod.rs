@@ -8,5 +8,4 @@
 mod bytes;
 mod status;
 
-pub(crate) use status::without_nul;
 pub use status::{State, Status};

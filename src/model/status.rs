@@ -6,6 +6,8 @@ use glib::Properties;
 use glib::prelude::*;
 use glib::subclass::prelude::*;
 
+use crate::wire::nul::without_nul;
+
 /// The states of a job or program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, glib::Enum)]
 #[enum_type(name = "LegworkState")]
@@ -190,14 +192,5 @@ impl Status {
         if self.imp().fraction.replace(fraction) != fraction {
             self.notify_fraction();
         }
-    }
-}
-
-/// A GLib property must not contain a NUL byte: reading it would abort the app.
-pub(crate) fn without_nul(text: String) -> String {
-    if text.contains('\0') {
-        text.replace('\0', "\u{FFFD}")
-    } else {
-        text
     }
 }

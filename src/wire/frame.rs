@@ -6,6 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::nul::received;
+
 /// The version of the protocol. Both sides must have the same.
 pub(crate) const PROTOCOL: u32 = 3;
 
@@ -288,9 +290,9 @@ pub(crate) enum Refusal {
     /// Its table has no job of that name at that index.
     UnknownJob,
     /// The input could not be decoded.
-    Input(String),
+    Input(#[serde(deserialize_with = "received")] String),
     /// It could not be set up; why, in words.
-    Setup(String),
+    Setup(#[serde(deserialize_with = "received")] String),
 }
 
 /// What an exec helper is to do, in this order, before it executes the program.
@@ -339,6 +341,7 @@ pub(crate) struct Progress {
     /// 0 while it is not known.
     pub(crate) total: u64,
     /// Present only when it has changed.
+    #[serde(deserialize_with = "received")]
     pub(crate) text: Option<String>,
 }
 
@@ -358,8 +361,11 @@ pub(crate) struct LogBatch {
 pub(crate) struct LogEntry {
     /// As in the `log` crate: 1 is error, 5 is trace.
     pub(crate) level: u8,
+    #[serde(deserialize_with = "received")]
     pub(crate) target: String,
+    #[serde(deserialize_with = "received")]
     pub(crate) text: String,
+    #[serde(deserialize_with = "received")]
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
 }
@@ -367,9 +373,13 @@ pub(crate) struct LogEntry {
 /// A panic, as the worker's panic hook reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PanicReport {
+    #[serde(deserialize_with = "received")]
     pub(crate) message: String,
+    #[serde(deserialize_with = "received")]
     pub(crate) location: Option<String>,
+    #[serde(deserialize_with = "received")]
     pub(crate) thread: Option<String>,
+    #[serde(deserialize_with = "received")]
     pub(crate) backtrace: String,
 }
 
@@ -419,6 +429,7 @@ impl CrashReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Failure {
     /// The error and its sources, outermost first: at least one, at most [`CAUSES_MAX`].
+    #[serde(deserialize_with = "received")]
     pub(crate) chain: Vec<String>,
     /// Whether one of them is [`Cancelled`](crate::Cancelled).
     pub(crate) cancelled: bool,

@@ -11,7 +11,8 @@
 //! - [`attach`] and [`buffer`]: values to bytes and back, with descriptors and large memory beside the bytes; [`path`]
 //!   for names that are not UTF-8.
 //!
-//! Small parts: [`schema`] hashes the shape of a type, on which both sides must agree; [`limits`] cuts long texts.
+//! Small parts: [`schema`] hashes the shape of a type, on which both sides must agree; [`limits`] cuts long texts, [`nul`]
+//! takes NUL out of them.
 //!
 //! A peer is not trusted. Every length is checked before memory is taken for it, every count before it is used, and
 //! every seal before memory is mapped. Whatever is invalid is a [`Fault`](control::Fault), which ends one job and nothing
@@ -22,6 +23,7 @@ pub(crate) mod buffer;
 pub(crate) mod control;
 pub(crate) mod frame;
 pub(crate) mod limits;
+pub(crate) mod nul;
 pub(crate) mod page;
 pub mod path;
 pub(crate) mod schema;

@@ -26,6 +26,7 @@ use rustix::thread::futex;
 
 use super::frame::JobNumber;
 use super::limits::PROGRESS_MAX;
+use super::nul::lossy;
 
 const SIZE: usize = 4096;
 
@@ -281,7 +282,7 @@ impl Page {
             // The slot is read before `text` is read again.
             fence(Acquire);
             if words.text.load(Relaxed) == which {
-                return Some(String::from_utf8_lossy(&bytes).into_owned());
+                return Some(lossy(&bytes));
             }
         }
         None

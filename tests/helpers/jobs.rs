@@ -116,6 +116,8 @@ pub enum Misbehave {
     RaiseAt(String, i32),
     /// Starts a child in its own group, sends the child's id, and sleeps without checking whether it should stop.
     Family,
+    /// Says `a`, NUL, `b`: in its progress, and in a panic, an error or what it prints.
+    SayNul(u8),
     /// Prints by the C library, and answers.
     PrintByC,
     /// Answers while another thread holds what Rust prints with (or, else, what C does).
@@ -189,6 +191,16 @@ impl Job for Misbehave {
                 println!("{line}");
                 std::io::stdout().flush()?;
                 exit_at_once(code);
+            }
+            Misbehave::SayNul(how) => {
+                cx.set_text("a\0b");
+                match how {
+                    0 => panic!("a\0b"),
+                    1 => return Err("a\0b".into()),
+                    2 => println!("a\0b"),
+                    _ => {}
+                }
+                raise(libc::SIGKILL);
             }
             Misbehave::PrintByC => print_by_c(),
             Misbehave::HoldPrinting(by_rust) => {

@@ -20,6 +20,7 @@ use super::progress_reader::ProgressReader;
 use crate::child::seat::Seat;
 use crate::command::lane::Lane;
 use crate::command::outcome::Captured;
+use crate::wire::nul::lossy;
 
 /// How much is kept for a reader that comes later (64 KiB).
 pub(in crate::command) const KEPT: usize = 64 * 1024;
@@ -250,7 +251,7 @@ impl OutputReader {
         Captured {
             bytes: std::mem::take(&mut state.collected),
             truncated: state.is_truncated,
-            tail: String::from_utf8_lossy(&tail).into_owned(),
+            tail: lossy(&tail),
             is_tail_cut: tail.len() == TAIL,
         }
     }

@@ -12,6 +12,7 @@ use crate::command::lane::Lane;
 use crate::command::lines::DrawnLineSplitter;
 use crate::command::progress::{LineProgress, Step};
 use crate::main_loop::hub::Slice;
+use crate::wire::nul::lossy;
 
 /// How often progress is shown, and how long a line may be unfinished.
 const PERIOD: Duration = Duration::from_millis(50);
@@ -85,9 +86,7 @@ impl ProgressReader {
             && let Some(mut parser) = self.parser.take()
         {
             let line = self.state.borrow_mut().next_line();
-            let step = line
-                .as_ref()
-                .and_then(|line| parser.line(&String::from_utf8_lossy(line)));
+            let step = line.as_ref().and_then(|line| parser.line(&lossy(line)));
             self.parser.replace(Some(parser));
             if let Some(mut step) = step {
                 let last = &mut self.state.borrow_mut().step;
