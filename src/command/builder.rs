@@ -30,7 +30,7 @@ use crate::wire::frame::ExecOrder;
 /// | other descriptors | none |
 /// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
 /// | [`group`](Self::group) | a group of its own |
-/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, 500 ms |
+/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, twice within 500 ms |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`success`](Self::success) | exit code 0 |
 /// | [`drain`](Self::drain) | 500 ms after the last byte, 5 s in all |
