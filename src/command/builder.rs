@@ -76,6 +76,7 @@ pub struct Command {
     pub(super) progress: Option<Box<dyn LineProgress>>,
     pub(super) helper: Worker,
     pub(super) changes: ExecOrder,
+    pub(super) guarded_from_birth: bool,
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
 }
@@ -156,6 +157,7 @@ impl Command {
             progress: None,
             helper: Worker::default(),
             changes: ExecOrder::default(),
+            guarded_from_birth: false,
             cancellables: Vec::new(),
             waits: Vec::new(),
         }
@@ -384,14 +386,25 @@ impl Command {
         self
     }
 
+    /// Executes the program only when the guardian knows of it, so that it ends with an app that is
+    /// killed at any instant. Without this, a program outlives an app that is killed in the
+    /// microseconds between its birth and the message to the guardian. It is so with each of
+    /// [`umask`](Self::umask), [`nice`](Self::nice), [`limit`](Self::limit) and
+    /// [`no_new_privileges`](Self::no_new_privileges), too. Needs the [helper](Self::helper).
+    pub fn guarded_from_birth(mut self) -> Self {
+        self.guarded_from_birth = true;
+        self
+    }
+
     /// Sets the worker program that helps. As the guardian it kills the program when the app dies.
     /// It also executes the program if [`umask`](Self::umask), [`nice`](Self::nice),
-    /// [`limit`](Self::limit) or [`no_new_privileges`](Self::no_new_privileges) is set, which
-    /// `posix_spawn` cannot do; that costs one start of the helper more.
+    /// [`limit`](Self::limit), [`no_new_privileges`](Self::no_new_privileges) or
+    /// [`guarded_from_birth`](Self::guarded_from_birth) is set, which `posix_spawn` cannot do; that
+    /// costs one start of the helper more.
     ///
     /// The default is the app itself, if its `main` begins with
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without a helper, programs outlive an
-    /// app that is killed, and a start with one of those four options fails.
+    /// app that is killed, and a start with one of those five options fails.
     pub fn helper(mut self, worker: &Worker) -> Self {
         self.helper = worker.clone();
         self

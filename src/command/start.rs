@@ -98,12 +98,15 @@ fn try_start(
         standards::connect(plan, &mut command, rule, &stop).map_err(labelled)?;
     let plan = hand_over(plan, &mut command).map_err(labelled)?;
     let hub = Hub::of_thread_default().map_err(|error| labelled(error.into()))?;
-    let (plan, helper) = by_way_of_helper(plan, &mut command).map_err(labelled)?;
+    let (plan, mut helper) = by_way_of_helper(plan, &mut command).map_err(labelled)?;
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
     if exec_helper::is_available(&command.helper) {
         command.helper.watch_over(&process);
     } else {
         warn_of_none();
+    }
+    if let Some(helper) = &mut helper {
+        helper.send_order().map_err(labelled)?;
     }
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
@@ -179,7 +182,7 @@ fn by_way_of_helper(
     command: &mut Command,
 ) -> Result<(Plan, Option<ExecHelper>), StartError> {
     let changes = std::mem::take(&mut command.changes);
-    if changes == ExecOrder::default() {
+    if changes == ExecOrder::default() && !command.guarded_from_birth {
         return Ok((plan, None));
     }
     let (plan, helper) = exec_helper::by_way_of(&command.helper, changes, plan)?;

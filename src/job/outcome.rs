@@ -3,12 +3,13 @@
 //! The rules, first that fits:
 //!
 //! 1. What the child said cannot be right: a protocol fault. What it said before is not believed.
-//! 2. It said an answer (an output, its own error, a panic): that is the outcome, also when it was
+//! 2. It said nothing, and the app could not listen to it: the start failed.
+//! 3. It said an answer (an output, its own error, a panic): that is the outcome, also when it was
 //!    asked to stop meanwhile. Only an error that says "cancelled" becomes what asked for it:
 //!    cancelled, or timed out.
-//! 3. It never became a worker: the start failed, unless it was asked to stop.
-//! 4. It was asked to stop: cancelled, or timed out.
-//! 5. It died: of a panic, of a signal, or it just exited.
+//! 4. It never became a worker: the start failed, unless it was asked to stop.
+//! 5. It was asked to stop: cancelled, or timed out.
+//! 6. It died: of a panic, of a signal, or it just exited.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -116,7 +117,10 @@ impl Facts {
         if self.process.context_gone {
             return Err(Error::context_gone(label));
         }
-        if let Some(error) = self.process.unwatched.take() {
+        // An answer that was there before is one.
+        if self.answer.is_none()
+            && let Some(error) = self.process.unwatched.take()
+        {
             let text = text!(
                 "{program} was stopped, because it could not be watched: {error}",
                 program = program.text(),
@@ -461,7 +465,7 @@ mod tests {
             facts
         };
         #[rustfmt::skip]
-        let rows: [Row; 46] = [
+        let rows: [Row; 47] = [
             ("output", answered(done(), code(0)), None),
             ("output, then a bad exit", answered(done(), code(3)), None),
             ("output, then a signal", answered(done(), killed(Signal::SEGV)), None),
@@ -498,6 +502,7 @@ mod tests {
             ("no worker: nothing known", Facts::default(), Some((Start, "closed its control socket"))),
             ("no worker when its deadline passes", stopped(DEADLINE, code(2)), Some((Timeout, "deadline of 2s"))),
             ("not watched", unwatched(Facts::default()), Some((Start, "No space left on device"))),
+            ("an output, and then not heard", unwatched(answered(done(), code(0))), None),
             ("context gone", context_gone(ready(Facts::default())), Some((Cancelled, "context"))),
             ("context gone before it was watched", context_gone(unwatched(Facts::default())), Some((Cancelled, "context"))),
             ("cancelled", stopped(CANCELLED, ready(killed(Signal::KILL))), Some((Cancelled, "on request"))),

@@ -42,7 +42,7 @@ pub use exit::{Exit, ExitStatus, Usage, WaitError};
 pub use handle::Process;
 pub use signal::Signal;
 
-pub(crate) use leave::leave;
+pub(crate) use leave::{leave, leave_with_group};
 pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;
 

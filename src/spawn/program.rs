@@ -149,8 +149,8 @@ impl Located {
         Path::new(OsStr::from_bytes(self.exec.as_bytes()))
     }
 
-    /// Checks what can be known before the start.
-    fn check(&self) -> Result<(), SpawnError> {
+    /// Checks what can be known before the start, and returns whether the file has been seen.
+    fn check(&self) -> Result<bool, SpawnError> {
         let path = self.path();
         let failed =
             |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(&self.file);
@@ -172,7 +172,7 @@ impl Located {
                             error = describe(errno)
                         ),
                     )),
-                    _ => Ok(()),
+                    _ => Ok(false),
                 };
             }
         };
@@ -197,7 +197,7 @@ impl Located {
                 text!("the program {file} is not executable", file = file()),
             )),
             // Others are about the look itself, or a file that has just changed.
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -291,13 +291,18 @@ fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, 
         .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
     let mut skipped = None;
     let mut forbidden = None;
+    let mut unseen = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
         let Ok(located) = Located::at(&directory.join(name), moves, name.to_owned()) else {
             continue;
         };
         let fault = match located.check() {
-            Ok(()) => return Ok(located),
+            Ok(true) => return Ok(located),
+            Ok(false) => {
+                unseen = unseen.or(Some(located));
+                continue;
+            }
             Err(fault) => fault,
         };
         match fs::metadata(located.path()) {

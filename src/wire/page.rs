@@ -21,6 +21,7 @@ use rustix::fs::{
     MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate,
     memfd_create,
 };
+use rustix::io::retry_on_intr;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::futex;
 
@@ -130,7 +131,7 @@ impl Page {
             "legwork-page",
             MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
         )?;
-        ftruncate(&memory, SIZE as u64)?;
+        retry_on_intr(|| ftruncate(&memory, SIZE as u64))?;
         fcntl_add_seals(&memory, SEALS | SealFlags::SEAL)?;
         Ok((Page::map(&memory)?, memory))
     }

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
 
 use super::jobs::Jobs;
@@ -87,7 +88,7 @@ impl Jobs {
             guardian::run(control, scratch, brought);
         }
         if hello.role == Role::Exec as u8 {
-            exec::run(control, scratch);
+            exec::run(control, scratch, brought);
         }
         drop(scratch);
         let build = match self.build_id() {
@@ -188,8 +189,8 @@ fn control_socket() -> Option<Control> {
         return None;
     }
     let mut start = [0; HEADER + MAGIC.len()];
-    let (_, length) =
-        rustix::net::recv(fd, &mut start, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, length) = retry_on_intr(|| rustix::net::recv(fd, &mut start, flags)).ok()?;
     if length < start.len() || start[0] != Kind::Hello as u8 || start[HEADER..] != MAGIC {
         return None;
     }

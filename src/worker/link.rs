@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::process::leave;
+use crate::process::leave_with_group;
 use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
 use crate::wire::page::Page;
@@ -133,7 +133,7 @@ impl Link {
             }
             // Any other frame is about a job that has ended.
             if self.receive(&mut inbox).is_err() {
-                leave(1);
+                leave_with_group();
             }
         }
     }

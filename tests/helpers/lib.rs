@@ -14,6 +14,8 @@ pub mod raw;
 pub mod report;
 pub mod scene;
 pub mod scene_jobs;
+#[cfg(target_arch = "x86_64")]
+pub mod tracer;
 pub mod with_glib;
 
 use std::{

@@ -313,16 +313,25 @@ impl WorkerProcess {
                 return false;
             }
             Err(RecvError::Fault(fault)) => Err(fault),
-            Err(RecvError::Io(error)) => Err(Fault(format!("receiving failed: {error}"))),
+            // The app is short of something, which is not the worker's fault.
+            Err(RecvError::Io(error)) => {
+                self.facts.borrow_mut().unwatched = Some(error);
+                self.give_up();
+                return false;
+            }
         };
         handled.is_ok() || {
             let mut facts = self.facts.borrow_mut();
             facts.fault = facts.fault.take().or(handled.err());
             drop(facts);
-            self.seat.kill();
-            self.close();
+            self.give_up();
             false
         }
+    }
+
+    fn give_up(&self) {
+        self.seat.kill();
+        self.close();
     }
 
     fn handle(&self, packet: Packet<'_>) -> Result<(), Fault> {
