@@ -205,7 +205,7 @@ fn a_program_with_nothing_but_the_three_has_no_harm_at_all() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let table = text(&output.stdout);
     assert!(
-        table.contains("No descriptor that a careless child"),
+        table.contains("no descriptor that a careless child"),
         "{table}"
     );
     assert!(
@@ -240,6 +240,7 @@ fn a_loop_that_spins_is_named_with_its_descriptor_and_who_else_holds_it() {
 
     let table = app.examine(&["--watch=1"]);
     let table = text(&table.stdout);
+    assert!(!table.contains("GOES WITH"), "it is not brief: {table}");
     let wakeup = format!("Descriptor {}, eventfd", app.figure("wakeup"));
     let line = table.lines().find(|line| line.contains(&wakeup));
     let line = line.unwrap_or_else(|| panic!("{table}"));
@@ -272,6 +273,72 @@ fn a_loop_that_a_forked_copy_keeps_busy_is_named_with_the_copy() {
         note["scene"] == "S1" && text.contains(&format!("({copy}, its "))
     };
     assert!(notes.iter().any(names_it), "{notes:#?}");
+}
+
+#[test]
+fn the_answer_comes_first_and_last_with_what_to_do() {
+    let forks = "import multiprocessing as m, threading, time, sys
+if __name__ == '__main__':
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    m.set_start_method(sys.argv[1])
+    child = m.Process(target=time.sleep, args=(600,))
+    child.start()
+    print('figure child', child.pid)
+    print('ready', flush=True)
+    time.sleep(600)";
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("pool.py");
+    std::fs::write(&script, forks).unwrap();
+    let start = |method| {
+        let plan = Plan::new(Program::name("python3")).arg(&script);
+        Helper::start(plan.arg(method))
+    };
+    let answer = |process: &Helper| {
+        let output = process.examine(&[]);
+        let table = text(&output.stdout);
+        let mut paragraphs = table.trim().split("\n\n").skip(1);
+        let first = paragraphs.next().unwrap().to_owned();
+        assert_eq!(paragraphs.last(), Some(&*first), "{table}");
+        (output.status.code(), first)
+    };
+    let forked = start("fork");
+    let child = forked.figure("child");
+    let (code, first) = answer(&forked);
+    let words = format!("A fork of it that has never executed a program is running: {child}. ");
+    assert_eq!(code, Some(1), "{first}");
+    assert!(first.starts_with(&words), "{first}");
+    assert!(
+        first.contains("What to do: Start children so that"),
+        "{first}"
+    );
+    assert!(first.contains("set_start_method(\"spawn\")"), "{first}");
+    // The child, too, is told what it is.
+    let report = json(&doctor(&["--json", &child.to_string()]));
+    let words = format!("It is a fork of process {}", forked.pid());
+    assert!(
+        report["answer"].as_str().unwrap().starts_with(&words),
+        "{report:#}"
+    );
+
+    // The cure, tried.
+    let spawned = start("spawn");
+    let (_, first) = answer(&spawned);
+    assert!(!first.contains("fork of it"), "{first}");
+}
+
+#[test]
+fn every_scene_is_explained_by_the_program_itself() {
+    for scene in 1..=13 {
+        let output = doctor(&["--explain", &format!("S{scene}")]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told = text(&output.stdout);
+        let (title, body) = told.split_once('\n').unwrap();
+        assert!(title.starts_with(&format!("S{scene} ")), "{told}");
+        assert!(title.len() > 10 && body.len() > 200, "{told}");
+        for markup in ["](", "*Legwork", "**", "Test:", "Tests:", "|"] {
+            assert!(!told.contains(markup), "{markup} in {told}");
+        }
+    }
 }
 
 #[test]

@@ -40,6 +40,12 @@ impl Entry {
         self.passed_on() == PassedOn::ByExec || !self.leaked_to.is_empty()
     }
 
+    /// Whether it has a connection or a wakeup of its parent.
+    pub(super) fn is_of(&self, parent: i32) -> bool {
+        let mut same = self.holders.iter().filter(|other| other.end == End::Same);
+        is_private(&self.info) && same.any(|other| other.pid == parent.cast_unsigned())
+    }
+
     /// Whether another process than its own holds the very same.
     pub(super) fn is_shared_by(&self, pid: u32) -> bool {
         let mut holders = self.holders.iter();
@@ -63,15 +69,9 @@ pub(super) fn entries(pid: u32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
     entries.collect()
 }
 
-/// A child that holds its parent's connection or wakeup was hardly handed it on purpose; memory and
-/// pipes often are.
+/// Children that hold it as well.
 fn leaked_to(pid: u32, info: &DescriptorInfo, holders: &[Holder]) -> Vec<u32> {
-    let is_private = info.service.is_some()
-        || matches!(
-            info.kind,
-            Kind::Eventfd | Kind::TcpSocket | Kind::UdpSocket | Kind::Inhibitor
-        );
-    if !is_private || info.harm().is_none() {
+    if !is_private(info) {
         return Vec::new();
     }
     let is_child = |of: u32| {
@@ -85,4 +85,14 @@ fn leaked_to(pid: u32, info: &DescriptorInfo, holders: &[Holder]) -> Vec<u32> {
         .collect::<Vec<_>>();
     children.dedup();
     children
+}
+
+/// A child that holds its parent's connection or wakeup was hardly handed it on purpose; memory and pipes
+/// often are.
+fn is_private(info: &DescriptorInfo) -> bool {
+    let is_private = matches!(
+        info.kind,
+        Kind::Eventfd | Kind::TcpSocket | Kind::UdpSocket | Kind::Inhibitor
+    );
+    (is_private || info.service.is_some()) && info.harm().is_some()
 }

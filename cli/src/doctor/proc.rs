@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use procfs::process::{Process, Stat, Status};
+use procfs::process::{Process, Stat, StatFlags, Status};
 use procfs::{FromBufRead, FromRead, ProcError, ProcResult};
 
 /// What a `status` file says. As procfs reads it, a name that is not UTF-8, which any process may
@@ -20,6 +20,15 @@ impl FromRead for AnyStatus {
 /// What the `stat` file of a process says; `None` if it is gone.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     Process::new(pid).and_then(|process| process.stat()).ok()
+}
+
+pub(super) fn is_zombie(child: &Stat) -> bool {
+    child.state == 'Z'
+}
+
+/// Whether a process was forked and has never executed a program.
+pub(super) fn is_copy(process: &Stat) -> bool {
+    process.flags & StatFlags::PF_FORKNOEXEC.bits() != 0 && !is_zombie(process)
 }
 
 /// The same error, for a sentence.

@@ -10,7 +10,7 @@ use procfs::process::{Process, StatFlags, Status, Task};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::proc::{AnyStatus, io_error, stat};
+use super::proc::{AnyStatus, io_error, is_copy, stat};
 use crate::failure::Failure;
 
 /// A process that runs.
@@ -24,9 +24,18 @@ pub(super) struct Subject {
     pub(super) program: Option<PathBuf>,
     /// As it was when the look began.
     pub(super) status: Status,
+    /// Whose copy it is, if it was forked and has never executed a program.
+    pub(super) copy_of: Option<Parent>,
     /// Its files in `/proc`, and those of no later process of the same number.
     pub(super) process: Process,
     pidfd: OwnedFd,
+}
+
+/// The process that has started it.
+pub(super) struct Parent {
+    pub(super) pid: i32,
+    pub(super) name: String,
+    pub(super) threads: i64,
 }
 
 impl Subject {
@@ -65,6 +74,7 @@ impl Subject {
             ProcError::NotFound(_) => gone(),
             error => Failure::Own(format!("process {pid}: {}", io_error(error))),
         })?;
+        let copy_of = is_copy(&found).then(|| stat(found.ppid)).flatten();
         let name = found.comm;
         let why_not = if status.tgid.cast_unsigned() != pid {
             format!(
@@ -93,6 +103,11 @@ impl Subject {
             name,
             program: process.exe().ok(),
             status,
+            copy_of: copy_of.map(|parent| Parent {
+                pid: parent.pid,
+                name: parent.comm,
+                threads: parent.num_threads,
+            }),
             process,
             pidfd: pidfd_open(raw, PidfdFlags::empty()).map_err(|_| gone())?,
         })
