@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use app::{App, Helper, descriptor, doctor, json, text};
 use legwork::spawn::{Plan, Program};
 use legwork_tests::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn every_carelessness_is_named_in_json() {
@@ -339,6 +339,57 @@ fn every_scene_is_explained_by_the_program_itself() {
             assert!(!told.contains(markup), "{markup} in {told}");
         }
     }
+}
+
+#[test]
+fn a_loop_is_not_said_to_spin_around_what_it_does_not_wait_for() {
+    let start = |how| {
+        let program = Program::path(env!("CARGO_BIN_EXE_busy_beside_a_closed_pipe"));
+        Helper::start(Plan::new(program).arg(how))
+    };
+    // One that never sleeps cannot be seen to wait, and that is said.
+    let idle = start("idle");
+    let report = json(&idle.examine(&["--json", "--watch=1"]));
+    let watch = &report["watch"];
+    assert_eq!(watch["waits_for"], Value::Null, "{watch:#}");
+    assert_eq!(watch["spins_around"], json!([idle.figure("closed")]));
+    let notes = report["notes"].as_array().unwrap();
+    let note = |kind: &str| notes.iter().find(|note| note["kind"] == kind).unwrap();
+    let said = note("spins")["text"].as_str().unwrap();
+    assert!(
+        said.contains("could not be seen. If it waits for one of"),
+        "{said}"
+    );
+    assert_eq!(note("suspect")["scene"], Value::Null);
+    let answer = report["answer"].as_str().unwrap();
+    assert!(
+        answer.starts_with("A thread never sleeps, and may spin around"),
+        "{answer}"
+    );
+    assert!(answer.contains("strace -p"), "{answer}");
+
+    // One that sleeps now and then is seen not to wait for it.
+    let often = start("often");
+    let mut report = Value::Null;
+    until("the loop is busy", || {
+        report = json(&often.examine(&["--json", "--watch=1"]));
+        report["watch"]["verdict"] != "quiet"
+    });
+    let watch = &report["watch"];
+    let waits_for = watch["waits_for"].as_array().unwrap();
+    assert!(
+        waits_for.contains(&often.figure("timer").into()),
+        "{watch:#}"
+    );
+    assert!(
+        !waits_for.contains(&often.figure("closed").into()),
+        "{watch:#}"
+    );
+    let around = watch["spins_around"].as_array().unwrap();
+    assert!(
+        !around.contains(&often.figure("closed").into()),
+        "{watch:#}"
+    );
 }
 
 #[test]

@@ -51,15 +51,21 @@ fn of_faults(findings: &[Finding<'_>]) -> String {
 /// What is wrong, in short; none where another fault says the same.
 fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
     Some(match fault {
-        Finding::Unexplained => "A thread is busy, and no descriptor explains it".into(),
-        Finding::Spins(suspects) => match &suspects[..] {
-            [one] => format!("A main loop spins around descriptor {}", with_name(one)),
-            all => {
-                let numbers = all.iter().map(|suspect| suspect.ready.number);
-                let numbers = list(&numbers.collect::<Vec<_>>());
-                format!("A main loop spins around one of these descriptors: {numbers}")
+        Finding::Unexplained { .. } => "A thread is busy, and no descriptor explains it".into(),
+        Finding::Spins { suspects, seen } => {
+            let which = match &suspects[..] {
+                [one] => format!("descriptor {}", with_name(one)),
+                all => {
+                    let numbers = all.iter().map(|suspect| suspect.ready.number);
+                    let numbers = list(&numbers.collect::<Vec<_>>());
+                    format!("one of the descriptors {numbers}")
+                }
+            };
+            match *seen || suspects.iter().any(|one| one.is_wakeup_of_two) {
+                true => format!("A main loop spins around {which}"),
+                false => format!("A thread never sleeps, and may spin around {which}"),
             }
-        },
+        }
         Finding::IsCopy { of, .. } => format!(
             "It is a fork of process {} ({}) that has never executed a program",
             of.pid, of.name
@@ -104,9 +110,16 @@ fn with_name(suspect: &Suspect<'_>) -> String {
 /// What to do about it. As many faults as can have the same words.
 pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
     match fault {
-        Finding::Spins(suspects) if suspects.iter().any(|one| is_shared(one)) => NO_FORK,
-        Finding::Spins(_) => {
+        Finding::Spins { suspects, .. } if suspects.iter().any(|one| one.is_wakeup_of_two) => {
+            NO_FORK
+        }
+        Finding::Spins { seen: true, .. } => {
             "Have its loop read what is ready there, or close it when its other end is closed"
+        }
+        Finding::Spins { seen: false, .. } => {
+            "See by `strace -p` which descriptors it waits for: one that is always ready has to be read, or closed when \
+             its other end is closed; if it waits for none of these, look for a source that always asks to be called \
+             again"
         }
         Finding::IsCopy { .. }
         | Finding::Copies { .. }
@@ -131,8 +144,3 @@ pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
 
 const NO_FORK: &str = "Start children so that they execute a program and inherit nothing else, as by posix_spawn and \
      posix_spawn_file_actions_addclosefrom_np, or by Legwork; in Python by multiprocessing.set_start_method(\"spawn\")";
-
-fn is_shared(suspect: &Suspect<'_>) -> bool {
-    let mut leaked = suspect.entry.into_iter().flat_map(|entry| &entry.leaked_to);
-    leaked.next().is_some()
-}

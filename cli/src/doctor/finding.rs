@@ -2,7 +2,7 @@
 //! are all made from this.
 
 use legwork::process::Signal;
-use legwork_inspect::Scene;
+use legwork_inspect::{Kind, Scene};
 
 use super::children::Disposition;
 use super::descriptors::{Entry, PassedOn};
@@ -16,18 +16,39 @@ use crate::failure::OWN_FAILURE;
 pub(super) enum Finding<'a> {
     Calm(&'a Watch),
     Busy(&'a Watch),
-    Unexplained,
-    Spins(Vec<Suspect<'a>>),
+    Unexplained {
+        seen: bool,
+    },
+    /// Around one of these, if it waits for it: that may have been seen or not.
+    Spins {
+        suspects: Vec<Suspect<'a>>,
+        seen: bool,
+    },
     Suspect(Suspect<'a>),
-    IsCopy { of: &'a Parent, alone: bool },
-    Copies { pids: &'a [i32], alone: bool },
+    IsCopy {
+        of: &'a Parent,
+        alone: bool,
+    },
+    Copies {
+        pids: &'a [i32],
+        alone: bool,
+    },
     HeldByChildren(Vec<&'a Entry>),
     ByExec(Vec<&'a Entry>),
-    ByFork { count: usize, counts: bool },
+    ByFork {
+        count: usize,
+        counts: bool,
+    },
     ChildSignalIgnored,
     ChildSignalHandled,
-    Zombies { pids: &'a [i32], of: usize },
-    WaitsForAny { threads: &'a [i32], alone: bool },
+    Zombies {
+        pids: &'a [i32],
+        of: usize,
+    },
+    WaitsForAny {
+        threads: &'a [i32],
+        alone: bool,
+    },
     Threads(u64),
     BlockedByMainThread(Vec<Signal>),
     BlockedByOthers(Vec<Signal>),
@@ -41,6 +62,8 @@ pub(super) enum Finding<'a> {
 pub(super) struct Suspect<'a> {
     pub(super) ready: &'a Ready,
     pub(super) entry: Option<&'a Entry>,
+    /// The wakeup of a main loop, and another process holds it as well.
+    pub(super) is_wakeup_of_two: bool,
 }
 
 /// What a finding is about.
@@ -63,8 +86,8 @@ impl Finding<'_> {
         match self {
             Self::Calm(_) => (Topic::Watch, "calm", false),
             Self::Busy(_) => (Topic::Watch, "busy", true),
-            Self::Unexplained => (Topic::Watch, "unexplained", true),
-            Self::Spins(_) => (Topic::Watch, "spins", true),
+            Self::Unexplained { .. } => (Topic::Watch, "unexplained", true),
+            Self::Spins { .. } => (Topic::Watch, "spins", true),
             Self::Suspect(_) => (Topic::Watch, "suspect", true),
             // Alone, neither has what is the other's, and no other thread held a lock.
             Self::IsCopy { alone, .. } => (Topic::Forks, "is-copy", !alone),
@@ -103,7 +126,7 @@ impl Finding<'_> {
     pub(super) fn scene(&self) -> Option<Scene> {
         match self {
             Self::Threads(_) | Self::IsCopy { .. } | Self::Copies { .. } => Some(Scene::LOCK),
-            Self::Suspect(_) => Some(Scene::WAKEUP),
+            Self::Suspect(suspect) if suspect.is_wakeup_of_two => Some(Scene::WAKEUP),
             _ => None,
         }
     }
@@ -136,18 +159,28 @@ fn of_watch<'a>(report: &'a Report<'_>, watch: &'a Watch, found: &mut Vec<Findin
         Verdict::Quiet => Finding::Calm(watch),
         _ => Finding::Busy(watch),
     });
+    let seen = watch.waits_for.is_some();
     match &watch.verdict {
         Verdict::Quiet => {}
-        Verdict::Busy => found.push(Finding::Unexplained),
+        Verdict::Busy => found.push(Finding::Unexplained { seen }),
         Verdict::Spins(numbers) => {
             let ready = watch.ready.iter();
             let suspects = ready.filter(|ready| numbers.contains(&ready.number));
-            let suspects = suspects.map(|ready| Suspect {
-                ready,
-                entry: report.entry(ready.number),
+            let suspects = suspects.map(|ready| {
+                let entry = report.entry(ready.number);
+                Suspect {
+                    ready,
+                    entry,
+                    is_wakeup_of_two: entry.is_some_and(|entry| {
+                        entry.info.kind == Kind::Eventfd && entry.is_shared_by(report.subject.pid)
+                    }),
+                }
             });
             let suspects = suspects.collect::<Vec<_>>();
-            found.push(Finding::Spins(suspects.clone()));
+            found.push(Finding::Spins {
+                suspects: suspects.clone(),
+                seen,
+            });
             found.extend(suspects.into_iter().map(Finding::Suspect));
         }
     }

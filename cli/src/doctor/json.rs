@@ -139,6 +139,7 @@ fn watch(watch: &Watch) -> Value {
             "in_kernel": thread.in_kernel,
             "wakeups_per_second": thread.wakeups,
         },
+        "waits_for": watch.waits_for,
         "ready": list(&watch.ready, |ready: &Ready| json!({
             "number": ready.number,
             "share": ready.share,

@@ -11,7 +11,7 @@
 //! | `proc`, `subject` | the process, or why it cannot be looked at |
 //! | `started` | the program that is started to be looked at |
 //! | `report` | all that was found out, as data |
-//! | `descriptors`, `variables`, `signals`, `children`, `watch` | its parts |
+//! | `descriptors`, `variables`, `signals`, `children`, `watch` with `polled` | its parts |
 //! | `finding` | what of it is worth a sentence, and what is a fault; the exit code comes from here |
 //! | `sentence`, `answer` | a finding in English, and what all of them come to |
 //! | `table` on `paper`, `json` | the two ways to show it |
@@ -25,6 +25,7 @@ mod explain;
 mod finding;
 mod json;
 mod paper;
+mod polled;
 mod proc;
 mod report;
 mod sentence;

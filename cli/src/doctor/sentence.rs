@@ -32,12 +32,21 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
     match finding {
         Finding::Calm(watch) => format!("{}. It does not spin", figures(watch)),
         Finding::Busy(watch) => figures(watch),
-        Finding::Unexplained => {
-            "No descriptor explains that: it computes, or a source of its loop always asks to be called again".into()
+        Finding::Unexplained { seen } => {
+            let which = if *seen { " that it waits for" } else { "" };
+            format!(
+                "No descriptor{which} explains that: it computes, or a source of its loop always asks to be called again"
+            )
         }
-        Finding::Spins(suspects) if suspects.len() == 1 => "It spins, and this keeps it spinning:".into(),
-        Finding::Spins(_) => {
-            "It spins, and one of these keeps it spinning; which it waits for cannot be seen from outside:".into()
+        Finding::Spins { suspects, seen: true } if suspects.len() == 1 => {
+            "It spins, and this keeps it spinning:".into()
+        }
+        Finding::Spins { seen: true, .. } => {
+            "It spins, and one of these keeps it spinning; it waits for all of them:".into()
+        }
+        Finding::Spins { seen: false, .. } => {
+            "It was never seen asleep, so that what it waits for could not be seen. If it waits for one of these, that \
+             keeps it spinning; otherwise it computes, or a source of its loop always asks to be called again:".into()
         }
         Finding::Suspect(suspect) => of_suspect(suspect),
         Finding::IsCopy { of, .. } => format!(
@@ -231,7 +240,7 @@ fn figures(watch: &Watch) -> String {
     )
 }
 
-fn of_suspect(Suspect { ready, entry }: &Suspect<'_>) -> String {
+fn of_suspect(Suspect { ready, entry, .. }: &Suspect<'_>) -> String {
     let is = entry.map_or("", |entry| &entry.info.description);
     let is_eventfd = entry.is_some_and(|entry| entry.info.kind == Kind::Eventfd);
     let mut text = format!(
