@@ -393,6 +393,49 @@ fn a_loop_is_not_said_to_spin_around_what_it_does_not_wait_for() {
 }
 
 #[test]
+fn a_legwork_app_is_not_accused_of_its_guardian() {
+    // The command stands in for an app: it runs a program, and has a guardian.
+    let mut app = Command::new("setsid")
+        .args([env!("CARGO_BIN_EXE_command_legwork"), "run", "--", "sleep"])
+        .arg("600")
+        .spawn()
+        .unwrap();
+    let command = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let guardian = || {
+        let children = format!("/proc/{0}/task/{0}/children", app.id());
+        let children = std::fs::read_to_string(children).unwrap();
+        let mut children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        children.find(|pid| text(&command(*pid)).contains("guardian"))
+    };
+    until("the guardian is there", || guardian().is_some());
+    let guardian: u32 = guardian().unwrap();
+    for pid in [app.id(), guardian] {
+        let mut report = Value::Null;
+        until("the guardian has its descriptors", || {
+            report = json(&doctor(&["--json", &pid.to_string()]));
+            let all = report["descriptors"].as_array().unwrap();
+            let shared = all.iter().filter(|one| one["kind"] == "eventfd");
+            shared
+                .flat_map(|one| one["holders"].as_array())
+                .flatten()
+                .count()
+                > 0
+        });
+        let bell = descriptor(&report, |one| one["kind"] == "eventfd");
+        assert_eq!(bell["harm"], Value::Null, "{bell:#}");
+        assert_eq!(bell["leaked_to"], json!([]), "{bell:#}");
+        let notes = report["notes"].as_array().unwrap();
+        let kinds = notes.iter().map(|note| note["kind"].as_str().unwrap());
+        let kinds = kinds.collect::<Vec<_>>();
+        assert!(!kinds.contains(&"held-by-children"), "{kinds:?}");
+        assert_eq!(kinds.contains(&"is-guardian"), pid == guardian);
+        assert_eq!(kinds.contains(&"blocked-by-main-thread"), pid != guardian);
+    }
+    app.kill().unwrap();
+    app.wait().unwrap();
+}
+
+#[test]
 fn a_program_that_computes_is_busy_and_no_descriptor_is_blamed() {
     let script = ["-c", "while :; do :; done"];
     let child = Plan::new(Program::name("sh")).args(script).spawn().unwrap();

@@ -2,10 +2,11 @@
 //! are all made from this.
 
 use legwork::process::Signal;
-use legwork_inspect::{Kind, Scene};
+use legwork_inspect::Scene;
 
 use super::children::Disposition;
 use super::descriptors::{Entry, PassedOn};
+use super::proc::is_guardian;
 use super::report::{Report, Unreadable};
 use super::subject::Parent;
 use super::variables::Variable;
@@ -14,6 +15,8 @@ use crate::failure::OWN_FAILURE;
 
 /// One thing that was found out.
 pub(super) enum Finding<'a> {
+    /// The process is the guardian of a Legwork app.
+    IsGuardian,
     Calm(&'a Watch),
     Busy(&'a Watch),
     Unexplained {
@@ -69,6 +72,7 @@ pub(super) struct Suspect<'a> {
 /// What a finding is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
+    Guardian,
     Watch,
     Forks,
     Descriptors,
@@ -84,6 +88,7 @@ impl Finding<'_> {
     /// knowing.
     fn class(&self) -> (Topic, &'static str, bool) {
         match self {
+            Self::IsGuardian => (Topic::Guardian, "is-guardian", false),
             Self::Calm(_) => (Topic::Watch, "calm", false),
             Self::Busy(_) => (Topic::Watch, "busy", true),
             Self::Unexplained { .. } => (Topic::Watch, "unexplained", true),
@@ -135,6 +140,10 @@ impl Finding<'_> {
 /// All of them, by their topics, the worst first.
 pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
     let mut found = Vec::new();
+    let is_guardian = is_guardian(report.subject.pid);
+    if is_guardian {
+        found.push(Finding::IsGuardian);
+    }
     if let Some(watch) = &report.watch {
         of_watch(report, watch, &mut found);
     }
@@ -148,7 +157,10 @@ pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
     if report.threads > 1 {
         found.push(Finding::Threads(report.threads));
     }
-    of_signals(report, &mut found);
+    // What a guardian blocks and ignores is on purpose, and it starts no child.
+    if !is_guardian {
+        of_signals(report, &mut found);
+    }
     found.extend(report.variables.iter().map(Finding::Variable));
     found.extend(report.unreadable.iter().map(Finding::Unreadable));
     found
@@ -171,9 +183,8 @@ fn of_watch<'a>(report: &'a Report<'_>, watch: &'a Watch, found: &mut Vec<Findin
                 Suspect {
                     ready,
                     entry,
-                    is_wakeup_of_two: entry.is_some_and(|entry| {
-                        entry.info.kind == Kind::Eventfd && entry.is_shared_by(report.subject.pid)
-                    }),
+                    is_wakeup_of_two: entry
+                        .is_some_and(|entry| entry.is_wakeup_of_two(report.subject.pid)),
                 }
             });
             let suspects = suspects.collect::<Vec<_>>();
@@ -206,7 +217,7 @@ fn of_descriptors<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
     if !by_exec.is_empty() {
         found.push(Finding::ByExec(by_exec));
     }
-    let by_fork = those(|entry| entry.info.harm().is_some());
+    let by_fork = those(|entry| entry.harm().is_some());
     if !by_fork.is_empty() {
         found.push(Finding::ByFork {
             count: by_fork.len(),

@@ -31,6 +31,16 @@ pub(super) fn is_copy(process: &Stat) -> bool {
     process.flags & StatFlags::PF_FORKNOEXEC.bits() != 0 && !is_zombie(process)
 }
 
+/// Whether it is the guardian of a Legwork app, which blocks all signals and shares an eventfd with the app.
+pub(super) fn is_guardian(pid: u32) -> bool {
+    let words = Process::new(pid.cast_signed()).and_then(|process| process.cmdline());
+    words.is_ok_and(|words| {
+        words
+            .get(1)
+            .is_some_and(|word| word == "--legwork-guardian")
+    })
+}
+
 /// The same error, for a sentence.
 pub(super) fn io_error(error: ProcError) -> io::Error {
     match error {

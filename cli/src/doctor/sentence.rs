@@ -16,6 +16,7 @@ use super::watch::Watch;
 /// The heading of what is said about it.
 pub(super) fn heading(topic: Topic) -> &'static str {
     match topic {
+        Topic::Guardian => "Legwork",
         Topic::Watch => "Main loop",
         Topic::Forks => "Forks",
         Topic::Descriptors => "Descriptors",
@@ -30,6 +31,9 @@ pub(super) fn heading(topic: Topic) -> &'static str {
 /// One sentence, or some, without the last full stop.
 pub(super) fn sentence(finding: &Finding<'_>) -> String {
     match finding {
+        Finding::IsGuardian => {
+            "It is the guardian of a Legwork app: it ends the app's programs when the app dies, and starts none".into()
+        }
         Finding::Calm(watch) => format!("{}. It does not spin", figures(watch)),
         Finding::Busy(watch) => figures(watch),
         Finding::Unexplained { seen } => {
@@ -138,7 +142,7 @@ pub(super) fn why(unreadable: &Unreadable) -> String {
 
 /// What a descriptor has done to others, or else what it could do.
 pub(super) fn harm(entry: &Entry) -> Option<(Option<Scene>, &'static str)> {
-    let harm = entry.info.harm()?;
+    let harm = entry.harm()?;
     let scene = harm.scene();
     Some((scene, scene.map_or(harm.risk(), Scene::happened)))
 }
