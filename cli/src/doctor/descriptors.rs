@@ -1,5 +1,7 @@
 //! The descriptors of a process, and which careless child gets each.
 
+use std::fs;
+
 use legwork_inspect::{DescriptorInfo, End, Harm, Holder, Kind};
 
 use super::proc::{is_guardian, stat};
@@ -11,6 +13,8 @@ pub(super) struct Entry {
     pub(super) holders: Vec<Holder>,
     /// Children of the process that hold the very same, and hardly on purpose.
     pub(super) leaked_to: Vec<u32>,
+    /// Its parent has it as well, by the same number, so that it was inherited.
+    is_inherited: bool,
     /// Legwork wakes its guardian by it.
     is_of_guardian: bool,
 }
@@ -49,7 +53,17 @@ impl Entry {
 
     /// Whether it is a fault of the process: it takes no fork to inherit it, or a child has already.
     pub(super) fn is_fault(&self) -> bool {
-        self.passed_on() == PassedOn::ByExec || !self.leaked_to.is_empty()
+        self.does_harm_by_exec() && !self.is_inherited || !self.leaked_to.is_empty()
+    }
+
+    /// Whether it does harm, and every program that the process executes inherits it.
+    pub(super) fn does_harm_by_exec(&self) -> bool {
+        self.passed_on() == PassedOn::ByExec && self.harm().is_some()
+    }
+
+    /// Whether the process has it from its parent.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.is_inherited
     }
 
     /// Whether it has a connection or a wakeup of its parent.
@@ -93,15 +107,17 @@ impl Entry {
 }
 
 /// All that a process has open, with who else holds it.
-pub(super) fn entries(pid: u32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
+pub(super) fn entries(pid: u32, parent: i32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
     let mut holders = legwork_inspect::holders(pid, &open);
     let entries = open.into_iter().map(|info| {
         let mut holders = holders.remove(&info.number).unwrap_or_default();
+        let is_inherited = is_inherited(parent, &info, &holders);
         // What it shares with this command, such as its terminal's pipe, is of no concern.
         holders.retain(|holder| holder.pid != std::process::id());
         let mut entry = Entry {
             is_of_guardian: is_of_guardian(pid, &info, &holders),
             leaked_to: Vec::new(),
+            is_inherited,
             info,
             holders,
         };
@@ -112,6 +128,18 @@ pub(super) fn entries(pid: u32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
         entry
     });
     entries.collect()
+}
+
+fn is_inherited(parent: i32, info: &DescriptorInfo, holders: &[Holder]) -> bool {
+    if info.object.is_some() {
+        let is_it = |holder: &Holder| {
+            (holder.pid, holder.number, holder.end)
+                == (parent.cast_unsigned(), info.number, End::Same)
+        };
+        return holders.iter().any(is_it);
+    }
+    let there = fs::read_link(format!("/proc/{parent}/fd/{}", info.number));
+    info.link.is_absolute() && there.is_ok_and(|there| there == info.link)
 }
 
 fn is_of_guardian(pid: u32, info: &DescriptorInfo, holders: &[Holder]) -> bool {

@@ -5,7 +5,7 @@ use legwork::process::Signal;
 use legwork_inspect::Scene;
 
 use super::children::Disposition;
-use super::descriptors::{Entry, PassedOn};
+use super::descriptors::Entry;
 use super::proc::is_guardian;
 use super::report::{Report, Unreadable};
 use super::subject::Parent;
@@ -38,6 +38,8 @@ pub(super) enum Finding<'a> {
     },
     HeldByChildren(Vec<&'a Entry>),
     ByExec(Vec<&'a Entry>),
+    /// The same, but for that the parent has passed them on to the process.
+    Inherited(Vec<&'a Entry>),
     ByFork {
         count: usize,
         counts: bool,
@@ -55,7 +57,8 @@ pub(super) enum Finding<'a> {
     Threads(u64),
     BlockedByMainThread(Vec<Signal>),
     BlockedByOthers(Vec<Signal>),
-    Ignored(&'a [Signal]),
+    Ignored(Vec<Signal>),
+    IgnoredByCustom(Vec<Signal>),
     Variable(&'a Variable),
     Unreadable(&'a Unreadable),
 }
@@ -99,6 +102,7 @@ impl Finding<'_> {
             Self::Copies { alone, .. } => (Topic::Forks, "copies", !alone),
             Self::HeldByChildren(_) => (Topic::Descriptors, "held-by-children", true),
             Self::ByExec(_) => (Topic::Descriptors, "by-exec", true),
+            Self::Inherited(_) => (Topic::Descriptors, "inherited", false),
             Self::ByFork { counts, .. } => (Topic::Descriptors, "by-fork", *counts),
             Self::ChildSignalIgnored => (Topic::Children, "sigchld-ignored", true),
             Self::ChildSignalHandled => (Topic::Children, "sigchld-handled", false),
@@ -109,6 +113,11 @@ impl Finding<'_> {
             Self::BlockedByMainThread(_) => (Topic::Signals, "blocked-by-main-thread", true),
             Self::BlockedByOthers(_) => (Topic::Signals, "blocked-by-others", false),
             Self::Ignored(_) => (Topic::Signals, "ignored", true),
+            Self::IgnoredByCustom(_) => (Topic::Signals, "ignored-by-custom", false),
+            // Which it has removed since cannot be seen, and a token alone does no harm.
+            Self::Variable(variable) if variable.names.is_empty() => {
+                (Topic::Environment, "variable", false)
+            }
             Self::Variable(_) => (Topic::Environment, "variable", true),
             Self::Unreadable(_) => (Topic::NotSeen, "unreadable", false),
         }
@@ -213,9 +222,13 @@ fn of_descriptors<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
     if !held.is_empty() {
         found.push(Finding::HeldByChildren(held));
     }
-    let by_exec = those(|entry| entry.passed_on() == PassedOn::ByExec);
+    let by_exec = those(Entry::does_harm_by_exec).into_iter();
+    let (inherited, by_exec) = by_exec.partition::<Vec<_>, _>(|entry| entry.is_inherited());
     if !by_exec.is_empty() {
         found.push(Finding::ByExec(by_exec));
+    }
+    if !inherited.is_empty() {
+        found.push(Finding::Inherited(inherited));
     }
     let by_fork = those(|entry| entry.harm().is_some());
     if !by_fork.is_empty() {
@@ -256,10 +269,25 @@ fn of_signals<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
     let some = |signals: Vec<Signal>| (!signals.is_empty()).then_some(signals);
     found.extend(some(blocked(true)).map(Finding::BlockedByMainThread));
     found.extend(some(blocked(false)).map(Finding::BlockedByOthers));
-    if !report.signals.ignored.is_empty() {
-        found.push(Finding::Ignored(&report.signals.ignored));
-    }
+    let ignored = report.signals.ignored.iter().copied();
+    let (by_custom, ignored) = ignored.partition(|signal| BY_CUSTOM.contains(&signal.as_raw()));
+    found.extend(some(ignored).map(Finding::Ignored));
+    found.extend(some(by_custom).map(Finding::IgnoredByCustom));
 }
+
+/// What is ignored in much that shells start, in the background or for nohup(1), what Rust, Python and Go have their
+/// own programs ignore, and not those that they start, and what glibc 2.36 has the children of posix_spawn(3) ignore.
+const BY_CUSTOM: [i32; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGPIPE,
+    32,
+    33,
+];
 
 /// What all of it comes to.
 #[derive(Clone, Copy, PartialEq, Eq)]

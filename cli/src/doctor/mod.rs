@@ -36,7 +36,7 @@ mod table;
 mod variables;
 mod watch;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -56,16 +56,26 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         print!("{}", explain::explain(scene, width.min(100)));
         return ExitCode::SUCCESS;
     }
-    let conclusion = match arguments.pid {
+    let conclusion = check_proc().and_then(|()| match arguments.pid {
         Some(pid) => of_process(pid, &arguments),
         None => of_program(&arguments),
-    };
+    });
     ExitCode::from(match conclusion {
         Ok(conclusion) => conclusion.code(),
         Err(failure) => {
             eprintln!("legwork: {failure}");
             failure.code()
         }
+    })
+}
+
+fn check_proc() -> Result<(), Failure> {
+    legwork_inspect::check_proc().map_err(|error| {
+        let cure = match error.kind() {
+            ErrorKind::Unsupported => ", where other processes have these numbers; `unshare --mount-proc` mounts the right one",
+            _ => "",
+        };
+        Failure::Own(format!("{error}{cure}"))
     })
 }
 

@@ -64,7 +64,7 @@ impl<'a> Report<'a> {
         let variables = variables::of(subject, &open)
             .map_err(|error| dark(Part::Environment, io_error(error)))
             .unwrap_or_default();
-        let descriptors = entries(subject.pid, open);
+        let descriptors = entries(subject.pid, subject.parent, open);
         let signals = Signals::of(subject);
         Self {
             threads: subject.status.threads,

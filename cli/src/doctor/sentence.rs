@@ -76,6 +76,10 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
             "Not close-on-exec: {}. A program that the process executes inherits them, unless they are closed for it",
             numbers(entries)
         ),
+        Finding::Inherited(entries) => format!(
+            "Inherited from its parent, and not close-on-exec: {}. A program that it executes inherits them as well",
+            numbers(entries)
+        ),
         Finding::ByFork { count, .. } => format!(
             "A child that forks and executes nothing inherits all of them, and can do harm with {count}"
         ),
@@ -107,6 +111,11 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
         ),
         Finding::Ignored(signals) => format!(
             "Ignored: {}. A child ignores the same, whatever it executes",
+            names(signals)
+        ),
+        Finding::IgnoredByCustom(signals) => format!(
+            "Ignored, as shells and runtimes often have it: {}. A program that it executes ignores the same, unless \
+             that is reset for it",
             names(signals)
         ),
         Finding::Variable(variable) => of_variable(variable),
