@@ -5,6 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use legwork_tests::context::is_alive;
+use serde_json::{Value, json};
 
 fn legwork() -> Command {
     // Without a controlling terminal, wherever the tests are run: what it does with one is another file's.
@@ -21,6 +22,21 @@ fn run(arguments: &[&str]) -> Output {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+/// What `--json` has printed, every line of which is JSON.
+fn events(stdout: &[u8]) -> Vec<Value> {
+    let lines = text(stdout).lines();
+    let event = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line:?}"));
+    lines.map(event).collect()
+}
+
+/// The text that the program has written there.
+fn written(events: &[Value], stream: &str) -> String {
+    let output = events.iter().filter(|event| event["stream"] == stream);
+    output
+        .map(|event| event["text"].as_str().unwrap())
+        .collect()
 }
 
 #[test]
@@ -281,14 +297,14 @@ fn a_timeout_ends_the_group_and_is_124() {
     ]);
     assert_eq!(output.status.code(), Some(124));
     assert!(start.elapsed() < Duration::from_secs(30));
-    let stdout = text(&output.stdout);
-    let inner: u32 = stdout.lines().find_map(|line| line.parse().ok()).unwrap();
+    let events = events(&output.stdout);
+    let inner: u32 = written(&events, "stdout").trim().parse().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while is_alive(inner) {
         assert!(Instant::now() < deadline, "the group lives on");
         std::thread::sleep(Duration::from_millis(5));
     }
-    let last: serde_json::Value = serde_json::from_str(stdout.lines().last().unwrap()).unwrap();
+    let last = events.last().unwrap();
     assert_eq!(last["event"], "ended");
     assert_eq!(last["timed_out"], true);
     assert_eq!(last["signal"], "SIGKILL");
@@ -394,12 +410,22 @@ fn long_input_to_a_terminal_is_answered_to_its_end() {
 #[test]
 fn a_flood_both_ways_that_nobody_reads_does_not_outlast_a_timeout_or_a_signal() {
     for (options, signal, code) in [
-        (&["--timeout", "0.5", "--grace", "0.2"][..], None, Some(124)),
-        (&[], Some("-TERM"), None),
+        (
+            &["--pty", "--timeout", "0.5", "--grace", "0.2"][..],
+            None,
+            Some(124),
+        ),
+        (&["--pty"], Some("-TERM"), None),
+        (
+            &["--json", "--timeout", "0.5", "--grace", "0.2"],
+            None,
+            Some(124),
+        ),
+        (&["--json"], Some("-TERM"), None),
+        (&["--json", "--pty"], Some("-TERM"), None),
     ] {
         let mut input = Command::new("yes").stdout(Stdio::piped()).spawn().unwrap();
         let mut child = legwork()
-            .arg("--pty")
             .args(options)
             .args(["--", "cat"])
             .stdin(input.stdout.take().unwrap())
@@ -438,16 +464,18 @@ fn input_that_ends_in_the_middle_of_a_line_ends_on_a_terminal() {
 }
 
 #[test]
-fn a_terminal_whose_output_nobody_reads_ends() {
+fn a_program_whose_output_nobody_reads_ends() {
     let exe = env!("CARGO_BIN_EXE_command_legwork");
-    let start = Instant::now();
-    let script = format!("timeout -k 1 20 {exe} run --pty -- yes | head -1");
-    let output = Command::new("bash")
-        .args(["-c", &script])
-        .stdin(Stdio::null())
-        .output();
-    assert_eq!(text(&output.unwrap().stdout).trim(), "y");
-    assert!(start.elapsed() < Duration::from_secs(10));
+    for (options, first) in [("--pty", "y"), ("--json", "started")] {
+        let start = Instant::now();
+        let script = format!("timeout -k 1 20 {exe} run {options} -- yes | head -1");
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::null())
+            .output();
+        assert!(text(&output.unwrap().stdout).contains(first), "{options}");
+        assert!(start.elapsed() < Duration::from_secs(10), "{options}");
+    }
 }
 
 #[test]
@@ -461,19 +489,85 @@ fn what_is_shown_right_before_the_end_is_not_lost() {
 #[test]
 fn json_tells_the_start_and_the_end() {
     let output = run(&["--json", "--stdout", "null", "--", "sh", "-c", "exit 3"]);
-    let events: Vec<serde_json::Value> = text(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
-    assert_eq!(events[0]["event"], "started");
+    let told = events(&output.stdout);
+    assert_eq!(told[0]["event"], "started");
     assert_eq!(
-        (&events[1]["event"], &events[1]["code"]),
+        (&told[1]["event"], &told[1]["code"]),
         (&"ended".into(), &3.into())
     );
     let output = run(&["--json", "--", "/nonexistent"]);
-    let event: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let event = &events(&output.stdout)[0];
     assert_eq!(event["event"], "failed");
     assert_eq!(event["errno"], 2);
+}
+
+#[test]
+fn with_json_what_the_program_writes_comes_as_events() {
+    let script = "echo out; echo err >&2; printf 'no end'; exit 3";
+    let output = run(&["--json", "--", "sh", "-c", script]);
+    let told = events(&output.stdout);
+    assert_eq!(written(&told, "stdout"), "out\nno end");
+    assert_eq!(written(&told, "stderr"), "err\n");
+    assert!(output.stderr.is_empty(), "{output:?}");
+    assert_eq!(told.last().unwrap()["event"], "ended");
+    assert_eq!(output.status.code(), Some(3));
+
+    // A character that comes in two parts is one, and what is no text is bytes.
+    let script = r"printf '\303'; sleep 0.3; printf '\251\0'; sleep 0.3; printf 'a\377b'; sleep 0.3; printf '\303'";
+    let output = run(&["--json", "--", "sh", "-c", script]);
+    let told = events(&output.stdout);
+    let told = told.iter().filter(|event| event["event"] == "output");
+    let told: Vec<_> = told
+        .map(|event| (&event["text"], &event["bytes"]))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (&json!("\u{e9}\0"), &Value::Null),
+            (&Value::Null, &json!([97, 255, 98])),
+            (&Value::Null, &json!([195])),
+        ]
+    );
+
+    let output = run(&["--json", "--pty", "--", "sh", "-c", "tty; echo err >&2"]);
+    let shown = written(&events(&output.stdout), "terminal");
+    assert!(
+        shown.starts_with("/dev/pts/") && shown.ends_with("err\r\n"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn with_json_what_is_sent_elsewhere_goes_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    let output = legwork()
+        .args(["--json", "--stderr", "inherit", "--stdout"])
+        .arg(&file)
+        .args(["--", "sh", "-c", "echo out; echo err >&2"])
+        .output()
+        .unwrap();
+    let told = events(&output.stdout);
+    assert!(
+        told.iter().all(|event| event["event"] != "output"),
+        "{told:?}"
+    );
+    assert_eq!(text(&output.stderr), "err\n");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "out\n");
+}
+
+#[test]
+fn with_json_much_output_arrives_whole_and_in_order() {
+    for _ in 0..20 {
+        let script = "seq 20000 & seq 20000 >&2; wait";
+        let output = run(&["--json", "--", "sh", "-c", script]);
+        let told = events(&output.stdout);
+        let sequence: String = (1..=20_000).map(|number| format!("{number}\n")).collect();
+        for stream in ["stdout", "stderr"] {
+            assert!(written(&told, stream) == sequence, "{stream}");
+        }
+        assert_eq!(told.last().unwrap()["event"], "ended");
+    }
 }
 
 #[test]

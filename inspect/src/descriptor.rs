@@ -52,9 +52,10 @@ pub struct DescriptorInfo {
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no such process (or no `/proc`), `PermissionDenied` if it belongs to
-/// another user.
+/// `NotFound` if there is no such process (or no `/proc`), `PermissionDenied` if it belongs to another user,
+/// `Unsupported` if `/proc` is that of another PID namespace.
 pub fn list(pid: u32) -> io::Result<Vec<DescriptorInfo>> {
+    link::check_proc()?;
     let network = Network::of(pid);
     let numbers = link::numbers(pid)?.into_iter();
     Ok(numbers

@@ -13,6 +13,7 @@
 //! | what a child that inherits it could do, and what some have done | [`DescriptorInfo::harm`] |
 //! | who else holds it, or its other end | [`holders`](fn@holders) |
 //! | whether it wakes a main loop that waits for it | [`readiness`](fn@readiness) |
+//! | whether `/proc` shows the processes by the numbers that they have here | [`check_proc`] |
 //!
 //! ```
 //! use std::os::fd::AsRawFd;
@@ -60,6 +61,7 @@ pub use descriptor::{DescriptorInfo, list};
 pub use harm::{Harm, Scene};
 pub use holders::{End, Holder, holders};
 pub use kind::Kind;
+pub use link::check_proc;
 pub use object::Object;
 pub use readiness::{Readiness, readiness};
 pub use service::Service;

@@ -6,7 +6,7 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 
@@ -33,6 +33,28 @@ impl Link {
             target,
             path,
         })
+    }
+}
+
+/// Whether `/proc` shows the processes by the numbers that they have here: in a PID namespace of its own, it may be that
+/// of another, in which any number is a stranger's.
+///
+/// # Errors
+///
+/// `NotFound` if there is no `/proc`, `Unsupported` if it is that of another PID namespace.
+pub fn check_proc() -> io::Result<()> {
+    let own = fs::read_link("/proc/self");
+    match own {
+        Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
+        // It leads nowhere if this process is not among those that are shown.
+        _ if fs::symlink_metadata("/proc/self").is_ok() => Err(io::Error::new(
+            ErrorKind::Unsupported,
+            "the /proc here is that of another PID namespace",
+        )),
+        _ => Err(io::Error::new(
+            ErrorKind::NotFound,
+            "there is no /proc here",
+        )),
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use app::{App, Helper, descriptor, doctor, json, text};
 use legwork::spawn::{Plan, Program};
 use legwork_tests::until;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn every_carelessness_is_named_in_json() {
@@ -205,7 +205,7 @@ fn a_program_with_nothing_but_the_three_has_no_harm_at_all() {
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     let table = text(&output.stdout);
     assert!(
-        table.contains("No descriptor that a careless child"),
+        table.contains("no descriptor that a careless child"),
         "{table}"
     );
     assert!(
@@ -240,6 +240,7 @@ fn a_loop_that_spins_is_named_with_its_descriptor_and_who_else_holds_it() {
 
     let table = app.examine(&["--watch=1"]);
     let table = text(&table.stdout);
+    assert!(!table.contains("GOES WITH"), "it is not brief: {table}");
     let wakeup = format!("Descriptor {}, eventfd", app.figure("wakeup"));
     let line = table.lines().find(|line| line.contains(&wakeup));
     let line = line.unwrap_or_else(|| panic!("{table}"));
@@ -272,6 +273,166 @@ fn a_loop_that_a_forked_copy_keeps_busy_is_named_with_the_copy() {
         note["scene"] == "S1" && text.contains(&format!("({copy}, its "))
     };
     assert!(notes.iter().any(names_it), "{notes:#?}");
+}
+
+#[test]
+fn the_answer_comes_first_and_last_with_what_to_do() {
+    let forks = "import multiprocessing as m, threading, time, sys
+if __name__ == '__main__':
+    threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    m.set_start_method(sys.argv[1])
+    child = m.Process(target=time.sleep, args=(600,))
+    child.start()
+    print('figure child', child.pid)
+    print('ready', flush=True)
+    time.sleep(600)";
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("pool.py");
+    std::fs::write(&script, forks).unwrap();
+    let start = |method| {
+        let plan = Plan::new(Program::name("python3")).arg(&script);
+        Helper::start(plan.arg(method))
+    };
+    let answer = |process: &Helper| {
+        let output = process.examine(&[]);
+        let table = text(&output.stdout);
+        let mut paragraphs = table.trim().split("\n\n").skip(1);
+        let first = paragraphs.next().unwrap().to_owned();
+        assert_eq!(paragraphs.last(), Some(&*first), "{table}");
+        (output.status.code(), first)
+    };
+    let forked = start("fork");
+    let child = forked.figure("child");
+    let (code, first) = answer(&forked);
+    let words = format!("A fork of it that has never executed a program is running: {child}. ");
+    assert_eq!(code, Some(1), "{first}");
+    assert!(first.starts_with(&words), "{first}");
+    assert!(
+        first.contains("What to do: Start children so that"),
+        "{first}"
+    );
+    assert!(first.contains("set_start_method(\"spawn\")"), "{first}");
+    // The child, too, is told what it is.
+    let report = json(&doctor(&["--json", &child.to_string()]));
+    let words = format!("It is a fork of process {}", forked.pid());
+    assert!(
+        report["answer"].as_str().unwrap().starts_with(&words),
+        "{report:#}"
+    );
+
+    // The cure, tried.
+    let spawned = start("spawn");
+    let (_, first) = answer(&spawned);
+    assert!(!first.contains("fork of it"), "{first}");
+}
+
+#[test]
+fn every_scene_is_explained_by_the_program_itself() {
+    for scene in 1..=13 {
+        let output = doctor(&["--explain", &format!("S{scene}")]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told = text(&output.stdout);
+        let (title, body) = told.split_once('\n').unwrap();
+        assert!(title.starts_with(&format!("S{scene} ")), "{told}");
+        assert!(title.len() > 10 && body.len() > 200, "{told}");
+        for markup in ["](", "*Legwork", "**", "Test:", "Tests:", "|"] {
+            assert!(!told.contains(markup), "{markup} in {told}");
+        }
+    }
+}
+
+#[test]
+fn a_loop_is_not_said_to_spin_around_what_it_does_not_wait_for() {
+    let start = |how| {
+        let program = Program::path(env!("CARGO_BIN_EXE_busy_beside_a_closed_pipe"));
+        Helper::start(Plan::new(program).arg(how))
+    };
+    // One that never sleeps cannot be seen to wait, and that is said.
+    let idle = start("idle");
+    let report = json(&idle.examine(&["--json", "--watch=1"]));
+    let watch = &report["watch"];
+    assert_eq!(watch["waits_for"], Value::Null, "{watch:#}");
+    assert_eq!(watch["spins_around"], json!([idle.figure("closed")]));
+    let notes = report["notes"].as_array().unwrap();
+    let note = |kind: &str| notes.iter().find(|note| note["kind"] == kind).unwrap();
+    let said = note("spins")["text"].as_str().unwrap();
+    assert!(
+        said.contains("could not be seen. If it waits for one of"),
+        "{said}"
+    );
+    assert_eq!(note("suspect")["scene"], Value::Null);
+    let answer = report["answer"].as_str().unwrap();
+    assert!(
+        answer.starts_with("A thread never sleeps, and may spin around"),
+        "{answer}"
+    );
+    assert!(answer.contains("strace -p"), "{answer}");
+
+    // One that sleeps now and then is seen not to wait for it.
+    let often = start("often");
+    let mut report = Value::Null;
+    until("the loop is busy", || {
+        report = json(&often.examine(&["--json", "--watch=1"]));
+        report["watch"]["verdict"] != "quiet"
+    });
+    let watch = &report["watch"];
+    let waits_for = watch["waits_for"].as_array().unwrap();
+    assert!(
+        waits_for.contains(&often.figure("timer").into()),
+        "{watch:#}"
+    );
+    assert!(
+        !waits_for.contains(&often.figure("closed").into()),
+        "{watch:#}"
+    );
+    let around = watch["spins_around"].as_array().unwrap();
+    assert!(
+        !around.contains(&often.figure("closed").into()),
+        "{watch:#}"
+    );
+}
+
+#[test]
+fn a_legwork_app_is_not_accused_of_its_guardian() {
+    // The command stands in for an app: it runs a program, and has a guardian.
+    let mut app = Command::new("setsid")
+        .args([env!("CARGO_BIN_EXE_command_legwork"), "run", "--", "sleep"])
+        .arg("600")
+        .spawn()
+        .unwrap();
+    let command = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let guardian = || {
+        let children = format!("/proc/{0}/task/{0}/children", app.id());
+        let children = std::fs::read_to_string(children).unwrap();
+        let mut children = children.split_whitespace().map(|pid| pid.parse().unwrap());
+        children.find(|pid| text(&command(*pid)).contains("guardian"))
+    };
+    until("the guardian is there", || guardian().is_some());
+    let guardian: u32 = guardian().unwrap();
+    for pid in [app.id(), guardian] {
+        let mut report = Value::Null;
+        until("the guardian has its descriptors", || {
+            report = json(&doctor(&["--json", &pid.to_string()]));
+            let all = report["descriptors"].as_array().unwrap();
+            let shared = all.iter().filter(|one| one["kind"] == "eventfd");
+            shared
+                .flat_map(|one| one["holders"].as_array())
+                .flatten()
+                .count()
+                > 0
+        });
+        let bell = descriptor(&report, |one| one["kind"] == "eventfd");
+        assert_eq!(bell["harm"], Value::Null, "{bell:#}");
+        assert_eq!(bell["leaked_to"], json!([]), "{bell:#}");
+        let notes = report["notes"].as_array().unwrap();
+        let kinds = notes.iter().map(|note| note["kind"].as_str().unwrap());
+        let kinds = kinds.collect::<Vec<_>>();
+        assert!(!kinds.contains(&"held-by-children"), "{kinds:?}");
+        assert_eq!(kinds.contains(&"is-guardian"), pid == guardian);
+        assert_eq!(kinds.contains(&"blocked-by-main-thread"), pid != guardian);
+    }
+    app.kill().unwrap();
+    app.wait().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What the doctor inspects: processes, programs that it starts, and what is neither.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -35,6 +35,7 @@ fn what_is_no_process_to_look_at_is_said_in_a_sentence() {
     fails(&["--end", &here], 2, "cannot be used with");
     fails(&["--watch=0", &here], 2, "from 0.1 to 3600");
     fails(&["--watch=soon", &here], 2, "not a number");
+    fails(&["--explain", "S14"], 2, "S1 to S13");
     // Above what the kernel hands out.
     fails(&["2147483647"], 125, "there is no process 2147483647");
 
@@ -101,7 +102,8 @@ fn a_process_of_another_user_is_looked_at_as_far_as_that_goes() {
     ] {
         assert!(table.contains(words), "{output:?}");
     }
-    assert!(!table.contains("No descriptor that"), "{table}");
+    assert!(table.contains("not everything could"), "{table}");
+    assert!(!table.contains("no descriptor that"), "{table}");
     if own.is_root() {
         assert_eq!(output.status.code(), Some(125), "{table}");
     }
@@ -157,7 +159,7 @@ fn a_program_that_does_not_stay_is_no_report() {
 fn without_an_order_to_end_it_the_program_runs_until_it_is_asked_to_by_a_signal() {
     let mut command = legwork();
     command.args(["--json", "--", "sh", "-c"]);
-    command.arg("trap 'exit 0' TERM; exec 9<&0; while :; do sleep 0.01; done");
+    command.arg("trap 'exit 0' TERM; exec 9</dev/zero; while :; do sleep 0.01; done");
     let mut child: Child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut report = String::new();
     let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -199,4 +201,112 @@ ctypes.CDLL(None).pthread_exit(None)";
     assert_eq!(report["pid"], child.id(), "{output:?}");
     let zero = descriptor(&report, |one| one["description"] == "device /dev/zero");
     assert_eq!(zero["survives"], "exec", "{output:?}");
+}
+
+#[test]
+fn what_was_inherited_from_a_shell_is_no_fault() {
+    let look = |script: &str| {
+        let mut child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let name = || std::fs::read_to_string(format!("/proc/{}/comm", child.id())).unwrap();
+        until("the shell has become what it starts", || {
+            name() == "sleep\n"
+        });
+        let output = doctor(&["--json", &child.id().to_string()]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), report)
+    };
+    // As in an app that a script has started in the background, and below nohup.
+    let (code, report) = look("trap '' INT QUIT HUP PIPE; exec sleep 600 9</dev/null");
+    assert_eq!(code, Some(0), "{report:#}");
+    let notes = report["notes"].as_array().unwrap();
+    let ignored = notes
+        .iter()
+        .find(|note| note["kind"] == "ignored-by-custom");
+    let said = ignored.unwrap()["text"].as_str().unwrap();
+    assert!(said.contains("SIGHUP, SIGINT, SIGQUIT, SIGPIPE"), "{said}");
+    let token = "export XDG_ACTIVATION_TOKEN=x GIO_LAUNCHED_DESKTOP_FILE=y; exec sleep 600";
+    assert_eq!(look(token).0, Some(0));
+    // The controls: nobody starts a program so.
+    for script in [
+        "trap '' USR1; exec sleep 600",
+        "exec sleep 600 9</dev/zero",
+        "WAYLAND_SOCKET=9 exec sleep 600",
+    ] {
+        let (code, report) = look(script);
+        assert_eq!(code, Some(1), "{script} {report:#}");
+    }
+
+    // A parent that has it by the same number has passed it on.
+    let script = "exec 9</dev/zero; sleep 600 & echo $!; wait";
+    let mut shell = Command::new("sh")
+        .args(["-c", script])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pid = String::new();
+    let mut lines = BufReader::new(shell.stdout.take().unwrap());
+    lines.read_line(&mut pid).unwrap();
+    let pid = pid.trim();
+    until("the shell's child is what it starts", || {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap() == "sleep\n"
+    });
+    let output = doctor(&[pid]);
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains("Inherited from its parent, and not close-on-exec: 9"),
+        "{said}"
+    );
+    assert_eq!(doctor(&[&shell.id().to_string()]).status.code(), Some(1));
+    let own = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
+    shell.wait().unwrap();
+}
+
+#[test]
+fn a_healthy_legwork_app_has_no_fault() {
+    let mut app = Command::new(env!("CARGO_BIN_EXE_app_that_dies"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut requests = app.stdin.take().unwrap();
+    let mut answers = BufReader::new(app.stdout.take().unwrap());
+    for request in ["program", "own job"] {
+        writeln!(requests, "{request}").unwrap();
+        answers.read_line(&mut String::new()).unwrap();
+    }
+    let output = doctor(&[&app.id().to_string()]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+    app.kill().unwrap();
+    app.wait().unwrap();
+}
+
+#[test]
+fn a_proc_of_another_pid_namespace_is_noticed() {
+    let exe = env!("CARGO_BIN_EXE_command_legwork");
+    let script = format!("sleep 600 & sleep 0.5; exec {exe} doctor $!");
+    let look = |option: Option<&str>| {
+        Command::new("unshare")
+            .args(["--user", "--map-root-user", "--pid", "--fork"])
+            .args(option)
+            .args(["sh", "-c", &script])
+            .output()
+            .unwrap()
+    };
+    let control = look(Some("--mount-proc"));
+    if text(&control.stderr).contains("unshare") {
+        eprintln!("not tried: {}", text(&control.stderr));
+        return;
+    }
+    assert_eq!(control.status.code(), Some(0), "{control:?}");
+    assert!(text(&control.stdout).contains(", sleep"), "{control:?}");
+    let output = look(None);
+    assert_eq!(output.status.code(), Some(125), "{output:?}");
+    assert!(
+        text(&output.stderr).contains("another PID namespace"),
+        "{output:?}"
+    );
 }

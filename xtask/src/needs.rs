@@ -169,6 +169,16 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Test,
+        "programs that people run in a terminal (less, vim, top, make, git)",
+        "command -v less && command -v vim && command -v top && command -v make && command -v git",
+        [
+            "less vim procps make git",
+            "less vim-enhanced procps-ng make git",
+            "less vim procps-ng make git",
+        ],
+    ),
+    need(
+        Level::Test,
         "readelf",
         "command -v readelf",
         ["binutils", "binutils", "binutils"],

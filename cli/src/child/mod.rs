@@ -9,14 +9,19 @@
 //! is a controlling terminal, the program stays in the group that the shell has made: it reads what is
 //! typed, hears Ctrl+C and Ctrl+Z by itself, and the command stops and ends as it does (`job_control`).
 
+mod event;
 mod job_control;
+mod outlet;
 mod own_signals;
 mod process;
+mod queue;
 mod signals;
+mod streams;
 mod terminal;
 
+pub(crate) use event::{Ended, Event, Stream};
 pub(crate) use job_control::{end_by, group};
 pub(crate) use own_signals::ignored;
-pub(crate) use process::{Child, Ended, Event, program};
+pub(crate) use process::{Child, program};
 pub(crate) use signals::Signals;
-pub(crate) use terminal::Terminal;
+pub(crate) use streams::Streams;

@@ -12,9 +12,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use super::event::{Ended, Event};
 use super::job_control::stop_by;
 use super::signals::{Arrived, Signals};
-use super::terminal::Terminal;
+use super::streams::Streams;
 use crate::failure::{Failure, cannot};
 
 /// The program that a command line names: by its path where that has a slash, else by its name.
@@ -30,20 +31,6 @@ pub(crate) fn program(name: OsString) -> Program {
 pub(crate) struct Child {
     process: Process,
     signals: Signals,
-}
-
-/// What happens to a program while the command stays with it.
-pub(crate) enum Event {
-    /// The signal was handed on to it.
-    Signal(Signal),
-    /// Its time was up, and it was asked to end.
-    Timeout,
-}
-
-/// How a program ended.
-pub(crate) struct Ended {
-    pub(crate) exit: Exit,
-    pub(crate) timed_out: bool,
 }
 
 impl Child {
@@ -70,9 +57,10 @@ impl Child {
     /// Sleeps for a time and hands on signals; whether the program has ended meanwhile.
     pub(crate) fn nap(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
+        let streams = &mut Streams::default();
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let ended = self.sleep(None, Some(left), false, &mut |_| ());
+            let ended = self.sleep(streams, Some(left), false);
             let ended = ended.is_ok_and(|(ended, _)| ended);
             if ended || left.is_zero() {
                 return ended;
@@ -84,41 +72,45 @@ impl Child {
     /// grace.
     pub(crate) fn stay(
         mut self,
-        mut terminal: Option<&mut Terminal>,
+        streams: &mut Streams,
         timeout: Option<Duration>,
         grace: Duration,
-        happened: &mut dyn FnMut(Event),
     ) -> Result<Ended, Failure> {
         let after = |time| Instant::now().checked_add(time);
         let mut due = timeout.and_then(after);
         let mut timed_out = false;
-        let mut exit = None;
+        let (mut ended, mut is_told) = (None, false);
         loop {
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
             // After its end nothing more comes: only to be rid of what there is takes time.
-            let left = match terminal.as_deref() {
-                Some(terminal) if exit.is_some() && !terminal.is_held_up() => Some(Duration::ZERO),
+            let left = match ended {
+                Some(_) if !streams.are_held_up() => Some(Duration::ZERO),
                 _ => left,
             };
-            let slept = self.sleep(terminal.as_deref(), left, exit.is_some(), happened);
-            let (ended, signalled) = slept.map_err(cannot("the program cannot be waited for"))?;
-            if let Some(terminal) = terminal.as_deref_mut() {
-                terminal.copy();
-            }
-            if ended && exit.is_none() {
-                let known = self.wait();
-                exit = Some(known.map_err(cannot("how the program ended is not known"))?);
+            let slept = self.sleep(streams, left, ended.is_some());
+            let (has_ended, signalled) =
+                slept.map_err(cannot("the program cannot be waited for"))?;
+            streams.copy();
+            if has_ended && ended.is_none() {
+                let exit = self.wait();
+                let exit = exit.map_err(cannot("how the program ended is not known"))?;
+                ended = Some(Ended { exit, timed_out });
                 if timed_out {
                     due = after(grace);
                 }
             }
             let over = due.is_some_and(|due| due <= Instant::now());
-            if let Some(exit) = exit {
-                // What it has written right before its end is shown, but nobody has to wait for that.
-                let more = terminal.as_deref().is_some_and(Terminal::has_more);
-                if !more || over || signalled {
-                    return Ok(Ended { exit, timed_out });
+            if let Some(end) = ended.take() {
+                if !is_told && streams.are_drained() {
+                    is_told = true;
+                    streams.end(&Event::Ended(&end));
                 }
+                // What it has written right before its end is shown, but nobody has to wait for that.
+                let is_shown = is_told && !streams.are_held_up();
+                if is_shown || over || signalled {
+                    return Ok(end);
+                }
+                ended = Some(end);
                 continue;
             }
             if over {
@@ -126,7 +118,7 @@ impl Child {
                     let _ = self.process.kill();
                     due = None;
                 } else {
-                    happened(Event::Timeout);
+                    streams.happened(&Event::Timeout);
                     timed_out = true;
                     let _ = self.signal(Signal::TERM);
                     let _ = self.signal(Signal::CONT);
@@ -136,14 +128,13 @@ impl Child {
         }
     }
 
-    /// Sleeps until the program ends, a signal has been handed on, the terminal has something, or
+    /// Sleeps until the program ends, a signal has been handed on, one of its streams has something, or
     /// the time is over; whether the program has ended, and whether a signal was handed on.
     fn sleep(
         &self,
-        terminal: Option<&Terminal>,
+        streams: &mut Streams,
         time: Option<Duration>,
         has_ended: bool,
-        happened: &mut dyn FnMut(Event),
     ) -> io::Result<(bool, bool)> {
         let time = time.and_then(|time| Timespec::try_from(time).ok());
         let mut polled = vec![PollFd::from_borrowed_fd(self.signals.fd(), PollFlags::IN)];
@@ -153,9 +144,7 @@ impl Child {
                 PollFlags::IN,
             ));
         }
-        if let Some(terminal) = terminal {
-            terminal.add_to(&mut polled);
-        }
+        streams.add_to(&mut polled);
         match poll(&mut polled, time.as_ref()) {
             Ok(_) | Err(Errno::INTR) => (),
             Err(error) => return Err(error.into()),
@@ -164,18 +153,14 @@ impl Child {
         let mut signalled = false;
         while let Some(arrived) = self.signals.next() {
             match arrived.signal.as_raw() {
-                libc::SIGWINCH => {
-                    if let Some(terminal) = terminal {
-                        terminal.take_size();
-                    }
-                }
+                libc::SIGWINCH => streams.take_size(),
                 libc::SIGCHLD => (),
                 // To the command alone, perhaps. A program that runs has no use for it.
                 libc::SIGCONT => self.go_on(),
                 _ if self.has_it(&arrived) => (),
                 _ => {
                     signalled = true;
-                    happened(Event::Signal(arrived.signal));
+                    streams.happened(&Event::Signal(arrived.signal));
                     let _ = self.signal(arrived.signal);
                     if !is_stop(arrived.signal) {
                         self.go_on();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use legwork::process::Signal;
 use procfs::process::{Stat, Syscall, Task, all_processes};
 
-use super::proc::stat;
+use super::proc::{is_copy, is_zombie, stat};
 use super::signals::Signals;
 use super::subject::Subject;
 
@@ -23,6 +23,8 @@ pub(super) struct Children {
     pub(super) count: usize,
     /// Those that have ended and have not been waited for.
     pub(super) zombies: Vec<i32>,
+    /// Those that were forked and have never executed a program.
+    pub(super) copies: Vec<i32>,
     /// Threads that wait for any child right now.
     pub(super) waiting_for_any: Vec<i32>,
 }
@@ -49,19 +51,27 @@ impl Children {
         let children = processes
             .filter_map(|process| process.stat().ok().filter(is_child))
             .collect::<Vec<_>>();
-        let zombies = children.iter().filter(|child| child.state == 'Z');
-        let mut zombies = zombies.map(|child| child.pid).collect::<Vec<_>>();
-        if !zombies.is_empty() {
-            // A parent that is just about to wait for them is given the time.
+        let those = |is: fn(&Stat) -> bool| {
+            let some = children.iter().filter(|child| is(child));
+            some.map(|child| child.pid).collect::<Vec<_>>()
+        };
+        let (mut zombies, mut copies) = (those(is_zombie), those(is_copy));
+        if !zombies.is_empty() || !copies.is_empty() {
+            // A parent that is about to wait for them is given the time, and so is a child that is about to
+            // execute a program.
             nap(PROMPT);
-            let is_zombie = |child: &Stat| is_child(child) && child.state == 'Z';
-            zombies.retain(|pid| stat(*pid).is_some_and(|child| is_zombie(&child)));
+            let is_still = |pid: i32, is: fn(&Stat) -> bool| {
+                stat(pid).is_some_and(|child| is_child(&child) && is(&child))
+            };
+            zombies.retain(|pid| is_still(*pid, is_zombie));
+            copies.retain(|pid| is_still(*pid, is_copy));
         }
         let waiting_for_any = subject.threads().filter(waits_for_any);
         Self {
             sigchld,
             count: children.len(),
             zombies,
+            copies,
             waiting_for_any: waiting_for_any.map(|thread| thread.tid).collect(),
         }
     }

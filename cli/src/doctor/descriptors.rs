@@ -1,8 +1,10 @@
 //! The descriptors of a process, and which careless child gets each.
 
-use legwork_inspect::{DescriptorInfo, End, Holder, Kind};
+use std::fs;
 
-use super::proc::stat;
+use legwork_inspect::{DescriptorInfo, End, Harm, Holder, Kind};
+
+use super::proc::{is_guardian, stat};
 
 /// One descriptor.
 pub(super) struct Entry {
@@ -11,6 +13,10 @@ pub(super) struct Entry {
     pub(super) holders: Vec<Holder>,
     /// Children of the process that hold the very same, and hardly on purpose.
     pub(super) leaked_to: Vec<u32>,
+    /// Its parent has it as well, by the same number, so that it was inherited.
+    is_inherited: bool,
+    /// Legwork wakes its guardian by it.
+    is_of_guardian: bool,
 }
 
 /// Which careless child gets a descriptor.
@@ -25,8 +31,18 @@ pub(super) enum PassedOn {
 }
 
 impl Entry {
+    /// What a careless child can do with it.
+    pub(super) fn harm(&self) -> Option<Harm> {
+        self.info.harm().filter(|_| !self.is_of_guardian)
+    }
+
+    /// Whether it is the wakeup of a main loop, and another process than its own holds the very same.
+    pub(super) fn is_wakeup_of_two(&self, pid: u32) -> bool {
+        self.info.kind == Kind::Eventfd && self.is_shared_by(pid) && !self.is_of_guardian
+    }
+
     pub(super) fn passed_on(&self) -> PassedOn {
-        if self.info.number <= 2 && self.info.harm().is_none() {
+        if self.info.number <= 2 && self.harm().is_none() {
             PassedOn::Standard
         } else if self.info.close_on_exec {
             PassedOn::ByFork
@@ -37,7 +53,50 @@ impl Entry {
 
     /// Whether it is a fault of the process: it takes no fork to inherit it, or a child has already.
     pub(super) fn is_fault(&self) -> bool {
-        self.passed_on() == PassedOn::ByExec || !self.leaked_to.is_empty()
+        self.does_harm_by_exec() && !self.is_inherited || !self.leaked_to.is_empty()
+    }
+
+    /// Whether it does harm, and every program that the process executes inherits it.
+    pub(super) fn does_harm_by_exec(&self) -> bool {
+        self.passed_on() == PassedOn::ByExec && self.harm().is_some()
+    }
+
+    /// Whether the process has it from its parent.
+    pub(super) fn is_inherited(&self) -> bool {
+        self.is_inherited
+    }
+
+    /// Whether it has a connection or a wakeup of its parent.
+    pub(super) fn is_of(&self, parent: i32) -> bool {
+        let mut same = self.holders.iter().filter(|other| other.end == End::Same);
+        self.is_private() && same.any(|other| other.pid == parent.cast_unsigned())
+    }
+
+    /// A child that holds its parent's connection or wakeup was hardly handed it on purpose; memory and pipes
+    /// often are.
+    fn is_private(&self) -> bool {
+        let is_private = matches!(
+            self.info.kind,
+            Kind::Eventfd | Kind::TcpSocket | Kind::UdpSocket | Kind::Inhibitor
+        );
+        (is_private || self.info.service.is_some()) && self.harm().is_some()
+    }
+
+    fn leaked_to(&self, pid: u32) -> Vec<u32> {
+        if !self.is_private() {
+            return Vec::new();
+        }
+        let is_child = |of: u32| {
+            let stat = stat(of.cast_signed());
+            stat.is_some_and(|stat| stat.ppid.cast_unsigned() == pid)
+        };
+        let same = self.holders.iter().filter(|holder| holder.end == End::Same);
+        let mut children = same
+            .map(|holder| holder.pid)
+            .filter(|holder| *holder != pid && is_child(*holder))
+            .collect::<Vec<_>>();
+        children.dedup();
+        children
     }
 
     /// Whether another process than its own holds the very same.
@@ -48,41 +107,44 @@ impl Entry {
 }
 
 /// All that a process has open, with who else holds it.
-pub(super) fn entries(pid: u32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
+pub(super) fn entries(pid: u32, parent: i32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
     let mut holders = legwork_inspect::holders(pid, &open);
     let entries = open.into_iter().map(|info| {
         let mut holders = holders.remove(&info.number).unwrap_or_default();
+        let is_inherited = is_inherited(parent, &info, &holders);
         // What it shares with this command, such as its terminal's pipe, is of no concern.
         holders.retain(|holder| holder.pid != std::process::id());
-        Entry {
-            leaked_to: leaked_to(pid, &info, &holders),
+        let mut entry = Entry {
+            is_of_guardian: is_of_guardian(pid, &info, &holders),
+            leaked_to: Vec::new(),
+            is_inherited,
             info,
             holders,
+        };
+        if entry.is_of_guardian {
+            entry.info.description = "eventfd that wakes the guardian of Legwork".into();
         }
+        entry.leaked_to = entry.leaked_to(pid);
+        entry
     });
     entries.collect()
 }
 
-/// A child that holds its parent's connection or wakeup was hardly handed it on purpose; memory and
-/// pipes often are.
-fn leaked_to(pid: u32, info: &DescriptorInfo, holders: &[Holder]) -> Vec<u32> {
-    let is_private = info.service.is_some()
-        || matches!(
-            info.kind,
-            Kind::Eventfd | Kind::TcpSocket | Kind::UdpSocket | Kind::Inhibitor
-        );
-    if !is_private || info.harm().is_none() {
-        return Vec::new();
+fn is_inherited(parent: i32, info: &DescriptorInfo, holders: &[Holder]) -> bool {
+    if info.object.is_some() {
+        let is_it = |holder: &Holder| {
+            (holder.pid, holder.number, holder.end)
+                == (parent.cast_unsigned(), info.number, End::Same)
+        };
+        return holders.iter().any(is_it);
     }
-    let is_child = |of: u32| {
-        let stat = stat(of.cast_signed());
-        stat.is_some_and(|stat| stat.ppid.cast_unsigned() == pid)
-    };
-    let same = holders.iter().filter(|holder| holder.end == End::Same);
-    let mut children = same
-        .map(|holder| holder.pid)
-        .filter(|holder| *holder != pid && is_child(*holder))
-        .collect::<Vec<_>>();
-    children.dedup();
-    children
+    let there = fs::read_link(format!("/proc/{parent}/fd/{}", info.number));
+    info.link.is_absolute() && there.is_ok_and(|there| there == info.link)
+}
+
+fn is_of_guardian(pid: u32, info: &DescriptorInfo, holders: &[Holder]) -> bool {
+    let mut same = holders.iter().filter(|holder| holder.end == End::Same);
+    info.kind == Kind::Eventfd
+        && (is_guardian(pid) && same.clone().count() > 0
+            || same.any(|holder| is_guardian(holder.pid)))
 }

@@ -1,4 +1,4 @@
-//! What of a report is worth a sentence, and what is a fault. The exit code, the table and the JSON
+//! What of a report is worth a sentence, and what is a fault. The exit code, the answer, the table and the JSON
 //! are all made from this.
 
 use legwork::process::Signal;
@@ -6,38 +6,83 @@ use legwork_inspect::Scene;
 
 use super::children::Disposition;
 use super::descriptors::Entry;
+use super::proc::is_guardian;
 use super::report::{Report, Unreadable};
+use super::subject::Parent;
 use super::variables::Variable;
 use super::watch::{Ready, Verdict, Watch};
 use crate::failure::OWN_FAILURE;
 
-/// One thing that was found out, beside the descriptors.
+/// One thing that was found out.
 pub(super) enum Finding<'a> {
-    Variable(&'a Variable),
-    BlockedByMainThread(Vec<Signal>),
-    BlockedByOthers(Vec<Signal>),
-    Ignored(&'a [Signal]),
-    ChildSignalIgnored,
-    ChildSignalHandled,
-    Zombies { pids: &'a [i32], of: usize },
-    WaitsForAny { threads: &'a [i32], alone: bool },
-    Threads(u64),
+    /// The process is the guardian of a Legwork app.
+    IsGuardian,
     Calm(&'a Watch),
     Busy(&'a Watch),
-    Unexplained,
-    Spins { suspects: usize },
-    Suspect(&'a Ready, Option<&'a Entry>),
+    Unexplained {
+        seen: bool,
+    },
+    /// Around one of these, if it waits for it: that may have been seen or not.
+    Spins {
+        suspects: Vec<Suspect<'a>>,
+        seen: bool,
+    },
+    Suspect(Suspect<'a>),
+    IsCopy {
+        of: &'a Parent,
+        alone: bool,
+    },
+    Copies {
+        pids: &'a [i32],
+        alone: bool,
+    },
+    HeldByChildren(Vec<&'a Entry>),
+    ByExec(Vec<&'a Entry>),
+    /// The same, but for that the parent has passed them on to the process.
+    Inherited(Vec<&'a Entry>),
+    ByFork {
+        count: usize,
+        counts: bool,
+    },
+    ChildSignalIgnored,
+    ChildSignalHandled,
+    Zombies {
+        pids: &'a [i32],
+        of: usize,
+    },
+    WaitsForAny {
+        threads: &'a [i32],
+        alone: bool,
+    },
+    Threads(u64),
+    BlockedByMainThread(Vec<Signal>),
+    BlockedByOthers(Vec<Signal>),
+    Ignored(Vec<Signal>),
+    IgnoredByCustom(Vec<Signal>),
+    Variable(&'a Variable),
     Unreadable(&'a Unreadable),
+}
+
+/// A descriptor that may keep a loop spinning.
+#[derive(Clone, Copy)]
+pub(super) struct Suspect<'a> {
+    pub(super) ready: &'a Ready,
+    pub(super) entry: Option<&'a Entry>,
+    /// The wakeup of a main loop, and another process holds it as well.
+    pub(super) is_wakeup_of_two: bool,
 }
 
 /// What a finding is about.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Topic {
-    Environment,
-    Signals,
+    Guardian,
+    Watch,
+    Forks,
+    Descriptors,
     Children,
     Threads,
-    Watch,
+    Signals,
+    Environment,
     NotSeen,
 }
 
@@ -46,21 +91,34 @@ impl Finding<'_> {
     /// knowing.
     fn class(&self) -> (Topic, &'static str, bool) {
         match self {
-            Self::Variable(_) => (Topic::Environment, "variable", true),
-            Self::BlockedByMainThread(_) => (Topic::Signals, "blocked-by-main-thread", true),
-            Self::BlockedByOthers(_) => (Topic::Signals, "blocked-by-others", false),
-            Self::Ignored(_) => (Topic::Signals, "ignored", true),
+            Self::IsGuardian => (Topic::Guardian, "is-guardian", false),
+            Self::Calm(_) => (Topic::Watch, "calm", false),
+            Self::Busy(_) => (Topic::Watch, "busy", true),
+            Self::Unexplained { .. } => (Topic::Watch, "unexplained", true),
+            Self::Spins { .. } => (Topic::Watch, "spins", true),
+            Self::Suspect(_) => (Topic::Watch, "suspect", true),
+            // Alone, neither has what is the other's, and no other thread held a lock.
+            Self::IsCopy { alone, .. } => (Topic::Forks, "is-copy", !alone),
+            Self::Copies { alone, .. } => (Topic::Forks, "copies", !alone),
+            Self::HeldByChildren(_) => (Topic::Descriptors, "held-by-children", true),
+            Self::ByExec(_) => (Topic::Descriptors, "by-exec", true),
+            Self::Inherited(_) => (Topic::Descriptors, "inherited", false),
+            Self::ByFork { counts, .. } => (Topic::Descriptors, "by-fork", *counts),
             Self::ChildSignalIgnored => (Topic::Children, "sigchld-ignored", true),
             Self::ChildSignalHandled => (Topic::Children, "sigchld-handled", false),
             Self::Zombies { .. } => (Topic::Children, "zombies", true),
             // Alone, as a shell is, it has no others to wait for.
             Self::WaitsForAny { alone, .. } => (Topic::Children, "waits-for-any", !alone),
             Self::Threads(_) => (Topic::Threads, "threads", false),
-            Self::Calm(_) => (Topic::Watch, "calm", false),
-            Self::Busy(_) => (Topic::Watch, "busy", true),
-            Self::Unexplained => (Topic::Watch, "unexplained", true),
-            Self::Spins { .. } => (Topic::Watch, "spins", true),
-            Self::Suspect(..) => (Topic::Watch, "suspect", true),
+            Self::BlockedByMainThread(_) => (Topic::Signals, "blocked-by-main-thread", true),
+            Self::BlockedByOthers(_) => (Topic::Signals, "blocked-by-others", false),
+            Self::Ignored(_) => (Topic::Signals, "ignored", true),
+            Self::IgnoredByCustom(_) => (Topic::Signals, "ignored-by-custom", false),
+            // Which it has removed since cannot be seen, and a token alone does no harm.
+            Self::Variable(variable) if variable.names.is_empty() => {
+                (Topic::Environment, "variable", false)
+            }
+            Self::Variable(_) => (Topic::Environment, "variable", true),
             Self::Unreadable(_) => (Topic::NotSeen, "unreadable", false),
         }
     }
@@ -81,31 +139,107 @@ impl Finding<'_> {
     /// Where the like has happened.
     pub(super) fn scene(&self) -> Option<Scene> {
         match self {
-            Self::Threads(_) => Some(Scene::LOCK),
-            Self::Suspect(..) => Some(Scene::WAKEUP),
+            Self::Threads(_) | Self::IsCopy { .. } | Self::Copies { .. } => Some(Scene::LOCK),
+            Self::Suspect(suspect) if suspect.is_wakeup_of_two => Some(Scene::WAKEUP),
             _ => None,
         }
     }
 }
 
-/// All of them, in the order of their topics.
+/// All of them, by their topics, the worst first.
 pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
-    let mut found = report
-        .variables
-        .iter()
-        .map(Finding::Variable)
-        .collect::<Vec<_>>();
-    let blocked = |by_main| {
-        let blocked = report.signals.blocked.iter();
-        let some = blocked.filter(move |blocked| blocked.by_main_thread == by_main);
-        some.map(|blocked| blocked.signal).collect::<Vec<_>>()
-    };
-    let some = |signals: Vec<Signal>| (!signals.is_empty()).then_some(signals);
-    found.extend(some(blocked(true)).map(Finding::BlockedByMainThread));
-    found.extend(some(blocked(false)).map(Finding::BlockedByOthers));
-    if !report.signals.ignored.is_empty() {
-        found.push(Finding::Ignored(&report.signals.ignored));
+    let mut found = Vec::new();
+    let is_guardian = is_guardian(report.subject.pid);
+    if is_guardian {
+        found.push(Finding::IsGuardian);
     }
+    if let Some(watch) = &report.watch {
+        of_watch(report, watch, &mut found);
+    }
+    if let Some(of) = &report.subject.copy_of {
+        let mut entries = report.descriptors.iter();
+        let alone = of.threads < 2 && !entries.any(|entry| entry.is_of(of.pid));
+        found.push(Finding::IsCopy { of, alone });
+    }
+    of_descriptors(report, &mut found);
+    of_children(report, &mut found);
+    if report.threads > 1 {
+        found.push(Finding::Threads(report.threads));
+    }
+    // What a guardian blocks and ignores is on purpose, and it starts no child.
+    if !is_guardian {
+        of_signals(report, &mut found);
+    }
+    found.extend(report.variables.iter().map(Finding::Variable));
+    found.extend(report.unreadable.iter().map(Finding::Unreadable));
+    found
+}
+
+fn of_watch<'a>(report: &'a Report<'_>, watch: &'a Watch, found: &mut Vec<Finding<'a>>) {
+    found.push(match watch.verdict {
+        Verdict::Quiet => Finding::Calm(watch),
+        _ => Finding::Busy(watch),
+    });
+    let seen = watch.waits_for.is_some();
+    match &watch.verdict {
+        Verdict::Quiet => {}
+        Verdict::Busy => found.push(Finding::Unexplained { seen }),
+        Verdict::Spins(numbers) => {
+            let ready = watch.ready.iter();
+            let suspects = ready.filter(|ready| numbers.contains(&ready.number));
+            let suspects = suspects.map(|ready| {
+                let entry = report.entry(ready.number);
+                Suspect {
+                    ready,
+                    entry,
+                    is_wakeup_of_two: entry
+                        .is_some_and(|entry| entry.is_wakeup_of_two(report.subject.pid)),
+                }
+            });
+            let suspects = suspects.collect::<Vec<_>>();
+            found.push(Finding::Spins {
+                suspects: suspects.clone(),
+                seen,
+            });
+            found.extend(suspects.into_iter().map(Finding::Suspect));
+        }
+    }
+}
+
+fn of_descriptors<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
+    let those = |is: fn(&Entry) -> bool| {
+        let some = report.descriptors.iter().filter(|entry| is(entry));
+        some.collect::<Vec<_>>()
+    };
+    let held = those(|entry| !entry.leaked_to.is_empty());
+    let copies = &report.children.copies;
+    if !copies.is_empty() {
+        found.push(Finding::Copies {
+            pids: copies,
+            alone: report.threads < 2 && held.is_empty(),
+        });
+    }
+    if !held.is_empty() {
+        found.push(Finding::HeldByChildren(held));
+    }
+    let by_exec = those(Entry::does_harm_by_exec).into_iter();
+    let (inherited, by_exec) = by_exec.partition::<Vec<_>, _>(|entry| entry.is_inherited());
+    if !by_exec.is_empty() {
+        found.push(Finding::ByExec(by_exec));
+    }
+    if !inherited.is_empty() {
+        found.push(Finding::Inherited(inherited));
+    }
+    let by_fork = those(|entry| entry.harm().is_some());
+    if !by_fork.is_empty() {
+        found.push(Finding::ByFork {
+            count: by_fork.len(),
+            counts: report.counts_fork,
+        });
+    }
+}
+
+fn of_children<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
     let children = &report.children;
     match children.sigchld {
         Disposition::Ignored => found.push(Finding::ChildSignalIgnored),
@@ -124,32 +258,36 @@ pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
             alone: report.threads < 2,
         });
     }
-    if report.threads > 1 {
-        found.push(Finding::Threads(report.threads));
-    }
-    if let Some(watch) = &report.watch {
-        found.push(match watch.verdict {
-            Verdict::Quiet => Finding::Calm(watch),
-            _ => Finding::Busy(watch),
-        });
-        match &watch.verdict {
-            Verdict::Quiet => {}
-            Verdict::Busy => found.push(Finding::Unexplained),
-            Verdict::Spins(numbers) => {
-                found.push(Finding::Spins {
-                    suspects: numbers.len(),
-                });
-                let ready = watch.ready.iter();
-                let suspects = ready.filter(|ready| numbers.contains(&ready.number));
-                found.extend(
-                    suspects.map(|ready| Finding::Suspect(ready, report.entry(ready.number))),
-                );
-            }
-        }
-    }
-    found.extend(report.unreadable.iter().map(Finding::Unreadable));
-    found
 }
+
+fn of_signals<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
+    let blocked = |by_main| {
+        let blocked = report.signals.blocked.iter();
+        let some = blocked.filter(move |blocked| blocked.by_main_thread == by_main);
+        some.map(|blocked| blocked.signal).collect::<Vec<_>>()
+    };
+    let some = |signals: Vec<Signal>| (!signals.is_empty()).then_some(signals);
+    found.extend(some(blocked(true)).map(Finding::BlockedByMainThread));
+    found.extend(some(blocked(false)).map(Finding::BlockedByOthers));
+    let ignored = report.signals.ignored.iter().copied();
+    let (by_custom, ignored) = ignored.partition(|signal| BY_CUSTOM.contains(&signal.as_raw()));
+    found.extend(some(ignored).map(Finding::Ignored));
+    found.extend(some(by_custom).map(Finding::IgnoredByCustom));
+}
+
+/// What is ignored in much that shells start, in the background or for nohup(1), what Rust, Python and Go have their
+/// own programs ignore, and not those that they start, and what glibc 2.36 has the children of posix_spawn(3) ignore.
+const BY_CUSTOM: [i32; 9] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGPIPE,
+    32,
+    33,
+];
 
 /// What all of it comes to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -162,16 +300,14 @@ pub(super) enum Conclusion {
 }
 
 impl Conclusion {
-    /// Counts what only a fork passes on if asked to.
-    pub(super) fn of(report: &Report<'_>, fork: bool) -> Self {
-        let is_fault = |entry: &Entry| entry.is_fault() || fork && entry.info.harm().is_some();
-        if report.descriptors.iter().any(is_fault) || findings(report).iter().any(Finding::is_fault)
-        {
+    pub(super) fn of(findings: &[Finding<'_>]) -> Self {
+        let is_unreadable = |finding: &Finding<'_>| matches!(finding, Finding::Unreadable(_));
+        if findings.iter().any(Finding::is_fault) {
             Self::Found
-        } else if report.unreadable.is_empty() {
-            Self::Nothing
-        } else {
+        } else if findings.iter().any(is_unreadable) {
             Self::Unknown
+        } else {
+            Self::Nothing
         }
     }
 

@@ -3,9 +3,10 @@
 use legwork_inspect::{End, Scene};
 use serde_json::{Value, json};
 
+use super::answer::{answer, cure};
 use super::children::Disposition;
 use super::descriptors::{Entry, PassedOn};
-use super::finding::{Conclusion, Finding, findings};
+use super::finding::{Conclusion, Finding};
 use super::report::{Report, Unreadable};
 use super::sentence;
 use super::variables::Variable;
@@ -15,11 +16,12 @@ use super::watch::{Ready, Verdict, Watch};
 const SCHEMA: u32 = 1;
 
 /// The whole report.
-pub(super) fn of(report: &Report<'_>, conclusion: Conclusion) -> Value {
+pub(super) fn of(report: &Report<'_>, findings: &[Finding<'_>]) -> Value {
     let (subject, signals, children) = (report.subject, &report.signals, &report.children);
     json!({
         "schema": SCHEMA,
-        "found": conclusion == Conclusion::Found,
+        "found": Conclusion::of(findings) == Conclusion::Found,
+        "answer": answer(findings),
         "pid": subject.pid,
         "name": subject.name,
         "program": subject.program.as_ref().map(|program| program.to_string_lossy()),
@@ -43,10 +45,11 @@ pub(super) fn of(report: &Report<'_>, conclusion: Conclusion) -> Value {
             },
             "count": children.count,
             "zombies": children.zombies,
+            "copies": children.copies,
             "threads_that_wait_for_any": children.waiting_for_any,
         },
         "watch": report.watch.as_ref().map(watch),
-        "notes": list(&findings(report), note),
+        "notes": list(findings, note),
         "unreadable": list(&report.unreadable, unreadable),
     })
 }
@@ -61,6 +64,7 @@ fn note(finding: &Finding<'_>) -> Value {
         "text": sentence::sentence(finding),
         "scene": scene(finding.scene()),
         "found": finding.is_fault(),
+        "cure": finding.is_fault().then(|| cure(finding)),
     })
 }
 
@@ -135,6 +139,7 @@ fn watch(watch: &Watch) -> Value {
             "in_kernel": thread.in_kernel,
             "wakeups_per_second": thread.wakeups,
         },
+        "waits_for": watch.waits_for,
         "ready": list(&watch.ready, |ready: &Ready| json!({
             "number": ready.number,
             "share": ready.share,

@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Read};
 
-use procfs::process::{Process, Stat, Status};
+use procfs::process::{Process, Stat, StatFlags, Status};
 use procfs::{FromBufRead, FromRead, ProcError, ProcResult};
 
 /// What a `status` file says. As procfs reads it, a name that is not UTF-8, which any process may
@@ -20,6 +20,25 @@ impl FromRead for AnyStatus {
 /// What the `stat` file of a process says; `None` if it is gone.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     Process::new(pid).and_then(|process| process.stat()).ok()
+}
+
+pub(super) fn is_zombie(child: &Stat) -> bool {
+    child.state == 'Z'
+}
+
+/// Whether a process was forked and has never executed a program.
+pub(super) fn is_copy(process: &Stat) -> bool {
+    process.flags & StatFlags::PF_FORKNOEXEC.bits() != 0 && !is_zombie(process)
+}
+
+/// Whether it is the guardian of a Legwork app, which blocks all signals and shares an eventfd with the app.
+pub(super) fn is_guardian(pid: u32) -> bool {
+    let words = Process::new(pid.cast_signed()).and_then(|process| process.cmdline());
+    words.is_ok_and(|words| {
+        words
+            .get(1)
+            .is_some_and(|word| word == "--legwork-guardian")
+    })
 }
 
 /// The same error, for a sentence.

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::time::Duration;
 
+use super::arguments::Arguments;
 use super::children::Children;
 use super::descriptors::{Entry, entries};
 use super::proc::io_error;
@@ -22,6 +23,8 @@ pub(super) struct Report<'a> {
     pub(super) signals: Signals,
     pub(super) children: Children,
     pub(super) watch: Option<Watch>,
+    /// Whether what only a fork passes on counts as well.
+    pub(super) counts_fork: bool,
     pub(super) unreadable: Vec<Unreadable>,
 }
 
@@ -44,7 +47,7 @@ impl<'a> Report<'a> {
     /// process has ended.
     pub(super) fn of(
         subject: &'a Subject,
-        watch: Option<Duration>,
+        arguments: &Arguments,
         nap: &dyn Fn(Duration) -> bool,
     ) -> Self {
         let mut unreadable = Vec::new();
@@ -61,12 +64,13 @@ impl<'a> Report<'a> {
         let variables = variables::of(subject, &open)
             .map_err(|error| dark(Part::Environment, io_error(error)))
             .unwrap_or_default();
-        let descriptors = entries(subject.pid, open);
+        let descriptors = entries(subject.pid, subject.parent, open);
         let signals = Signals::of(subject);
         Self {
             threads: subject.status.threads,
             children: Children::of(subject, &signals, nap),
-            watch: watch.and_then(|time| Watch::keep(subject, &descriptors, time, nap)),
+            watch: (arguments.watch).and_then(|time| Watch::keep(subject, &descriptors, time, nap)),
+            counts_fork: arguments.fork,
             subject,
             descriptors,
             variables,

@@ -1,25 +1,29 @@
 //! What was found, in English.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::ErrorKind;
 
 use legwork::process::Signal;
 use legwork_inspect::{End, Kind, Scene};
 
-use super::descriptors::{Entry, PassedOn};
-use super::finding::{Finding, Topic};
-use super::report::{Part, Report, Unreadable};
+use super::descriptors::Entry;
+use super::finding::{Finding, Suspect, Topic};
+use super::report::{Part, Unreadable};
 use super::variables::Variable;
-use super::watch::{Ready, Watch};
+use super::watch::Watch;
 
 /// The heading of what is said about it.
 pub(super) fn heading(topic: Topic) -> &'static str {
     match topic {
-        Topic::Environment => "Environment that it was started with",
-        Topic::Signals => "Signals",
+        Topic::Guardian => "Legwork",
+        Topic::Watch => "Main loop",
+        Topic::Forks => "Forks",
+        Topic::Descriptors => "Descriptors",
         Topic::Children => "Children",
         Topic::Threads => "Threads",
-        Topic::Watch => "Main loop",
+        Topic::Signals => "Signals",
+        Topic::Environment => "Environment that it was started with",
         Topic::NotSeen => "Not seen",
     }
 }
@@ -27,18 +31,57 @@ pub(super) fn heading(topic: Topic) -> &'static str {
 /// One sentence, or some, without the last full stop.
 pub(super) fn sentence(finding: &Finding<'_>) -> String {
     match finding {
-        Finding::Variable(variable) => of_variable(variable),
-        Finding::BlockedByMainThread(signals) => format!(
-            "Blocked in the main thread: {}. A child that it starts blocks the same, whatever it executes",
-            names(signals)
+        Finding::IsGuardian => {
+            "It is the guardian of a Legwork app: it ends the app's programs when the app dies, and starts none".into()
+        }
+        Finding::Calm(watch) => format!("{}. It does not spin", figures(watch)),
+        Finding::Busy(watch) => figures(watch),
+        Finding::Unexplained { seen } => {
+            let which = if *seen { " that it waits for" } else { "" };
+            format!(
+                "No descriptor{which} explains that: it computes, or a source of its loop always asks to be called again"
+            )
+        }
+        Finding::Spins { suspects, seen: true } if suspects.len() == 1 => {
+            "It spins, and this keeps it spinning:".into()
+        }
+        Finding::Spins { seen: true, .. } => {
+            "It spins, and one of these keeps it spinning; it waits for all of them:".into()
+        }
+        Finding::Spins { seen: false, .. } => {
+            "It was never seen asleep, so that what it waits for could not be seen. If it waits for one of these, that \
+             keeps it spinning; otherwise it computes, or a source of its loop always asks to be called again:".into()
+        }
+        Finding::Suspect(suspect) => of_suspect(suspect),
+        Finding::IsCopy { of, .. } => format!(
+            "It is a fork of process {} ({}) that has never executed a program: it holds descriptors of that process, and \
+             a lock that another thread held at the fork is never released",
+            of.pid, of.name
         ),
-        Finding::BlockedByOthers(signals) => format!(
-            "Blocked in other threads only: {}. A child that one of them starts blocks the same",
-            names(signals)
+        Finding::Copies { pids, .. } => format!(
+            "Forks of this process that have never executed a program: {}. They hold all of its descriptors, and \
+             a lock that another thread held at the fork is never released in them",
+            list(pids)
         ),
-        Finding::Ignored(signals) => format!(
-            "Ignored: {}. A child ignores the same, whatever it executes",
-            names(signals)
+        Finding::HeldByChildren(entries) => {
+            let children = entries.iter().flat_map(|entry| &entry.leaked_to);
+            let children = children.collect::<BTreeSet<_>>().into_iter();
+            format!(
+                "Held by a child as well, hardly on purpose: {}. The child is {}",
+                numbers(entries),
+                list(&children.collect::<Vec<_>>())
+            )
+        }
+        Finding::ByExec(entries) => format!(
+            "Not close-on-exec: {}. A program that the process executes inherits them, unless they are closed for it",
+            numbers(entries)
+        ),
+        Finding::Inherited(entries) => format!(
+            "Inherited from its parent, and not close-on-exec: {}. A program that it executes inherits them as well",
+            numbers(entries)
+        ),
+        Finding::ByFork { count, .. } => format!(
+            "A child that forks and executes nothing inherits all of them, and can do harm with {count}"
         ),
         Finding::ChildSignalIgnored => {
             "SIGCHLD is ignored: the kernel discards how children end, and waiting for one tells nothing".into()
@@ -58,16 +101,24 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
         Finding::Threads(count) => format!(
             "{count} threads: a lock that one of them holds at a fork is never released in the child"
         ),
-        Finding::Calm(watch) => format!("{}. It does not spin", figures(watch)),
-        Finding::Busy(watch) => figures(watch),
-        Finding::Unexplained => {
-            "No descriptor explains that: it computes, or a source of its loop always asks to be called again".into()
-        }
-        Finding::Spins { suspects: 1 } => "It spins, and this keeps it spinning:".into(),
-        Finding::Spins { .. } => {
-            "It spins, and one of these keeps it spinning; which it waits for cannot be seen from outside:".into()
-        }
-        Finding::Suspect(ready, entry) => of_suspect(ready, *entry),
+        Finding::BlockedByMainThread(signals) => format!(
+            "Blocked in the main thread: {}. A child that it starts blocks the same, whatever it executes",
+            names(signals)
+        ),
+        Finding::BlockedByOthers(signals) => format!(
+            "Blocked in other threads only: {}. A child that one of them starts blocks the same",
+            names(signals)
+        ),
+        Finding::Ignored(signals) => format!(
+            "Ignored: {}. A child ignores the same, whatever it executes",
+            names(signals)
+        ),
+        Finding::IgnoredByCustom(signals) => format!(
+            "Ignored, as shells and runtimes often have it: {}. A program that it executes ignores the same, unless \
+             that is reset for it",
+            names(signals)
+        ),
+        Finding::Variable(variable) => of_variable(variable),
         Finding::Unreadable(unreadable) => {
             format!("{}: {}", part(unreadable.part), why(unreadable))
         }
@@ -100,7 +151,7 @@ pub(super) fn why(unreadable: &Unreadable) -> String {
 
 /// What a descriptor has done to others, or else what it could do.
 pub(super) fn harm(entry: &Entry) -> Option<(Option<Scene>, &'static str)> {
-    let harm = entry.info.harm()?;
+    let harm = entry.harm()?;
     let scene = harm.scene();
     Some((scene, scene.map_or(harm.risk(), Scene::happened)))
 }
@@ -126,28 +177,6 @@ pub(super) fn holders(entry: &Entry) -> Vec<String> {
         (!names.is_empty()).then(|| format!("{words} {}", names.join(", ")))
     });
     sentences.collect()
-}
-
-/// What the descriptors come to.
-pub(super) fn summary(report: &Report<'_>) -> String {
-    let count = |is: &dyn Fn(&Entry) -> bool| report.descriptors.iter().filter(|e| is(e)).count();
-    let exec = count(&|entry| entry.passed_on() == PassedOn::ByExec);
-    let fork = count(&|entry| entry.passed_on() == PassedOn::ByFork && entry.info.harm().is_some());
-    let leaked = count(&|entry| !entry.leaked_to.is_empty());
-    let mut text = match (exec, fork) {
-        (0, 0) => "No descriptor that a careless child could do harm with.".to_owned(),
-        _ => format!(
-            "Of {} descriptors, {exec} would go to a child that executes a program and closes nothing, and {fork} more, \
-             which can do harm, to one that only forks.",
-            report.descriptors.len()
-        ),
-    };
-    if leaked > 0 {
-        text.push_str(&format!(
-            " A child of the process already holds {leaked} of them."
-        ));
-    }
-    text
 }
 
 fn of_variable(variable: &Variable) -> String {
@@ -184,7 +213,7 @@ fn of_variable(variable: &Variable) -> String {
 }
 
 /// A list that stays readable when it is of all signals.
-fn names(signals: &[Signal]) -> String {
+pub(super) fn names(signals: &[Signal]) -> String {
     const MOST: usize = 12;
     let some = signals.iter().take(MOST).map(|signal| signal.name());
     let mut names = some.collect::<Vec<_>>().join(", ");
@@ -194,7 +223,13 @@ fn names(signals: &[Signal]) -> String {
     names
 }
 
-fn list(numbers: &[impl Display]) -> String {
+/// The numbers of descriptors.
+pub(super) fn numbers(entries: &[&Entry]) -> String {
+    let numbers = entries.iter().map(|entry| entry.info.number);
+    list(&numbers.collect::<Vec<_>>())
+}
+
+pub(super) fn list(numbers: &[impl Display]) -> String {
     let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
     numbers.join(", ")
 }
@@ -218,7 +253,7 @@ fn figures(watch: &Watch) -> String {
     )
 }
 
-fn of_suspect(ready: &Ready, entry: Option<&Entry>) -> String {
+fn of_suspect(Suspect { ready, entry, .. }: &Suspect<'_>) -> String {
     let is = entry.map_or("", |entry| &entry.info.description);
     let is_eventfd = entry.is_some_and(|entry| entry.info.kind == Kind::Eventfd);
     let mut text = format!(
@@ -234,7 +269,11 @@ fn of_suspect(ready: &Ready, entry: Option<&Entry>) -> String {
         Some(count) if is_eventfd => text.push_str(&format!("; its count is {count}")),
         Some(bytes) => text.push_str(&format!("; {bytes} bytes wait to be read")),
     }
-    for holders in entry.map(holders).unwrap_or_default() {
+    for holders in entry
+        .as_ref()
+        .map(|entry| holders(entry))
+        .unwrap_or_default()
+    {
         text.push_str(&format!("; {holders}"));
     }
     text

@@ -11,7 +11,7 @@ use legwork::spawn::{Plan, Standard};
 use procfs::process::Process;
 
 use super::proc::stat;
-use crate::child::{Child, Signals, group, program};
+use crate::child::{Child, Signals, Streams, group, program};
 use crate::failure::{Failure, cannot};
 
 /// So long its descriptors are the same when it has settled, and sleeps.
@@ -99,6 +99,8 @@ impl Started {
     /// Stays until it has ended, which it may be asked to.
     pub(super) fn see_out(self, end: bool) -> Result<(), Failure> {
         let timeout = end.then_some(Duration::ZERO);
-        self.0.stay(None, timeout, GRACE, &mut |_| ()).map(drop)
+        self.0
+            .stay(&mut Streams::default(), timeout, GRACE)
+            .map(drop)
     }
 }

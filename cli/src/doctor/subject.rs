@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use procfs::ProcError;
@@ -10,7 +10,7 @@ use procfs::process::{Process, StatFlags, Status, Task};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::proc::{AnyStatus, io_error, stat};
+use super::proc::{AnyStatus, io_error, is_copy, stat};
 use crate::failure::Failure;
 
 /// A process that runs.
@@ -24,9 +24,19 @@ pub(super) struct Subject {
     pub(super) program: Option<PathBuf>,
     /// As it was when the look began.
     pub(super) status: Status,
+    pub(super) parent: i32,
+    /// Whose copy it is, if it was forked and has never executed a program.
+    pub(super) copy_of: Option<Parent>,
     /// Its files in `/proc`, and those of no later process of the same number.
     pub(super) process: Process,
     pidfd: OwnedFd,
+}
+
+/// The process that has started it.
+pub(super) struct Parent {
+    pub(super) pid: i32,
+    pub(super) name: String,
+    pub(super) threads: i64,
 }
 
 impl Subject {
@@ -61,11 +71,11 @@ impl Subject {
         let thread = other.map_or(pid, |task| task.tid.cast_unsigned());
         let found = if thread == pid { first } else { read(thread) };
         let (found, status, process) = found.map_err(|error| match error {
-            _ if !Path::new("/proc/self").exists() => Failure::Own("there is no /proc here".into()),
             ProcError::NotFound(_) => gone(),
             error => Failure::Own(format!("process {pid}: {}", io_error(error))),
         })?;
-        let name = found.comm;
+        let copy_of = is_copy(&found).then(|| stat(found.ppid)).flatten();
+        let (name, parent) = (found.comm, found.ppid);
         let why_not = if status.tgid.cast_unsigned() != pid {
             format!(
                 "{pid} is not a process but a thread of process {}",
@@ -93,6 +103,12 @@ impl Subject {
             name,
             program: process.exe().ok(),
             status,
+            parent,
+            copy_of: copy_of.map(|parent| Parent {
+                pid: parent.pid,
+                name: parent.comm,
+                threads: parent.num_threads,
+            }),
             process,
             pidfd: pidfd_open(raw, PidfdFlags::empty()).map_err(|_| gone())?,
         })

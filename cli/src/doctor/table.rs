@@ -1,18 +1,19 @@
-//! The report for a person: the descriptors in a table, then what else was found.
+//! The report for a person: the answer, the descriptors in a table, what else was found, and the answer again.
 
 use std::fmt::Write;
 
 use legwork_inspect::Scene;
 use textwrap::core::display_width;
 
+use super::answer::answer;
 use super::descriptors::{Entry, PassedOn};
-use super::finding::findings;
+use super::finding::{Conclusion, Finding, Topic};
 use super::paper::{Colour, Paper, plain, wrap};
 use super::report::Report;
-use super::sentence::{harm, heading, holders, sentence, summary};
+use super::sentence::{harm, heading, holders, sentence};
 
 /// The whole report.
-pub(super) fn of(report: &Report<'_>, paper: &Paper) -> String {
+pub(super) fn of(report: &Report<'_>, findings: &[Finding<'_>], paper: &Paper) -> String {
     let mut text = String::new();
     let subject = report.subject;
     let program = match &subject.program {
@@ -24,37 +25,60 @@ pub(super) fn of(report: &Report<'_>, paper: &Paper) -> String {
         subject.pid, subject.name
     ));
     let _ = writeln!(text, "{}", paper.paint(Colour::Bold, &title));
-    if !report.descriptors.is_empty() {
+    write_answer(findings, paper, &mut text);
+    let is_brief = report.watch.is_some();
+    let mut scenes = Vec::new();
+    if !report.descriptors.is_empty() && !is_brief {
         text.push('\n');
         descriptors(report, paper, &mut text);
     }
-    let findings = findings(report);
     for some in findings.chunk_by(|a, b| a.topic() == b.topic()) {
-        let heading = heading(some[0].topic());
-        let _ = writeln!(text, "\n{}", paper.paint(Colour::Bold, heading));
+        let topic = some[0].topic();
+        if is_brief && !matches!(topic, Topic::Watch | Topic::NotSeen) {
+            continue;
+        }
+        let _ = writeln!(text, "\n{}", paper.paint(Colour::Bold, heading(topic)));
         for finding in some {
-            let mut words = plain(&sentence(finding));
-            if let Some(scene) = finding.scene() {
-                let _ = write!(words, " ({})", number(scene));
-            }
-            let colour = if finding.is_fault() {
-                Colour::Bad
-            } else {
-                Colour::Plain
-            };
-            let lines = wrap(&words, paper.width.map(|width| width - 4));
-            for (index, line) in lines.iter().enumerate() {
-                let bullet = if index == 0 { "  - " } else { "    " };
-                let _ = writeln!(text, "{bullet}{}", paper.paint(colour, line));
-            }
+            write_finding(finding, paper, &mut text);
+            scenes.extend(finding.scene());
         }
     }
-    // Every process has some: without any, they could not be seen.
-    if !report.descriptors.is_empty() || report.unreadable.is_empty() {
-        let summary = wrap(&summary(report), paper.width).join("\n");
-        let _ = writeln!(text, "\n{summary}");
+    if let Some(scene) = scenes.first().copied().map(number) {
+        let _ = writeln!(
+            text,
+            "\n`legwork doctor --explain {scene}` explains {scene}."
+        );
     }
+    write_answer(findings, paper, &mut text);
     text
+}
+
+fn write_answer(findings: &[Finding<'_>], paper: &Paper, text: &mut String) {
+    let colour = match Conclusion::of(findings) {
+        Conclusion::Found => Colour::Bad,
+        _ => Colour::Bold,
+    };
+    text.push('\n');
+    for line in wrap(&plain(&answer(findings)), paper.width) {
+        let _ = writeln!(text, "{}", paper.paint(colour, &line));
+    }
+}
+
+fn write_finding(finding: &Finding<'_>, paper: &Paper, text: &mut String) {
+    let mut words = plain(&sentence(finding));
+    if let Some(scene) = finding.scene() {
+        let _ = write!(words, " ({})", number(scene));
+    }
+    let colour = if finding.is_fault() {
+        Colour::Bad
+    } else {
+        Colour::Plain
+    };
+    let lines = wrap(&words, paper.width.map(|width| width - 4));
+    for (index, line) in lines.iter().enumerate() {
+        let bullet = if index == 0 { "  - " } else { "    " };
+        let _ = writeln!(text, "{bullet}{}", paper.paint(colour, line));
+    }
 }
 
 fn number(scene: Scene) -> String {

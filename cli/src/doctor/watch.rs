@@ -4,7 +4,7 @@
 //! the time goes. Here the descriptors are polled from outside, many times, which takes nothing from
 //! them: what is ready at every look, while a thread is busy, is what the loop turns around.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use procfs::ProcResult;
 use procfs::process::Task;
 
 use super::descriptors::Entry;
+use super::polled::polled;
 use super::proc::AnyStatus;
 use super::subject::Subject;
 
@@ -36,6 +37,8 @@ pub(super) struct Watch {
     pub(super) seconds: f64,
     /// The thread that wanted a processor for the longest time.
     pub(super) busiest: Thread,
+    /// What that thread waited for whenever it was seen asleep. `None`: it never was.
+    pub(super) waits_for: Option<BTreeSet<RawFd>>,
     /// What was ready when it was looked at, the most often first.
     pub(super) ready: Vec<Ready>,
     pub(super) verdict: Verdict,
@@ -73,7 +76,7 @@ pub(super) enum Verdict {
     Quiet,
     /// Busy, and no descriptor explains it.
     Busy,
-    /// Busy, and it may turn around these.
+    /// Busy, and it turns around one of these, if it waits for it.
     Spins(Vec<RawFd>),
 }
 
@@ -89,8 +92,14 @@ impl Watch {
         let start = Instant::now();
         let mut looks = 0_u32;
         let mut seen: BTreeMap<RawFd, Ready> = BTreeMap::new();
+        let mut waits: BTreeMap<i32, BTreeSet<RawFd>> = BTreeMap::new();
         loop {
             looks += 1;
+            for thread in subject.threads() {
+                if let Some(polled) = polled(&subject.process, &thread) {
+                    waits.entry(thread.tid).or_default().extend(polled);
+                }
+            }
             for Entry { info, .. } in entries {
                 let found = readiness(subject.thread, info);
                 let Some(found) = found.filter(|found| found.wakes()) else {
@@ -121,20 +130,28 @@ impl Watch {
             .filter(|ready| ready.share >= SELDOM)
             .collect::<Vec<_>>();
         ready.sort_by(|a, b| b.share.total_cmp(&a.share));
+        let waits_for = waits.remove(&busiest.id);
         Some(Self {
-            verdict: verdict(&busiest, &ready, &|number| {
+            verdict: verdict(&busiest, &ready, waits_for.as_ref(), &|number| {
                 let entry = entries.iter().find(|entry| entry.info.number == number);
                 entry.is_some_and(|entry| entry.is_shared_by(subject.pid))
             }),
             seconds,
             busiest,
+            waits_for,
             ready,
         })
     }
 }
 
-/// Whether a thread spins, and around what; from what was ready, and whether another process holds it.
-fn verdict(thread: &Thread, ready: &[Ready], is_shared: &dyn Fn(RawFd) -> bool) -> Verdict {
+/// Whether a thread spins, and around what; from what was ready, what the thread waits for, if that is known, and
+/// whether another process holds it.
+fn verdict(
+    thread: &Thread,
+    ready: &[Ready],
+    waits_for: Option<&BTreeSet<RawFd>>,
+    is_shared: &dyn Fn(RawFd) -> bool,
+) -> Verdict {
     if thread.busy < BUSY && thread.wakeups < OFTEN {
         return Verdict::Quiet;
     }
@@ -142,6 +159,7 @@ fn verdict(thread: &Thread, ready: &[Ready], is_shared: &dyn Fn(RawFd) -> bool) 
         // Another process may fill what is shared as fast as the loop empties it.
         let some = ready
             .iter()
+            .filter(|one| waits_for.is_none_or(|polled| polled.contains(&one.number)))
             .filter(|one| one.share >= from || is_shared(one.number));
         some.map(|ready| ready.number).collect::<Vec<_>>()
     };
@@ -229,17 +247,32 @@ mod tests {
     fn what_a_busy_thread_turns_around_is_what_was_always_ready_or_else_often_or_is_shared() {
         /// How busy, how often woken; what was ready in which share of the looks, and what is shared.
         type Facts<'a> = (f64, f64, &'a [(RawFd, f64)], &'a [RawFd]);
-        let cases: [(Facts<'_>, Option<&[RawFd]>); 8] = [
-            ((0.1, 10.0, &[(7, 1.0)], &[7]), None),
-            ((0.1, 2000.0, &[(7, 1.0)], &[]), Some(&[7])),
-            ((1.0, 0.0, &[], &[]), Some(&[])),
-            ((1.0, 0.0, &[(7, 1.0), (8, 0.9)], &[]), Some(&[7])),
-            ((1.0, 0.0, &[(7, 0.9), (8, 0.4)], &[]), Some(&[7])),
-            ((1.0, 0.0, &[(7, 1.0), (8, 0.1)], &[8]), Some(&[7, 8])),
-            ((1.0, 0.0, &[(0, 1.0), (7, 1.0)], &[]), Some(&[7])),
-            ((1.0, 0.0, &[(0, 1.0)], &[]), Some(&[0])),
+        /// What it is seen to wait for, and what it turns around.
+        type Seen<'a> = (Option<&'a [RawFd]>, Option<&'a [RawFd]>);
+        let cases: [(Facts<'_>, Seen<'_>); 11] = [
+            ((0.1, 10.0, &[(7, 1.0)], &[7]), (None, None)),
+            ((0.1, 2000.0, &[(7, 1.0)], &[]), (None, Some(&[7]))),
+            ((1.0, 0.0, &[], &[]), (None, Some(&[]))),
+            ((1.0, 0.0, &[(7, 1.0), (8, 0.9)], &[]), (None, Some(&[7]))),
+            ((1.0, 0.0, &[(7, 0.9), (8, 0.4)], &[]), (None, Some(&[7]))),
+            (
+                (1.0, 0.0, &[(7, 1.0), (8, 0.1)], &[8]),
+                (None, Some(&[7, 8])),
+            ),
+            ((1.0, 0.0, &[(0, 1.0), (7, 1.0)], &[]), (None, Some(&[7]))),
+            ((1.0, 0.0, &[(0, 1.0)], &[]), (None, Some(&[0]))),
+            ((1.0, 0.0, &[(7, 1.0)], &[7]), (Some(&[8]), Some(&[]))),
+            (
+                (1.0, 0.0, &[(7, 1.0), (8, 0.9)], &[]),
+                (Some(&[8]), Some(&[8])),
+            ),
+            (
+                (1.0, 0.0, &[(7, 1.0), (8, 1.0)], &[]),
+                (Some(&[7, 8]), Some(&[7, 8])),
+            ),
         ];
-        for ((busy, wakeups, ready, shared), suspects) in cases {
+        for ((busy, wakeups, ready, shared), (polled, suspects)) in cases {
+            let polled = polled.map(|polled| polled.iter().copied().collect());
             let thread = Thread {
                 id: 1,
                 name: String::new(),
@@ -255,12 +288,18 @@ mod tests {
                 ..Ready::default()
             });
             let ready = ready.collect::<Vec<_>>();
-            let found = match verdict(&thread, &ready, &|number| shared.contains(&number)) {
+            let found = match verdict(&thread, &ready, polled.as_ref(), &|number| {
+                shared.contains(&number)
+            }) {
                 Verdict::Quiet => None,
                 Verdict::Busy => Some(Vec::new()),
                 Verdict::Spins(numbers) => Some(numbers),
             };
-            assert_eq!(found.as_deref(), suspects, "{busy} {wakeups} {shared:?}");
+            assert_eq!(
+                found.as_deref(),
+                suspects,
+                "{busy} {wakeups} {shared:?} {polled:?}"
+            );
         }
     }
 }

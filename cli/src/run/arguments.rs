@@ -12,7 +12,7 @@ use legwork::spawn::{Group, Plan, Standard};
 
 use super::descriptor::{Descriptor, cut};
 use super::limit::Limit;
-use crate::child::{Terminal, group, ignored, program};
+use crate::child::{Stream, Streams, group, ignored, program};
 use crate::failure::{Failure, cannot};
 use crate::seconds::seconds;
 
@@ -62,15 +62,15 @@ pub(crate) struct Arguments {
         value_parser = OsStringValueParser::new().try_map(Descriptor::parse)
     )]
     fd: Vec<Descriptor>,
-    /// Standard input: null, inherit, or a file
-    #[arg(long, value_name = "WHERE", default_value = "inherit")]
-    stdin: OsString,
-    /// Standard output: null, inherit, or a file, which is emptied
-    #[arg(long, value_name = "WHERE", default_value = "inherit")]
-    stdout: OsString,
-    /// Standard error: null, inherit, or a file, which is emptied
-    #[arg(long, value_name = "WHERE", default_value = "inherit")]
-    stderr: OsString,
+    /// Standard input: null, inherit (the default), or a file
+    #[arg(long, value_name = "WHERE")]
+    stdin: Option<OsString>,
+    /// Standard output: null, inherit (the default without --json), or a file, which is emptied
+    #[arg(long, value_name = "WHERE")]
+    stdout: Option<OsString>,
+    /// Standard error: null, inherit (the default without --json), or a file, which is emptied
+    #[arg(long, value_name = "WHERE")]
+    stderr: Option<OsString>,
     /// Start it in a session of its own
     #[arg(long)]
     session: bool,
@@ -93,9 +93,18 @@ pub(crate) struct Arguments {
     /// Give the program a terminal of its own as standard input, output and error, as large as the one that
     /// legwork runs on. It is hung up when nobody reads any more what it shows
     #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
-    pub(super) pty: bool,
-    /// Print what happens on standard output, one JSON object a line, the outcome last. If that cannot be
-    /// printed, the program runs on
+    pty: bool,
+    /// Print what happens on standard output, one JSON object a line, the outcome last
+    ///
+    /// What the program writes until it ends is printed as well, unless --stdout or --stderr sends it
+    /// elsewhere. `event` is one of: started, with `pid`; output, with `stream` (stdout, stderr, or terminal
+    /// with --pty) and `text`, or `bytes`, an array of numbers, if it is not UTF-8: as much as there was to
+    /// read, which need not be a line; signal, with the `signal` that was handed on; timeout; ended, with
+    /// `code` or else `signal`, and `core_dumped`, `timed_out`, `user_seconds` and `system_seconds`; failed,
+    /// instead of ended, with `error`, and with `step` and `errno` if the program could not be started.
+    ///
+    /// If the events cannot be printed, the program runs on. If nobody reads them any more, its standard output
+    /// is closed, as a pipe without a reader is
     #[arg(long)]
     pub(super) json: bool,
     /// The program and its arguments. What follows its name is for the program, options as well. `--` may
@@ -142,7 +151,7 @@ impl Arguments {
         }
     }
 
-    pub(super) fn plan(self, group: Group, terminal: Option<&Terminal>) -> Result<Plan, Failure> {
+    pub(super) fn plan(self, group: Group, streams: &mut Streams) -> Result<Plan, Failure> {
         let mut words = self.program.into_iter();
         let name = words.next().unwrap_or_default();
         let mut plan = Plan::new(program(name))
@@ -164,15 +173,24 @@ impl Arguments {
         for (name, value) in self.env {
             plan = plan.env(name, value);
         }
-        if let Some(terminal) = terminal {
-            plan = plan.terminal(terminal.path());
+        if self.pty {
+            let path = streams.open_terminal();
+            plan = plan.terminal(path.map_err(cannot("no terminal can be made"))?);
         } else {
             let standards = [
-                (self.stdin, Standard::Input),
-                (self.stdout, Standard::Output),
-                (self.stderr, Standard::Error),
+                (self.stdin, Standard::Input, None),
+                (self.stdout, Standard::Output, Some(Stream::Stdout)),
+                (self.stderr, Standard::Error, Some(Stream::Stderr)),
             ];
-            for (number, (source, standard)) in (0..).zip(standards) {
+            for (number, (source, standard, stream)) in (0..).zip(standards) {
+                let source = match (source, stream) {
+                    (None, Some(stream)) if streams.have_events() => {
+                        let pipe = streams.open_pipe(stream);
+                        plan = plan.fd(number, pipe.map_err(cannot("no pipe can be made"))?);
+                        continue;
+                    }
+                    (source, _) => source.unwrap_or_else(|| "inherit".into()),
+                };
                 plan = match source.as_bytes() {
                     b"null" => plan,
                     b"inherit" => plan.inherit(standard),

@@ -1,67 +1,53 @@
-//! What happens, as JSON on standard output: one object a line, the outcome last.
-
-use std::cell::Cell;
-use std::io::{self, Write};
+//! What happens, as JSON: one object a line.
 
 use legwork::process::ExitStatus;
 use serde_json::{Value, json};
 
-use crate::child::{Ended, Event};
-use crate::failure::{Failure, tell};
+use crate::child::{Ended, Event, Stream};
+use crate::failure::Failure;
 
-/// Prints events, as long as they are wanted and can be printed.
-pub(super) struct Events(Cell<bool>);
+/// The line of an event. `legwork run --help` says what is in it: what is changed here is changed there.
+pub(super) fn line(event: &Event<'_>) -> String {
+    let object = match event {
+        Event::Started(pid) => json!({ "event": "started", "pid": pid }),
+        Event::Output(stream, bytes) => output(*stream, bytes),
+        Event::Signal(signal) => json!({ "event": "signal", "signal": signal.name() }),
+        Event::Timeout => json!({ "event": "timeout" }),
+        Event::Ended(ended) => of_end(ended),
+        Event::Failed(failure) => failed(failure),
+    };
+    object.to_string()
+}
 
-impl Events {
-    pub(super) fn new(wanted: bool) -> Self {
-        Self(Cell::new(wanted))
+fn output(stream: Stream, bytes: &[u8]) -> Value {
+    let stream = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+        Stream::Terminal => "terminal",
+    };
+    match str::from_utf8(bytes) {
+        Ok(text) => json!({ "event": "output", "stream": stream, "text": text }),
+        Err(_) => json!({ "event": "output", "stream": stream, "bytes": bytes }),
     }
+}
 
-    pub(super) fn started(&self, pid: u32) {
-        self.print(|| json!({ "event": "started", "pid": pid }));
-    }
+fn of_end(Ended { exit, timed_out }: &Ended) -> Value {
+    json!({
+        "event": "ended",
+        "code": exit.status.code(),
+        "signal": exit.status.signal().map(|signal| signal.name()),
+        "core_dumped": matches!(exit.status, ExitStatus::Signal { core_dumped: true, .. }),
+        "timed_out": timed_out,
+        "user_seconds": exit.usage.user_time.as_secs_f64(),
+        "system_seconds": exit.usage.system_time.as_secs_f64(),
+    })
+}
 
-    pub(super) fn happened(&self, event: &Event) {
-        self.print(|| match event {
-            Event::Signal(signal) => json!({ "event": "signal", "signal": signal.name() }),
-            Event::Timeout => json!({ "event": "timeout" }),
-        });
+fn failed(failure: &Failure) -> Value {
+    let mut event = json!({ "event": "failed", "error": failure.to_string() });
+    if let Failure::Spawn(error) = failure {
+        event["step"] = error.step().to_string().into();
+        event["errno"] = error.errno().into();
     }
-
-    pub(super) fn ended(&self, Ended { exit, timed_out }: &Ended) {
-        self.print(|| {
-            json!({
-                "event": "ended",
-                "code": exit.status.code(),
-                "signal": exit.status.signal().map(|signal| signal.name()),
-                "core_dumped": matches!(exit.status, ExitStatus::Signal { core_dumped: true, .. }),
-                "timed_out": timed_out,
-                "user_seconds": exit.usage.user_time.as_secs_f64(),
-                "system_seconds": exit.usage.system_time.as_secs_f64(),
-            })
-        });
-    }
-
-    pub(super) fn failed(&self, failure: &Failure) {
-        self.print(|| {
-            let mut event = json!({ "event": "failed", "error": failure.to_string() });
-            if let Failure::Spawn(error) = failure {
-                event["step"] = error.step().to_string().into();
-                event["errno"] = error.errno().into();
-            }
-            event
-        });
-    }
-
-    fn print(&self, event: impl FnOnce() -> Value) {
-        if !self.0.get() {
-            return;
-        }
-        if let Err(error) = writeln!(io::stdout(), "{}", event()) {
-            self.0.set(false);
-            tell(&format!(
-                "what happens cannot be printed any more: {error}; the program is left alone"
-            ));
-        }
-    }
+    event
 }

@@ -10,50 +10,44 @@ use std::process::ExitCode;
 use legwork::process::ExitStatus;
 
 pub(crate) use arguments::Arguments;
-use events::Events;
 
-use crate::child::{Child, Ended, Signals, Terminal, end_by};
-use crate::failure::{Failure, TIMED_OUT, cannot, tell};
+use crate::child::{Child, Ended, Event, Signals, Streams, end_by};
+use crate::failure::{Failure, TIMED_OUT, tell};
 
 /// Runs the program, and tells by its exit code how that ended.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
-    let events = Events::new(arguments.json);
-    let ended = run(arguments, &events).inspect(|ended| events.ended(ended));
-    ExitCode::from(match ended {
+    let mut streams = match arguments.json {
+        true => Streams::with_events(events::line),
+        false => Streams::default(),
+    };
+    ExitCode::from(match run(arguments, &mut streams) {
         Ok(Ended {
             timed_out: true, ..
         }) => TIMED_OUT,
         Ok(ended) => match ended.exit.status {
             ExitStatus::Code(code) => code as u8,
             ExitStatus::Signal { signal, .. } => {
+                // Which ends this process without dropping anything.
+                drop(streams);
                 end_by(signal);
                 128 + signal.as_raw() as u8
             }
         },
         Err(failure) => {
-            events.failed(&failure);
+            streams.end(&Event::Failed(&failure));
+            streams.flush();
             tell(&failure.to_string());
             failure.code()
         }
     })
 }
 
-fn run(arguments: Arguments, events: &Events) -> Result<Ended, Failure> {
+fn run(arguments: Arguments, streams: &mut Streams) -> Result<Ended, Failure> {
     arguments.change_this_process()?;
     let group = arguments.group();
     let signals = Signals::hold(group)?;
-    let mut terminal = arguments
-        .pty
-        .then(Terminal::open)
-        .transpose()
-        .map_err(cannot("no terminal can be made"))?;
     let (timeout, grace) = (arguments.timeout, arguments.grace);
-    let plan = arguments.plan(group, terminal.as_ref())?;
-    let child = Child::start(plan, signals)?;
-    events.started(child.pid());
-    if let Some(terminal) = &mut terminal {
-        terminal.begin();
-    }
-    let happened = &mut |event| events.happened(&event);
-    child.stay(terminal.as_mut(), timeout, grace, happened)
+    let child = Child::start(arguments.plan(group, streams)?, signals)?;
+    streams.begin(child.pid());
+    child.stay(streams, timeout, grace)
 }
