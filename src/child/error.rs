@@ -59,7 +59,8 @@ pub enum ErrorKind {
     Start,
     /// The job panicked. Jobs only.
     Panic,
-    /// The child was killed by a signal.
+    /// The child was killed by a signal, or the program was suspended by SIGTTIN or SIGTTOU and
+    /// would have waited for the app's terminal for ever.
     Signal,
     /// The worker exited without an answer, or the program exited with a code that is not a
     /// [success](crate::Command::success).

@@ -29,7 +29,7 @@ use crate::wire::frame::ExecOrder;
 /// | [`terminal`](Self::terminal) | none |
 /// | other descriptors | none |
 /// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
-/// | [`group`](Self::group) | a group of its own |
+/// | [`group`](Self::group) | a session of its own, without a terminal |
 /// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, twice within 500 ms |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`success`](Self::success) | exit code 0 |
@@ -140,7 +140,7 @@ impl Command {
             args: Vec::new(),
             env: Vec::new(),
             directory: None,
-            group: Group::Lead,
+            group: Group::Session,
             stdin: None,
             stdout: None,
             stderr: None,
@@ -240,11 +240,23 @@ impl Command {
         self
     }
 
-    /// Sets the process group and session. In the app's own group the program gets Ctrl+C from the
-    /// terminal like the app, and signals go to the program alone, not to its children.
+    /// Sets the process group and session.
+    ///
+    /// In a session of its own a program that asks a terminal, as `ssh` and `sudo` ask for a password
+    /// at `/dev/tty`, finds none: it says so and ends, or asks by other means. With
+    /// [`Group::Lead`] it is in the session of the app, and SIGTTIN stops it if the app was started
+    /// in a terminal. As nobody would ever continue it, it is ended then, and the error says why.
     pub fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
+    }
+
+    /// Has the program use the terminal in which the app was started, as its `/dev/tty`. The same as
+    /// [`group`](Self::group) with [`Group::Inherit`]: the program is in the app's own group, gets
+    /// Ctrl+C like the app, and signals go to the program alone, not to its children. For a terminal
+    /// that the app shows by itself, see [`terminal`](Self::terminal).
+    pub fn inherit_terminal(self) -> Self {
+        self.group(Group::Inherit)
     }
 
     /// Sets the standard input.
@@ -367,6 +379,9 @@ impl Command {
 
     /// Adds this to the nice value: the higher, the nicer, up to 19 in all. Less than 0 needs
     /// privileges. Needs the [helper](Self::helper).
+    ///
+    /// Where the kernel groups processes by session (see sched(7), "The autogroup feature"), it
+    /// counts only among the processes of one session: then give the program [`Group::Lead`].
     pub fn nice(mut self, by: i32) -> Self {
         self.changes.nice = Some(by);
         self

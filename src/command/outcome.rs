@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::child::{Error, ErrorKind};
-use crate::process::{Exit, ExitStatus, Usage, WaitError};
+use crate::process::{Exit, ExitStatus, Signal, Usage, WaitError};
 use crate::spawn::SpawnError;
 use crate::text::{Text, text};
 
@@ -68,6 +68,8 @@ pub(super) enum StopReason {
     Cancelled,
     Deadline(Duration),
     Stalled(Duration),
+    /// This signal had stopped it, because it asked the app's terminal.
+    Terminal(Signal),
 }
 
 /// What was read of one of its outputs.
@@ -87,6 +89,8 @@ pub(super) struct Captured {
 pub(super) struct Facts {
     pub(super) context_gone: bool,
     pub(super) stop: Option<StopReason>,
+    /// What had stopped it in the sense of job control when it was asked to end.
+    pub(super) stopped_by: Option<Signal>,
     pub(super) wait_cancelled: bool,
     /// Why it was not executed.
     pub(super) not_started: Option<SpawnError>,
@@ -155,14 +159,8 @@ impl Facts {
         if self.context_gone {
             return Error::context_gone(label);
         }
-        match self.stop {
-            Some(StopReason::Cancelled) => return Error::stopped(label),
-            Some(StopReason::Deadline(after)) => return Error::late(label, after),
-            Some(StopReason::Stalled(after)) => {
-                let text = text!("stopped because it wrote nothing for {time}", time = after);
-                return Error::new(ErrorKind::Timeout, label, text);
-            }
-            None => (),
+        if let Some(reason) = self.stop {
+            return self.stopped(label, reason);
         }
         if self.wait_cancelled && self.end.is_none() {
             let text = text!("the wait for it was cancelled; the program runs on");
@@ -208,6 +206,44 @@ impl Facts {
         };
         Error::new(kind, label, text)
     }
+
+    /// It was asked to end.
+    fn stopped(&self, label: &str, reason: StopReason) -> Error {
+        let mut error = match reason {
+            StopReason::Cancelled => Error::stopped(label),
+            StopReason::Deadline(after) => Error::late(label, after),
+            StopReason::Stalled(after) => {
+                let text = text!("stopped because it wrote nothing for {time}", time = after);
+                Error::new(ErrorKind::Timeout, label, text)
+            }
+            StopReason::Terminal(signal) => {
+                let text = text!(
+                    "suspended by {signal}, because it asked the terminal in which this app was \
+                     started, and therefore ended. Leave it the session of its own that it has by \
+                     default, or give it a terminal with terminal() or inherit_terminal()",
+                    signal = Text::of(signal)
+                );
+                return Error::new(ErrorKind::Signal, label, text);
+            }
+        };
+        if let Some(signal) = self.stopped_by {
+            let (end, by) = (error.inner_mut().text.clone(), Text::of(signal));
+            error.inner_mut().text = match signal {
+                Signal::TTIN | Signal::TTOU => text!(
+                    "{end}; it was suspended by {signal}, because it asked the terminal in which \
+                     this app was started",
+                    end = end,
+                    signal = by
+                ),
+                _ => text!(
+                    "{end}; it was suspended by {signal}",
+                    end = end,
+                    signal = by
+                ),
+            };
+        }
+        error
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +281,13 @@ mod tests {
         }
     }
 
+    fn suspended(by: Signal, facts: Facts) -> Facts {
+        Facts {
+            stopped_by: Some(by),
+            ..facts
+        }
+    }
+
     fn not_started() -> Option<SpawnError> {
         Some(SpawnError::refused(
             Step::Helper,
@@ -272,6 +315,9 @@ mod tests {
 
     const DEADLINE: StopReason = StopReason::Deadline(Duration::from_secs(2));
     const STALLED: StopReason = StopReason::Stalled(Duration::from_millis(300));
+    const TERMINAL: &str = "suspended by SIGTTIN, because it asked the terminal in which this app was started, and \
+                            therefore ended. Leave it the session of its own that it has by default, or give it a \
+                            terminal with terminal() or inherit_terminal()";
     const CONTEXT_GONE: &str = "stopped, because its main context is gone";
 
     /// Its name, the facts, and the kind and sentence of the error, if it is one.
@@ -299,7 +345,7 @@ mod tests {
             ..Facts::default()
         };
         #[rustfmt::skip]
-        let rows: [Row; 27] = [
+        let rows: [Row; 30] = [
             ("success", code(0), None),
             ("success by its rule", Facts { success: true, ..code(3) }, None),
             ("success by a signal", Facts { success: true, ..signal(Signal::PIPE) }, None),
@@ -320,6 +366,9 @@ mod tests {
             ("deadline", stopped(DEADLINE, signal(Signal::TERM)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("deadline, ended well", stopped(DEADLINE, code(0)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("stalled", stopped(STALLED, signal(Signal::TERM)), Some((Timeout, "stopped because it wrote nothing for 300ms"))),
+            ("cancelled while suspended", suspended(Signal::TTOU, stopped(Asked, signal(Signal::TERM))), Some((Cancelled, "stopped on request; it was suspended by SIGTTOU, because it asked the terminal in which this app was started"))),
+            ("deadline while suspended", suspended(Signal::STOP, stopped(DEADLINE, code(0))), Some((Timeout, "not finished within its deadline of 2s; it was suspended by SIGSTOP"))),
+            ("suspended by the terminal", suspended(Signal::TTIN, stopped(StopReason::Terminal(Signal::TTIN), signal(Signal::TERM))), Some((Killed, TERMINAL))),
             ("wait cancelled", unwaited(Facts::default()), Some((Cancelled, "the wait for it was cancelled; the program runs on"))),
             ("not executed", failed_start(code(1)), Some((Start, "the helper gave up"))),
             ("not executed, success by its rule", failed_start(code(0)), Some((Start, "the helper gave up"))),

@@ -18,7 +18,7 @@ use crate::main_loop::guardian::warn_of_none;
 use crate::main_loop::hub::Hub;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::{State, Status};
-use crate::spawn::{Plan, Step};
+use crate::spawn::{Group, Plan, Step};
 use crate::text::text;
 use crate::wire::frame::ExecOrder;
 
@@ -121,6 +121,7 @@ fn try_start(
             deadline: command.deadline,
             stall: command.stall.filter(|_| is_read),
             drain: command.drain,
+            in_apps_session: command.group == Group::Lead && command.terminal.is_none(),
         },
         stop,
         status: status.clone(),

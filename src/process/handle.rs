@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::exit::{Cause, Exit, WaitError};
 use super::pidfd::{self, To, Wait, check_child_signal};
@@ -102,6 +103,16 @@ impl Process {
             }
             Err(errno) => Err(WaitError(Cause::System(errno.raw_os_error()))),
         }
+    }
+
+    /// The signal that has stopped it, such as SIGTSTP, or `None` if it is not stopped. Consumes
+    /// nothing: it says so for as long as the process is stopped.
+    ///
+    /// A pidfd does not become readable by a stop.
+    pub fn stopped_by(&self) -> Option<Signal> {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::PidFd(self.pidfd()), options).ok()??;
+        Signal::from_raw(status.stopping_signal()?)
     }
 
     /// Sends a signal to this process alone.

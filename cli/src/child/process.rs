@@ -10,7 +10,6 @@ use legwork::process::{Exit, Process, Signal, WaitError};
 use legwork::spawn::{Plan, Program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::event::{Ended, Event};
 use super::job_control::stop_by;
@@ -168,7 +167,7 @@ impl Child {
                 }
             }
         }
-        if let Some(signal) = self.stopped_by()
+        if let Some(signal) = self.process.stopped_by()
             && self.shares_group()
         {
             stop_by(signal);
@@ -188,17 +187,9 @@ impl Child {
         self.shares_group() && (typed || arrived.sender == self.pid())
     }
 
-    /// What has stopped the program, if it is stopped.
-    fn stopped_by(&self) -> Option<Signal> {
-        // Consumes nothing: it answers so for as long as the program is stopped.
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::PidFd(self.process.pidfd()), options).ok()??;
-        Signal::from_raw(status.stopping_signal()?)
-    }
-
     /// Has a program that is stopped go on: it could not hear what it is sent.
     fn go_on(&self) {
-        if self.stopped_by().is_some() {
+        if self.process.stopped_by().is_some() {
             let _ = self.signal(Signal::CONT);
         }
     }

@@ -55,6 +55,15 @@ const LAST_READ: usize = 1024 * 1024;
 /// How many times the drain bound, which counts from the last byte, an output is read after the end at most.
 const DRAIN_TOTAL: u32 = 10;
 
+/// When it is looked whether a program that may be stopped by the app's terminal is: so long after the start, and then
+/// after each other. Later it is looked at whenever another alarm rings.
+const LOOKS: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+];
+
 /// How often a descriptor is looked at for which the kernel has no memory to watch it, or of which the user has too many
 /// watched already; see epoll(7), `max_user_watches`.
 const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -69,6 +78,8 @@ pub(super) struct Rules {
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
     pub(super) drain: Duration,
+    /// It is in the session of the app, and in another group: it is stopped if it asks the app's terminal.
+    pub(super) in_apps_session: bool,
 }
 
 /// The app's ends of its standard descriptors.
@@ -126,6 +137,8 @@ pub(super) struct Supervisor {
     facts: RefCell<Facts>,
     /// The app has sent it SIGSTOP.
     is_paused: Cell<bool>,
+    /// How many of the [`LOOKS`] were taken.
+    looks: Cell<usize>,
     /// The next cancel is of the wait alone.
     cancel_wait: Arc<AtomicBool>,
 }
@@ -150,6 +163,7 @@ impl Supervisor {
             alarm: Cell::new(None),
             facts: RefCell::default(),
             is_paused: Cell::new(false),
+            looks: Cell::new(0),
             cancel_wait: Arc::default(),
         });
         supervisor.status.begin(parts.pid);
@@ -161,6 +175,7 @@ impl Supervisor {
         timers.set(Timer::Deadline, rules.deadline);
         timers.set(Timer::Stall, rules.stall);
         timers.set(Timer::Helper, has_helper.then_some(HELPER_WITHIN));
+        supervisor.look_again();
         // May be its end already.
         supervisor.watch();
         supervisor.set_alarm();
@@ -431,6 +446,25 @@ impl Supervisor {
         stop_steps::signal(&self.seat, signal)
     }
 
+    /// What has stopped it, unless that was the app.
+    fn stopped_by(&self) -> Option<Signal> {
+        let process = || self.seat.with_process(|process| process.stopped_by());
+        (!self.is_paused.get()).then(process).flatten().flatten()
+    }
+
+    /// Ends a program that the app's terminal has stopped: no shell knows it, and nobody would continue it.
+    fn check_terminal(&self) {
+        if let Some(signal @ (Signal::TTIN | Signal::TTOU)) = self.stopped_by() {
+            self.stop(StopReason::Terminal(signal));
+        }
+    }
+
+    fn look_again(&self) {
+        let look = self.looks.replace(self.looks.get() + 1);
+        let next = LOOKS.get(look).filter(|_| self.rules.in_apps_session);
+        self.timers.set(Timer::Look, next.copied());
+    }
+
     /// Stored before its bell rings, it means that only the wait is cancelled.
     pub(super) fn cancel_wait(&self) -> Arc<AtomicBool> {
         self.cancel_wait.clone()
@@ -467,7 +501,13 @@ impl Supervisor {
         if self.facts.borrow().stop.is_some() {
             return;
         }
-        self.facts.borrow_mut().stop = Some(reason);
+        let stopped_by = self.stopped_by();
+        {
+            let mut facts = self.facts.borrow_mut();
+            facts.stop = Some(reason);
+            facts.stopped_by = stopped_by;
+        }
+        self.timers.set(Timer::Look, None);
         self.timers.set(Timer::Deadline, None);
         self.timers.set(Timer::Stall, None);
         self.status.set_state(State::Stopping);
@@ -674,8 +714,12 @@ impl Entry for Supervisor {
         if self.seat.is_exit_due() {
             self.exited(slice);
         }
+        if self.rules.in_apps_session {
+            self.check_terminal();
+        }
         let now = Instant::now();
-        let [progress, poll, helper, deadline, stall, step, drained] = [
+        let [look, progress, poll, helper, deadline, stall, step, drained] = [
+            Timer::Look,
             Timer::Progress,
             Timer::Poll,
             Timer::Helper,
@@ -685,6 +729,9 @@ impl Entry for Supervisor {
             Timer::Drain,
         ]
         .map(|timer| self.timers.is_due(timer, now));
+        if look {
+            self.look_again();
+        }
         if progress {
             self.parse_progress(slice);
             self.finish_if_drained();

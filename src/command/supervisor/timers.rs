@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub(super) enum Timer {
     /// The exec helper has to have executed the program.
     Helper,
+    /// It is looked whether the app's terminal has stopped the program.
+    Look,
     /// The program has to have ended.
     Deadline,
     /// The program has to have written something.
