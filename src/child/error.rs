@@ -70,6 +70,10 @@ pub enum ErrorKind {
     Timeout,
     /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
     Cancelled,
+    /// It was to be stopped, for whatever reason, and could not be, because it has become another
+    /// user's process (as `sudo` and `pkexec` do): it runs on, or something that it has started
+    /// does. Programs only.
+    NotStopped,
     /// The worker broke the protocol. Jobs only.
     Protocol,
 }

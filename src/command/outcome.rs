@@ -3,7 +3,7 @@
 //! The rules, of which the first that fits applies:
 //!
 //! 1. Its main context went away: cancelled.
-//! 2. It was asked to stop: cancelled, or timed out.
+//! 2. It was asked to stop: cancelled, or timed out; or it could not be stopped.
 //! 3. Only the wait was cancelled, and it still runs: cancelled.
 //! 4. It was never executed, or its end cannot be watched: the start failed.
 //! 5. It has ended: the output if that is a success, else its exit code or signal.
@@ -91,6 +91,8 @@ pub(super) struct Facts {
     pub(super) stop: Option<StopReason>,
     /// What had stopped it in the sense of job control when it was asked to end.
     pub(super) stopped_by: Option<Signal>,
+    /// Why it could not be stopped, or something that it has left in its group.
+    pub(super) unstoppable: Option<io::Error>,
     pub(super) wait_cancelled: bool,
     /// Why it was not executed.
     pub(super) not_started: Option<SpawnError>,
@@ -159,6 +161,9 @@ impl Facts {
         if self.context_gone {
             return Error::context_gone(label);
         }
+        if let Some(why) = self.unstoppable.take() {
+            return self.not_stopped(label, why);
+        }
         if let Some(reason) = self.stop {
             return self.stopped(label, reason);
         }
@@ -207,6 +212,23 @@ impl Facts {
         Error::new(kind, label, text)
     }
 
+    /// It was to be stopped, and that was refused.
+    fn not_stopped(&self, label: &str, why: io::Error) -> Error {
+        let what = match self.end {
+            None => text!("it could not be stopped, and runs on"),
+            Some(_) => text!(
+                "it ended, but a process that it had started could not be stopped, and runs on"
+            ),
+        };
+        let text = text!(
+            "{what}: {error}. Most likely that process belongs to another user by now, as with sudo or \
+             pkexec",
+            what = what,
+            error = Text::of(&why)
+        );
+        Error::new(ErrorKind::NotStopped, label, text).because(why)
+    }
+
     /// It was asked to end.
     fn stopped(&self, label: &str, reason: StopReason) -> Error {
         let mut error = match reason {
@@ -223,10 +245,12 @@ impl Facts {
                      default, or give it a terminal with terminal() or inherit_terminal()",
                     signal = Text::of(signal)
                 );
-                return Error::new(ErrorKind::Signal, label, text);
+                Error::new(ErrorKind::Signal, label, text)
             }
         };
-        if let Some(signal) = self.stopped_by {
+        if let Some(signal) = self.stopped_by
+            && !matches!(reason, StopReason::Terminal(_))
+        {
             let (end, by) = (error.inner_mut().text.clone(), Text::of(signal));
             error.inner_mut().text = match signal {
                 Signal::TTIN | Signal::TTOU => text!(
@@ -288,6 +312,13 @@ mod tests {
         }
     }
 
+    fn refused(facts: Facts) -> Facts {
+        Facts {
+            unstoppable: Some(io::Error::from_raw_os_error(libc::EPERM)),
+            ..facts
+        }
+    }
+
     fn not_started() -> Option<SpawnError> {
         Some(SpawnError::refused(
             Step::Helper,
@@ -326,7 +357,7 @@ mod tests {
     /// Every kind of end: the facts, and the outcome that they make.
     #[test]
     fn each_end_has_its_outcome() {
-        use ErrorKind::{Cancelled, Exit, Signal as Killed, Start, Timeout};
+        use ErrorKind::{Cancelled, Exit, NotStopped, Signal as Killed, Start, Timeout};
         use StopReason::Cancelled as Asked;
         let lost = || Facts {
             end: Some(Err(WaitError::reaped_by_another())),
@@ -345,7 +376,7 @@ mod tests {
             ..Facts::default()
         };
         #[rustfmt::skip]
-        let rows: [Row; 30] = [
+        let rows: [Row; 32] = [
             ("success", code(0), None),
             ("success by its rule", Facts { success: true, ..code(3) }, None),
             ("success by a signal", Facts { success: true, ..signal(Signal::PIPE) }, None),
@@ -369,6 +400,8 @@ mod tests {
             ("cancelled while suspended", suspended(Signal::TTOU, stopped(Asked, signal(Signal::TERM))), Some((Cancelled, "stopped on request; it was suspended by SIGTTOU, because it asked the terminal in which this app was started"))),
             ("deadline while suspended", suspended(Signal::STOP, stopped(DEADLINE, code(0))), Some((Timeout, "not finished within its deadline of 2s; it was suspended by SIGSTOP"))),
             ("suspended by the terminal", suspended(Signal::TTIN, stopped(StopReason::Terminal(Signal::TTIN), signal(Signal::TERM))), Some((Killed, TERMINAL))),
+            ("cannot be stopped", refused(stopped(Asked, Facts::default())), Some((NotStopped, "it could not be stopped, and runs on: Operation not permitted (os error 1). Most likely that process belongs to another user by now, as with sudo or pkexec"))),
+            ("left something that cannot be stopped", refused(stopped(DEADLINE, code(0))), Some((NotStopped, "it ended, but a process that it had started could not be stopped, and runs on: Operation not permitted (os error 1). Most likely that process belongs to another user by now, as with sudo or pkexec"))),
             ("wait cancelled", unwaited(Facts::default()), Some((Cancelled, "the wait for it was cancelled; the program runs on"))),
             ("not executed", failed_start(code(1)), Some((Start, "the helper gave up"))),
             ("not executed, success by its rule", failed_start(code(0)), Some((Start, "the helper gave up"))),

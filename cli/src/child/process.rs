@@ -15,7 +15,7 @@ use super::event::{Ended, Event};
 use super::job_control::stop_by;
 use super::signals::{Arrived, Signals};
 use super::streams::Streams;
-use crate::failure::{Failure, cannot};
+use crate::failure::{Failure, cannot, tell};
 
 /// The program that a command line names: by its path where that has a slash, else by its name.
 pub(crate) fn program(name: OsString) -> Program {
@@ -37,7 +37,7 @@ impl Child {
         let process = plan.spawn()?;
         if let Err(error) = legwork::guardian::watch_over(&process, Program::Current) {
             // The program runs: that it may outlive the command is no reason to end it.
-            crate::failure::tell(&format!(
+            tell(&format!(
                 "{error}; if legwork is killed, the program runs on"
             ));
         }
@@ -114,7 +114,7 @@ impl Child {
             }
             if over {
                 if timed_out {
-                    let _ = self.process.kill();
+                    self.kill()?;
                     due = None;
                 } else {
                     streams.happened(&Event::Timeout);
@@ -159,8 +159,13 @@ impl Child {
                 _ if self.has_it(&arrived) => (),
                 _ => {
                     signalled = true;
-                    streams.happened(&Event::Signal(arrived.signal));
-                    let _ = self.signal(arrived.signal);
+                    match self.signal(arrived.signal) {
+                        Err(error) if is_refused(&error) => tell(&format!(
+                            "{} cannot be sent to the program: {error}",
+                            arrived.signal
+                        )),
+                        _ => streams.happened(&Event::Signal(arrived.signal)),
+                    }
                     if !is_stop(arrived.signal) {
                         self.go_on();
                     }
@@ -194,6 +199,17 @@ impl Child {
         }
     }
 
+    /// Fails if the program may not be killed: then nobody waits for it.
+    fn kill(&self) -> Result<(), Failure> {
+        match self.process.kill() {
+            Err(error) if is_refused(&error) => Err(Failure::Own(format!(
+                "the program could not be stopped, and runs on: {error}; most likely it has become another \
+                 user's process"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
     fn signal(&self, signal: Signal) -> io::Result<()> {
         if self.process.leads_group() {
             self.process.signal_group(signal)
@@ -201,6 +217,11 @@ impl Child {
             self.process.signal(signal)
         }
     }
+}
+
+/// Another user's process may not be sent signals.
+fn is_refused(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EPERM)
 }
 
 fn is_stop(signal: Signal) -> bool {

@@ -34,7 +34,7 @@ pub(super) use self::input_writer::InputWriter;
 use self::output_reader::Read;
 pub(super) use self::output_reader::{KEPT, OutputReader, Rule};
 pub(super) use self::progress_reader::ProgressReader;
-use self::stop_steps::StopSteps;
+use self::stop_steps::{StopSteps, is_refused};
 use self::timers::{Timer, Timers};
 use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
@@ -516,9 +516,17 @@ impl Supervisor {
 
     fn take_stop_step(&self) {
         if !self.seat.has_ended() {
-            let grace = self.stop.take(&self.seat, &self.standards.input);
-            self.set_timer(Timer::StopStep, grace);
-            self.write_input();
+            match self.stop.take(&self.seat, &self.standards.input) {
+                Ok(grace) => {
+                    self.set_timer(Timer::StopStep, grace);
+                    self.write_input();
+                }
+                // It is reaped elsewhere, when it ends.
+                Err(error) => {
+                    self.facts.borrow_mut().unstoppable = Some(error);
+                    self.finish();
+                }
+            }
         }
     }
 
@@ -540,6 +548,7 @@ impl Supervisor {
             Some(Ok(None)) | None => return,
         };
         self.exit.set(end);
+        self.judge_stop();
         self.seat.unwatch_exit();
         guardian::has_ended();
         let mut wakers = self.exit.take_wakers();
@@ -556,6 +565,21 @@ impl Supervisor {
         wakers.into_iter().for_each(Waker::wake);
         self.finish_if_drained();
         self.set_alarm();
+    }
+
+    /// It was reaped: was it stopped, and is nothing left of its group?
+    fn judge_stop(&self) {
+        let mut facts = self.facts.borrow_mut();
+        if facts.stop == Some(StopReason::Cancelled) && self.stop.was_refused() {
+            // It has ended by itself.
+            facts.stop = None;
+        }
+        if facts.stop.is_some() {
+            let killed = self
+                .seat
+                .with_process(|process| process.signal_group(Signal::KILL));
+            facts.unstoppable = killed.and_then(Result::err).filter(is_refused);
+        }
     }
 
     /// How it exited, once it has.
