@@ -343,7 +343,9 @@ impl Command {
 
     /// Stops the program if it has written nothing for this time to the pipes that the app reads.
     /// There is no such deadline if there are no such pipes, or GIO reads one of them. While the app
-    /// has paused the program, or does not read on, the time does not count.
+    /// has paused the program, or does not read on, the time does not count; nor while somebody else
+    /// has stopped the program, traces it, or has frozen its cgroup. Of a time in which the app itself
+    /// does not run (a suspend, a debugger), at most a quarter of the deadline counts.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall = Some(deadline);
         self

@@ -32,6 +32,8 @@ pub(crate) mod background;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
+#[cfg(feature = "app")]
+mod held;
 mod leave;
 mod mask;
 pub(crate) mod own;
@@ -42,6 +44,8 @@ pub use exit::{Exit, ExitStatus, Usage, WaitError};
 pub use handle::Process;
 pub use signal::Signal;
 
+#[cfg(feature = "app")]
+pub(crate) use held::is_held;
 pub(crate) use leave::{leave, leave_with_group};
 pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;

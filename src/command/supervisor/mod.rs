@@ -46,7 +46,7 @@ use crate::guardian;
 use crate::main_loop::hub::{Entry, Hub, Slice, Token};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
-use crate::process::{Exit, Process, SharedProcess, Signal};
+use crate::process::{Exit, Process, SharedProcess, Signal, is_held};
 use crate::spawn::SpawnError;
 
 /// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
@@ -388,14 +388,15 @@ impl Supervisor {
             .is_some_and(ProgressReader::is_behind)
     }
 
-    fn check_stall(&self, after: Duration, slice: &Slice) {
-        let may_wait_for_app = self.is_paused.get()
+    /// Whether it may be silent because of the app, or of somebody who keeps it from running.
+    fn waits_for_others(&self) -> bool {
+        self.is_paused.get()
             || self.is_parser_behind()
-            || self.outputs().any(OutputReader::is_paused);
-        if may_wait_for_app {
-            self.renew_stall();
-            return;
-        }
+            || self.outputs().any(OutputReader::is_paused)
+            || self.pid().is_some_and(is_held)
+    }
+
+    fn check_stall(&self, after: Duration, slice: &Slice) {
         // It may have written what the main loop had no time to look at.
         let has_written = self
             .outputs()
@@ -608,12 +609,13 @@ impl Supervisor {
 
     /// Another process has written, after the end.
     fn renew_drain(&self) {
-        if self.timers.is_set(Timer::Drain)
-            && let Some(next) = Instant::now().checked_add(self.rules.drain)
-        {
-            let end = self.drain_end.get();
-            self.timers
-                .set_at(Timer::Drain, Some(end.map_or(next, |end| end.min(next))));
+        if self.timers.is_set(Timer::Drain) {
+            let left = self
+                .drain_end
+                .get()
+                .map(|end| end.saturating_duration_since(Instant::now()));
+            let next = left.unwrap_or(Duration::MAX).min(self.rules.drain);
+            self.timers.set(Timer::Drain, Some(next));
         }
     }
 
@@ -742,6 +744,9 @@ impl Entry for Supervisor {
             self.check_terminal();
         }
         let now = Instant::now();
+        if self.timers.rings(Timer::Stall, now) && self.waits_for_others() {
+            self.renew_stall();
+        }
         let [look, progress, poll, helper, deadline, stall, step, drained] = [
             Timer::Look,
             Timer::Progress,
