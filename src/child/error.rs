@@ -195,6 +195,11 @@ impl Error {
         self.0.kind == ErrorKind::Start
     }
 
+    /// Whether there is no such program: most likely it is not installed. Of a job, its worker program.
+    pub fn is_not_found(&self) -> bool {
+        self.spawn_error().is_some_and(SpawnError::is_not_found)
+    }
+
     /// Whether the child itself is at fault: a panic, a signal, an exit without an answer or with a code
     /// that is not a success, or a broken protocol.
     pub fn is_crash(&self) -> bool {
@@ -294,6 +299,9 @@ impl fmt::Debug for Error {
         while let Some(cause) = source {
             writeln!(f, "caused by: {cause}")?;
             source = cause.source();
+        }
+        if let Some(path) = self.spawn_error().and_then(SpawnError::searched) {
+            writeln!(f, "searched in: {}", path.display())?;
         }
         if let Some(status) = self.0.status {
             writeln!(f, "the process ended with {status}")?;
