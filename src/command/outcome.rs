@@ -23,7 +23,7 @@ use crate::text::{Text, text};
 pub struct Output {
     /// How it ended.
     pub status: ExitStatus,
-    /// The resources that it used.
+    /// The resources that it used. All zero if other code in the app has reaped it.
     pub usage: Usage,
     /// What it wrote to standard output, if that was collected.
     pub stdout: Vec<u8>,
@@ -152,7 +152,7 @@ impl Facts {
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.end {
             inner.status = Some(exit.status);
-            inner.usage = Some(exit.usage);
+            inner.usage = exit.known_usage();
         }
         Err(error)
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use super::exit::{Cause, Exit, WaitError};
+use super::exit::{Cause, Exit, Usage, WaitError};
 use super::pidfd::{self, To, Wait, check_child_signal};
 use super::signal::Signal;
 use super::{destroy, own};
@@ -66,7 +66,8 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Other code reaped it, or has ignored `SIGCHLD` since the start. Later calls return the same.
+    /// Other code reaped it, or has ignored `SIGCHLD` since the start, and the kernel does not
+    /// remember how it ended, as Linux 6.15 and newer do. Later calls return the same.
     pub fn try_wait(&mut self) -> Result<Option<Exit>, WaitError> {
         self.wait_as(Wait::Poll)
     }
@@ -94,6 +95,12 @@ impl Process {
             }
             Err(Errno::CHILD) if !self.is_parent() => Err(WaitError(Cause::NotTheParent)),
             Err(Errno::CHILD) => {
+                if let Some(status) = pidfd::exit_of_reaped(self.pidfd()) {
+                    let usage = Usage::default();
+                    let exit = Exit { status, usage };
+                    self.end = Some(Ok(exit));
+                    return Ok(Some(exit));
+                }
                 let cause = match check_child_signal() {
                     Ok(()) => Cause::ReapedByAnother,
                     Err(_) => Cause::Ignored,
