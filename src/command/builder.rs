@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::host;
 use super::outcome::Success;
 use super::progress::LineProgress;
 use super::stdio::Stdio;
@@ -28,7 +29,7 @@ use crate::wire::frame::ExecOrder;
 /// | [`stdout`](Self::stdout), [`stderr`](Self::stderr) | inherited, or null where the app's is closed or close-on-exec; piped for [`output`](Self::output) |
 /// | [`terminal`](Self::terminal) | none |
 /// | other descriptors | none |
-/// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
+/// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token; see [`host_environment`](Self::host_environment) |
 /// | [`group`](Self::group) | a session of its own, without a terminal |
 /// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, twice within 500 ms |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
@@ -57,6 +58,7 @@ pub struct Command {
     pub(super) search_own_path: bool,
     pub(super) arg0: Option<OsString>,
     pub(super) args: Vec<OsString>,
+    pub(super) on_host: bool,
     pub(super) env: Vec<EnvChange>,
     pub(super) directory: Option<Directory>,
     pub(super) group: Group,
@@ -138,6 +140,7 @@ impl Command {
             search_own_path: false,
             arg0: None,
             args: Vec::new(),
+            on_host: false,
             env: Vec::new(),
             directory: None,
             group: Group::Session,
@@ -225,6 +228,31 @@ impl Command {
     /// Removes all environment variables, the app's and those set before this call.
     pub fn env_clear(mut self) -> Self {
         self.env.push(EnvChange::Clear);
+        self
+    }
+
+    /// Gives the program the environment of the host, if the app comes as an AppImage or a snap: for
+    /// programs that are not the app's own, such as the user's browser. With the libraries and
+    /// modules to which such an app's variables lead, they crash or do not start.
+    ///
+    /// - Of every variable that is a path or a list of paths (`LD_LIBRARY_PATH`, `PATH`,
+    ///   `GDK_PIXBUF_MODULE_FILE`, `GIO_MODULE_DIR`, `GTK_PATH`, `XDG_DATA_DIRS`, …), the paths
+    ///   inside of the bundle are removed: inside of `APPDIR` for an AppImage, of `SNAP` and the
+    ///   snap's data for a snap. If none is left, the variable is removed. `HOME` becomes
+    ///   `SNAP_REAL_HOME`.
+    /// - What the launcher has kept as `APPRUN_ORIGINAL_…` or `APPIMAGE_ORIGINAL_…` is restored.
+    /// - The variables of the bundle are removed: `APPDIR`, `APPIMAGE`, `APPIMAGE_UUID`, `ARGV0`,
+    ///   `OWD`, `APPRUN_…`, `SNAP`, `SNAP_…`.
+    /// - The program's name is searched for in the `PATH` that results, as by
+    ///   [`search_own_path`](Self::search_own_path).
+    ///
+    /// What [`env`](Self::env) and the others like it say comes after that, in whichever order they
+    /// are called. What a launcher has overwritten by something that is no path, such as `GTK_THEME`
+    /// or `GDK_BACKEND`, is not known any more. A [helper](Self::helper) that needs a library of the
+    /// bundle by `LD_LIBRARY_PATH` does not start with it. In any other app this changes nothing; in
+    /// a Flatpak, programs of the host are started by `flatpak-spawn --host`.
+    pub fn host_environment(mut self) -> Self {
+        self.on_host = true;
         self
     }
 
@@ -484,13 +512,24 @@ impl Command {
         }
         Program::Name {
             name: self.program.clone(),
-            path: self.search_own_path.then(|| self.own_path()),
+            path: (self.search_own_path || self.on_host).then(|| self.own_path()),
+        }
+    }
+
+    /// What changes the app's variables to those that the program is to start from.
+    pub(super) fn host_changes(&self) -> BTreeMap<OsString, Option<OsString>> {
+        match self.on_host {
+            true => host::changes(&std::env::vars_os().collect()),
+            false => BTreeMap::new(),
         }
     }
 
     /// The `PATH` that the program will have.
     fn own_path(&self) -> OsString {
         let mut path = std::env::var_os("PATH");
+        if let Some(of_host) = self.host_changes().remove(OsStr::new("PATH")) {
+            path = of_host;
+        }
         for change in &self.env {
             match change {
                 EnvChange::Set(name, value) if name == "PATH" => path = Some(value.clone()),

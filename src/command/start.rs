@@ -145,6 +145,12 @@ fn plan(command: &mut Command) -> Plan {
     if is_on_terminal {
         plan = terminal::describe(plan, std::env::var_os("TERM"));
     }
+    for (name, value) in command.host_changes() {
+        plan = match value {
+            Some(value) => plan.env(name, value),
+            None => plan.env_remove(name),
+        };
+    }
     for change in command.env.drain(..) {
         plan = match change {
             EnvChange::Set(name, value) => plan.env(name, value),
