@@ -199,7 +199,7 @@ impl CommandHandle {
     ///
     /// # Errors
     ///
-    /// `ESRCH`: the program has ended.
+    /// `ESRCH`: the program has ended. `EPERM`: it has become another user's process.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         match self.supervisor() {
             Some(supervisor) => supervisor.signal(signal),

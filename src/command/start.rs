@@ -18,7 +18,7 @@ use crate::main_loop::guardian::warn_of_none;
 use crate::main_loop::hub::Hub;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::{State, Status};
-use crate::spawn::{Plan, Step};
+use crate::spawn::{Group, Plan, Step};
 use crate::text::text;
 use crate::wire::frame::ExecOrder;
 
@@ -121,6 +121,7 @@ fn try_start(
             deadline: command.deadline,
             stall: command.stall.filter(|_| is_read),
             drain: command.drain,
+            in_apps_session: command.group == Group::Lead && command.terminal.is_none(),
         },
         stop,
         status: status.clone(),
@@ -143,6 +144,12 @@ fn plan(command: &mut Command) -> Plan {
     let is_on_terminal = command.terminal.is_some();
     if is_on_terminal {
         plan = terminal::describe(plan, std::env::var_os("TERM"));
+    }
+    for (name, value) in command.host_changes() {
+        plan = match value {
+            Some(value) => plan.env(name, value),
+            None => plan.env_remove(name),
+        };
     }
     for change in command.env.drain(..) {
         plan = match change {

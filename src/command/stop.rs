@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::process::Signal;
 
 /// The steps by which a program is stopped, each with the time until the next one. After the last
-/// step comes SIGKILL. Signals go to the whole group of the program.
+/// step comes SIGKILL. Signals go to the whole group of the program. A program that has become
+/// another user's process, as `sudo` does, gets none of them; after the last step the outcome is
+/// [`ErrorKind::NotStopped`](crate::ErrorKind::NotStopped).
 ///
 /// The default is SIGTERM, and 2 s later SIGKILL; on a [terminal](super::Command::terminal) SIGHUP
 /// comes first, 500 ms and again 250 ms before SIGTERM.

@@ -91,7 +91,7 @@ impl Facts {
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.process.end {
             inner.status = Some(exit.status);
-            inner.usage = Some(exit.usage);
+            inner.usage = exit.known_usage();
         }
         if matches!(inner.kind, ErrorKind::Panic) {
             inner.panic = self.panic.map(|report| Panic {

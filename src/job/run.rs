@@ -21,6 +21,7 @@ use super::worker::{Progression, Tenant, WorkerProcess, parsed};
 use crate::child::Error;
 use crate::child::control::{Notice, Supervised};
 use crate::child::seat::Seat;
+use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
@@ -71,7 +72,7 @@ pub(super) struct Run {
 struct Due {
     deadline: Option<Instant>,
     /// Its grace is over.
-    force: Option<Instant>,
+    force: Option<Countdown>,
 }
 
 /// What a job that is about to run consists of, beside its worker.
@@ -206,7 +207,7 @@ impl Run {
         self.worker.link().cancel(self.number);
         *self.due.borrow_mut() = Due {
             deadline: None,
-            force: Instant::now().checked_add(self.grace),
+            force: Countdown::new(self.grace),
         };
         self.worker.set_alarm();
         // No request is sent any more.
@@ -379,14 +380,16 @@ impl Tenant for Run {
 
     fn due(&self) -> Option<Instant> {
         let due = self.due.borrow();
-        [due.deadline, due.force].into_iter().flatten().min()
+        let force = due.force.map(|force| force.at());
+        [due.deadline, force].into_iter().flatten().min()
     }
 
     fn alarm(&self, now: Instant) {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (deadline, force) = {
-            let due = self.due.borrow();
-            (is_due(due.deadline), is_due(due.force))
+            let mut due = self.due.borrow_mut();
+            let force = due.force.as_mut();
+            let is_over = force.is_some_and(|force| force.is_over(now));
+            (due.deadline.is_some_and(|at| at <= now), is_over)
         };
         if deadline && let Some(after) = self.deadline {
             self.stop(StopReason::Deadline(after));

@@ -144,7 +144,7 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     let mut plan = Plan::new(program)
         .arg("--legwork-worker")
         .arg(J::NAME)
-        .group(Group::Lead)
+        .group(Group::Session)
         .share(1, printing.clone())
         .share(2, printing)
         .fd(CONTROL_FD, theirs);

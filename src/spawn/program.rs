@@ -314,22 +314,17 @@ fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, 
         }
     }
     Err(skipped.unwrap_or_else(|| {
-        let program = Path::new(name);
-        let (name, path) = (Text::quoted(name), Text::quoted(&path));
+        let shown = Text::quoted(name);
         let sentence = match forbidden {
             Some(directory) => text!(
-                "there is no program {name} in {path}, of which {directory} may not be searched",
-                name = name,
-                path = path,
+                "the program {name} was not found, and {directory} may not be searched",
+                name = shown,
                 directory = Text::quoted(directory)
             ),
-            None => text!(
-                "there is no program {name} in {path}",
-                name = name,
-                path = path
-            ),
+            None => text!("the program {name} was not found", name = shown),
         };
-        SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
+        let error = SpawnError::failed(Step::Program, libc::ENOENT, sentence);
+        error.at(name).searched_in(path.clone())
     }))
 }
 

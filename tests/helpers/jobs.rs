@@ -90,6 +90,8 @@ impl Job for Unpack {
 pub enum Misbehave {
     /// Fails with an error that has a cause.
     Fail,
+    /// Asks the terminal, as a library would for a password.
+    AskTerminal,
     /// Panics.
     Panic,
     /// Panics on a thread of its own, and continues.
@@ -144,6 +146,10 @@ impl Job for Misbehave {
             Misbehave::Fail => {
                 let cause = std::fs::read("/nonexistent").map(drop);
                 cause.map_err(|cause| Context("reading the list", cause))?;
+            }
+            Misbehave::AskTerminal => {
+                let answer = std::fs::read("/dev/tty").map(drop);
+                answer.map_err(|cause| Context("asking for a password", cause))?;
             }
             Misbehave::Panic => panic!("on purpose"),
             Misbehave::PanicAside => {

@@ -27,8 +27,11 @@ use crate::seconds::seconds;
 /// Signals that ask legwork to end are handed on to the program. Signals that legwork was started with as
 /// ignored, as by nohup(1), the program ignores as well, but for SIGCHLD.
 ///
-/// Exit codes: the program's own; 124 when the time was up; 125 when
-/// legwork itself failed or its options make no sense; 126 when the program cannot be executed; 127
+/// A program that becomes another user's process, as sudo(8) does, gets no signals, and runs on when its
+/// time is up, and when legwork dies.
+///
+/// Exit codes: the program's own; 124 when the time was up; 125 when legwork itself failed, could not stop
+/// the program, or its options make no sense; 126 when the program cannot be executed; 127
 /// when there is no such program. When a signal ended the program, the same signal ends legwork, which a
 /// shell shows as 128+N.
 // An alias is the name that the library, env(1) or bwrap(1) has for the same.

@@ -29,6 +29,7 @@ use super::outcome::ProcessFacts;
 use crate::child::Worker;
 use crate::child::seat::Seat;
 use crate::main_loop::count_frame;
+use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::{Entry, HangUp, Hub, Slice, Token};
 use crate::process::{Process, SharedProcess};
 use crate::wire::control::{Control, Fault, Packet, Received, RecvError, Scratch, Unclaimed, Wait};
@@ -98,9 +99,9 @@ pub(super) enum Progression {
 /// When something has to happen by itself.
 #[derive(Debug, Default)]
 struct Due {
-    handshake: Option<Instant>,
+    handshake: Option<Countdown>,
     /// Its last job has answered, or its socket is closed.
-    end: Option<Instant>,
+    end: Option<Countdown>,
 }
 
 /// See the module.
@@ -157,7 +158,7 @@ impl WorkerProcess {
                 placeholder: Cell::new(None),
                 frames_left: Cell::new(None),
                 due: RefCell::new(Due {
-                    handshake: handshake.and_then(|time| Instant::now().checked_add(time)),
+                    handshake: handshake.and_then(Countdown::new),
                     end: None,
                 }),
                 facts: RefCell::default(),
@@ -225,7 +226,8 @@ impl WorkerProcess {
     pub(super) fn set_alarm(&self) {
         let tenant = self.tenant().and_then(|tenant| tenant.due());
         let due = self.due.borrow();
-        let first = [due.handshake, due.end, tenant].into_iter().flatten().min();
+        let own = [due.handshake, due.end].into_iter().flatten();
+        let first = own.map(|own| own.at()).chain(tenant).min();
         self.seat.set_alarm(first);
     }
 
@@ -259,7 +261,7 @@ impl WorkerProcess {
     fn expect_end(&self) {
         *self.due.borrow_mut() = Due {
             handshake: None,
-            end: Some(Instant::now() + END_WITHIN),
+            end: Countdown::new(END_WITHIN),
         };
         self.set_alarm();
     }
@@ -482,10 +484,11 @@ impl Entry for WorkerProcess {
             return;
         }
         let now = Instant::now();
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let is_due =
+            |left: &mut Option<Countdown>| left.as_mut().is_some_and(|left| left.is_over(now));
         let (handshake, end) = {
-            let due = self.due.borrow();
-            (is_due(due.handshake), is_due(due.end))
+            let mut due = self.due.borrow_mut();
+            (is_due(&mut due.handshake), is_due(&mut due.end))
         };
         if handshake {
             self.facts.borrow_mut().silent_for = self.handshake;
