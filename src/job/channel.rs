@@ -84,7 +84,11 @@ impl<M> Drop for Messages<M> {
             // A forked copy: the app would count what the copy takes as its own.
             return;
         }
-        // The worker may be waiting for room that the unread messages take up.
+        // The worker may be waiting for room that the unread messages take up. Closed first: what comes from now on,
+        // on another thread, is taken there.
+        if let Some(open) = &self.0 {
+            open.mailbox.close();
+        }
         while self.try_recv().is_some() {}
     }
 }

@@ -106,6 +106,11 @@ impl<T> Mailbox<T> {
         }
     }
 
+    /// No more is put in; what is there can still be taken.
+    pub(crate) fn close(&self) {
+        self.receiver.close();
+    }
+
     /// The next value if it is there already.
     pub(crate) fn try_next(&mut self) -> Option<T> {
         self.receiver.try_recv().ok()
