@@ -52,7 +52,7 @@ pub struct CommandHandle {
 struct LastState {
     exit: Cell<Option<Exit>>,
     /// What was kept of standard output and error, if nobody had asked for it.
-    kept: RefCell<[Option<Vec<u8>>; 2]>,
+    kept: RefCell<[Option<OutputStream>; 2]>,
 }
 
 impl LastState {
@@ -60,8 +60,10 @@ impl LastState {
         if let Poll::Ready(exit) = supervisor.poll_exit(Waker::noop()) {
             self.exit.set(exit);
         }
-        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors]
-            .map(|lane| supervisor.output(lane).and_then(OutputReader::take_kept));
+        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors].map(|lane| {
+            let kept = supervisor.output(lane).and_then(OutputReader::take_kept);
+            kept.map(|bytes| OutputStream::of_kept(bytes, supervisor.seat().pace()))
+        });
     }
 }
 
@@ -165,8 +167,8 @@ impl CommandHandle {
             return None;
         }
         let kept = self.last.kept.borrow_mut()[usize::from(lane == Lane::Errors)].take();
-        if let Some(kept) = kept {
-            return Some(OutputStream::of_kept(kept));
+        if kept.is_some() {
+            return kept;
         }
         let supervisor = self.supervisor()?;
         supervisor.output(lane)?.start_stream();

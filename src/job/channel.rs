@@ -12,6 +12,7 @@ use futures_core::Stream;
 use super::requests::Encoded;
 use super::run::Run;
 use super::taken::Taken;
+use crate::main_loop::hub::Pace;
 use crate::main_loop::mailbox::Mailbox;
 use crate::wire::attach;
 use crate::worker::{Receive, SendError};
@@ -50,12 +51,25 @@ pub struct Messages<M>(pub(super) Option<Open<M>>);
 pub(super) struct Open<M> {
     pub(super) mailbox: Mailbox<M>,
     pub(super) taken: Arc<Taken>,
+    pub(super) pace: Pace,
 }
 
 impl<M> Messages<M> {
-    /// Waits for the next message; `None` when there will be no more.
+    /// Waits for the next message; `None` when there will be no more. On the thread of the job's context, it lets the
+    /// main loop run after 2 ms of receiving without a pause.
     pub async fn recv(&mut self) -> Option<M> {
         poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// Waits for the next message, and returns all that have arrived; `None` when there will be no more. For a model that
+    /// takes many rows at once for the price of one.
+    pub async fn recv_many(&mut self) -> Option<Vec<M>> {
+        let first = self.recv().await?;
+        Some(
+            std::iter::once(first)
+                .chain(std::iter::from_fn(|| self.try_recv()))
+                .collect(),
+        )
     }
 
     /// Returns the next message if it has arrived already.
@@ -70,6 +84,11 @@ impl<M> Messages<M> {
         let Some(open) = &mut self.0 else {
             return Poll::Ready(None);
         };
+        if open.mailbox.has_some() {
+            std::task::ready!(open.pace.poll(cx));
+        } else {
+            open.pace.restart();
+        }
         let next = std::task::ready!(open.mailbox.poll_next(cx));
         if next.is_some() {
             open.taken.one_more();

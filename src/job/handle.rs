@@ -95,10 +95,14 @@ impl<J: Listed> JobHandle<J> {
         let typed = Rc::downgrade(&sink);
         let sink = Box::new(TypedSink(sink));
         let run = start(job, options, label, &status, taken.clone(), sink);
+        let pace = (run.as_ref())
+            .map(|run| run.seat().pace())
+            .unwrap_or_default();
         let handle = JobHandle {
             messages: Messages(Some(Open {
                 mailbox: messages,
                 taken,
+                pace,
             })),
             requests: Rc::new(OpenRequests(
                 run.as_ref().map(Rc::downgrade).unwrap_or_default(),
@@ -152,6 +156,8 @@ impl<J: Listed> JobHandle<J> {
     /// Waits for the next message; `None` when there will be no more. The job waits while 64 messages (or
     /// what [`message_capacity`](crate::JobBuilder::message_capacity) says) have not been taken; awaiting
     /// the handle discards the rest.
+    ///
+    /// After 2 ms of receiving without a pause it lets the main loop run, also when there are more messages.
     pub async fn message(&mut self) -> Option<J::Message> {
         self.messages.recv().await
     }
@@ -193,6 +199,9 @@ impl<J: Listed> JobHandle<J> {
     /// each record is read once.
     pub fn logs(&mut self) -> Logs {
         let run = self.core.control.supervisor();
+        let pace = (run.as_ref())
+            .map(|run| run.seat().pace())
+            .unwrap_or_default();
         let records = self.core.records.get_or_insert_with(|| match run {
             Some(run) => run.records(),
             None => {
@@ -201,7 +210,7 @@ impl<J: Listed> JobHandle<J> {
                 ring
             }
         });
-        Logs::of(records)
+        Logs::of(records, pace)
     }
 }
 

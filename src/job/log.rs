@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use glib::{GString, LogField, LogLevel, gstr};
 
+use crate::main_loop::hub::Pace;
 use crate::wire::frame::LogEntry;
 use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
@@ -141,6 +142,7 @@ pub struct Logs {
     ring: Arc<Ring>,
     /// Which of the ring's readers it is.
     reader: u64,
+    pace: Pace,
 }
 
 #[derive(Debug, Default)]
@@ -191,16 +193,18 @@ impl Ring {
 }
 
 impl Logs {
-    pub(super) fn of(ring: &Arc<Ring>) -> Logs {
+    pub(super) fn of(ring: &Arc<Ring>, pace: Pace) -> Logs {
         let mut state = ring.lock();
         state.readers += 1;
         Logs {
             ring: ring.clone(),
             reader: state.readers,
+            pace,
         }
     }
 
-    /// Waits for the next record; `None` when the job has ended and everything has been read.
+    /// Waits for the next record; `None` when the job has ended and everything has been read. On the thread of the job's
+    /// context, it lets the main loop run after 2 ms of reading without a pause.
     pub async fn recv(&mut self) -> Option<LogRecord> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -221,7 +225,12 @@ impl Logs {
 impl Stream for Logs {
     type Item = LogRecord;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+        if self.ring.lock().records.is_empty() {
+            self.pace.restart();
+        } else {
+            std::task::ready!(self.pace.poll(cx));
+        }
         // Cloned and dropped without the lock: that may run the app's code.
         let waker = cx.waker().clone();
         let mut state = self.ring.lock();
@@ -262,7 +271,7 @@ mod tests {
     #[test]
     fn what_is_not_read_is_dropped_oldest_first_and_counted() {
         let ring = Arc::<Ring>::default();
-        let mut logs = Logs::of(&ring);
+        let mut logs = Logs::of(&ring, Pace::default());
         for n in 0..LOGS_MAX + 3 {
             ring.push(LogRecord::printed(n.to_string()));
         }

@@ -111,6 +111,11 @@ impl<T> Mailbox<T> {
         self.receiver.close();
     }
 
+    /// Whether a value is there.
+    pub(crate) fn has_some(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
     /// The next value if it is there already.
     pub(crate) fn try_next(&mut self) -> Option<T> {
         self.receiver.try_recv().ok()
