@@ -40,6 +40,14 @@ use crate::process::{Exit, Signal};
 /// list.await?;
 /// # Ok(()) }
 /// ```
+///
+/// The compiler warns of a handle that is dropped where the program was started:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// legwork::Command::new("ls").spawn(); // with `.detach()` it runs to its end
+/// ```
+#[must_use = "dropping the handle stops the program: await it, keep it, or detach it"]
 pub struct CommandHandle {
     control: Control<Supervisor>,
     outcome: Mailbox<Ended>,

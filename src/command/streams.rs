@@ -26,6 +26,7 @@ use crate::wire::nul::{lossy, without_nul};
 /// still be read then.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
+#[must_use = "after the stream is dropped, what the program writes is dropped too"]
 pub struct OutputStream {
     source: Source,
     /// What was read and not given out yet.
@@ -244,6 +245,7 @@ pub struct Line {
 /// The output of a program, line by line. Lines end at `\n`, `\r` or `\r\n`; the last one may end
 /// with the output.
 #[derive(Debug)]
+#[must_use = "after the lines are dropped, what the program writes is dropped too"]
 pub struct Lines {
     stream: OutputStream,
     splitter: LineSplitter,

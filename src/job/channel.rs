@@ -45,6 +45,7 @@ use crate::worker::{Receive, SendError};
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "after the stream is dropped, the job's messages are discarded"]
 pub struct Messages<M>(pub(super) Option<Open<M>>);
 
 #[derive(Debug)]

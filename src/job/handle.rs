@@ -61,6 +61,21 @@ use crate::worker::{Listed, Receive};
 /// });
 /// # drop(cancel);
 /// ```
+///
+/// The compiler warns of a handle that is dropped where the job was started:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use legwork::prelude::*;
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum;
+/// # impl legwork::Job for Checksum {
+/// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Checksum]; }
+/// Checksum.spawn(); // with `.detach()` it runs to its end
+/// ```
+#[must_use = "dropping the handle stops the job: await it, keep it, or detach it"]
 pub struct JobHandle<J: Listed> {
     core: Core<J>,
     messages: Messages<J::Message>,
