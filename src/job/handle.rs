@@ -12,6 +12,7 @@ use gio::prelude::*;
 use super::channel::{Messages, Open, OpenRequests, Sender};
 use super::log::{Logs, Ring};
 use super::options::Options;
+use super::outcome::broke_protocol;
 use super::run::Run;
 use super::sink::{Typed, TypedSink};
 use super::start::start;
@@ -89,6 +90,7 @@ struct Core<J: Listed> {
     outcome: Mailbox<Result<J::Output, Error>>,
     records: Option<Arc<Ring>>,
     typed: Weak<Typed<J>>,
+    taken: Arc<Taken>,
 }
 
 impl<J: Listed> JobHandle<J> {
@@ -113,10 +115,13 @@ impl<J: Listed> JobHandle<J> {
         let pace = (run.as_ref())
             .map(|run| run.seat().pace())
             .unwrap_or_default();
+        if let Some(run) = &run {
+            taken.end_by(run.seat().canceller());
+        }
         let handle = JobHandle {
-            messages: Messages(Some(Open {
+            messages: Messages::new(Some(Open {
                 mailbox: messages,
-                taken,
+                taken: taken.clone(),
                 pace,
             })),
             requests: Rc::new(OpenRequests(
@@ -127,6 +132,7 @@ impl<J: Listed> JobHandle<J> {
                 outcome,
                 records: None,
                 typed,
+                taken,
             },
         };
         for cancellable in &options.cancellables {
@@ -179,7 +185,7 @@ impl<J: Listed> JobHandle<J> {
 
     /// Takes the messages as a stream of their own. After that [`message`](Self::message) gives `None`.
     pub fn messages(&mut self) -> Messages<J::Message> {
-        std::mem::replace(&mut self.messages, Messages(None))
+        std::mem::replace(&mut self.messages, Messages::new(None))
     }
 
     /// Calls `callback` with every message, in order, on this thread and context; first, at once, with
@@ -260,12 +266,17 @@ impl<J: Listed> Future for JobFuture<J> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = std::task::ready!(self.core.outcome.poll_next(cx));
+        let label = || self.core.control.status().label();
+        if let (Some(Ok(_)), Some(fault)) = (&outcome, self.core.taken.fault()) {
+            // It had ended before a message was found to be at fault.
+            return Poll::Ready(Err(broke_protocol(&label(), fault)));
+        }
         Poll::Ready(outcome.unwrap_or_else(|| {
             // Another thread saw the context go away, or this thread is ending.
             if let Some(run) = self.core.control.supervisor() {
                 run.seat().notice_context_gone();
             }
-            Err(Error::context_gone(&self.core.control.status().label()))
+            Err(Error::context_gone(&label()))
         }))
     }
 }

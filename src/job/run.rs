@@ -6,7 +6,6 @@
 //! also drop it.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
@@ -16,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::log::{Level, LogRecord, Ring};
 use super::outcome::{Answer, Facts, ProcessFacts, StopReason};
 use super::requests::{Encoded, Requests};
-use super::taken::Taken;
+use super::taken::{Arrived, Taken};
 use super::worker::{Progression, Tenant, WorkerProcess, parsed};
 use crate::child::Error;
 use crate::child::control::{Notice, Supervised};
@@ -24,7 +23,7 @@ use crate::child::seat::Seat;
 use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
-use crate::wire::control::{Fault, Unclaimed};
+use crate::wire::control::{Fault, Payload, Unclaimed};
 use crate::wire::frame::{
     CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
 };
@@ -38,12 +37,12 @@ pub(super) type OnEnd = Box<dyn FnOnce(State, Option<String>)>;
 /// Where the typed part of a job's life goes.
 pub(super) trait Sink {
     /// A message. An error ends the job with a protocol fault.
-    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault>;
+    fn message(&self, message: Arrived) -> Result<(), Fault>;
     /// What ends the waiting for messages and outcome from another thread.
     fn waker_slots(&self) -> [Arc<mailbox::WakerSlot>; 2];
     /// The one outcome. Nothing comes after it. `on_end` is called with how it ended once everything
     /// before it has been delivered: at once, unless a callback that is running is yet to return.
-    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd);
+    fn end(&self, outcome: Result<Arrived, Error>, on_end: OnEnd);
 }
 
 /// See the module.
@@ -315,43 +314,46 @@ impl Tenant for Run {
     fn frame(
         &self,
         kind: Kind,
-        payload: &[u8],
+        payload: Payload<'_>,
         descriptors: Unclaimed,
     ) -> Result<Progression, Fault> {
         if !self.is_its_turn(kind)? {
             return Ok(Progression::GoesOn);
         }
         match kind {
-            Kind::Message => self.sink.message(payload, descriptors.claim())?,
+            Kind::Message => self.sink.message(Arrived::new(payload, descriptors))?,
             Kind::Progress => {
-                let Progress { done, total, text } = parsed("progress", payload)?;
+                let Progress { done, total, text } = parsed("progress", &payload)?;
                 self.facts.borrow_mut().progress = (done, total);
                 let text = text.map(|text| cut(text, PROGRESS_MAX));
                 self.status.set_progress(done, total, text);
             }
             Kind::Log => {
-                let batch: LogBatch = parsed("a batch of log records", payload)?;
+                let batch: LogBatch = parsed("a batch of log records", &payload)?;
                 if batch.records.len() > LOG_RECORDS_MAX {
                     return Err(Fault("too many log records at once".to_owned()));
                 }
                 self.log_batch(batch);
             }
             Kind::Panic => {
-                let report = parsed("the report of a panic", payload)?;
+                let report = parsed("the report of a panic", &payload)?;
                 self.facts.borrow_mut().panic = Some(report);
             }
             Kind::Crash => {
-                let report = CrashReport::decode(payload)
+                let report = CrashReport::decode(&payload)
                     .ok_or_else(|| Fault("the report of a crash cannot be read".to_owned()))?;
                 self.facts.borrow_mut().crash = Some(report);
             }
             Kind::CrashFrames => {
-                let text = lossy(payload);
+                let text = lossy(&payload);
                 self.facts.borrow_mut().crash_frames = Some(text);
             }
-            Kind::Done => return Ok(self.answered(Answer::Done(payload.to_vec(), descriptors))),
+            Kind::Done => {
+                let output = Arrived::new(payload, descriptors);
+                return Ok(self.answered(Answer::Done(output)));
+            }
             Kind::Failed => {
-                let failure: Failure = parsed("the job's error", payload)?;
+                let failure: Failure = parsed("the job's error", &payload)?;
                 return match failure.chain.len() {
                     0 => Err(Fault("the job's error says nothing".to_owned())),
                     1..=CAUSES_MAX => Ok(self.answered(Answer::Failed(failure))),
@@ -361,7 +363,7 @@ impl Tenant for Run {
             Kind::Panicked if payload.is_empty() => return Ok(self.answered(Answer::Panicked)),
             Kind::Panicked => return Err(Fault("Panicked has bytes after its end".to_owned())),
             Kind::Refused => {
-                let refusal = parsed("the refusal", payload)?;
+                let refusal = parsed("the refusal", &payload)?;
                 return Ok(self.answered(Answer::Refused(refusal)));
             }
             other => return Err(Fault(format!("{other:?} is not about a job"))),
@@ -398,7 +400,10 @@ impl Tenant for Run {
     }
 
     fn cancel(&self) {
-        self.stop(StopReason::Cancelled);
+        match self.taken.fault() {
+            Some(fault) => self.worker.refuse(fault.clone()),
+            None => self.stop(StopReason::Cancelled),
+        }
     }
 
     fn closed(&self) {
@@ -417,6 +422,8 @@ impl Tenant for Run {
         facts.started =
             (self.worker.link().page()).is_some_and(|page| page.started() >= self.number);
         facts.process = with.unwrap_or_default();
+        let fault = facts.process.fault.take();
+        facts.process.fault = fault.or_else(|| self.taken.fault().cloned());
         if self.asked_to_stop.load(SeqCst) {
             // It may have been quicker to end than the bell was to ring here.
             facts.stop.get_or_insert(StopReason::Cancelled);

@@ -166,19 +166,22 @@ impl Shared {
 pub(crate) struct Canceller {
     hub: u64,
     key: u32,
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 impl Canceller {
     /// On the hub's own thread at once, otherwise in its next iteration.
     pub(crate) fn cancel(&self) {
-        if self.shared.is_here() {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        if shared.is_here() {
             if let Some(hub) = Hub::by_id(self.hub) {
                 hub.cancel(self.key);
             }
-        } else if !self.shared.context_gone.load(Acquire) {
-            lock(&self.shared.cancelled).push(self.key);
-            self.shared.wake();
+        } else if !shared.context_gone.load(Acquire) {
+            lock(&shared.cancelled).push(self.key);
+            shared.wake();
         }
     }
 }
@@ -374,7 +377,7 @@ impl Hub {
         Canceller {
             hub: self.id,
             key,
-            shared: self.shared.clone(),
+            shared: Arc::downgrade(&self.shared),
         }
     }
 

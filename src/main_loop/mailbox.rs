@@ -68,6 +68,11 @@ impl<T> Outlet<T> {
         result
     }
 
+    /// Whether the other end is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Returns what [ends](WakerSlot::hang_up) the wait on another thread, where the values may not go.
     pub(crate) fn waker_slot(&self) -> Arc<WakerSlot> {
         self.slot.clone()

@@ -102,6 +102,16 @@ pub(crate) enum Payload<'a> {
     Spilled(Vec<u8>),
 }
 
+impl Payload<'_> {
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Payload::Inline(bytes) => bytes.to_vec(),
+            Payload::Spilled(bytes) => bytes,
+        }
+    }
+}
+
 impl std::ops::Deref for Payload<'_> {
     type Target = [u8];
     fn deref(&self) -> &[u8] {

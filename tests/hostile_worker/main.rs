@@ -20,7 +20,7 @@ use legwork_tests::{
     context::{is_alive, run},
     hostile::{
         Believe, Memory, NUMBERED, SEALED, SPILLED, Step, Thing, Word, kind, open_descriptors,
-        packet, packet_about, ready, ready_with, said, script, sealed, send, spilled,
+        packet, packet_about, ready, ready_with, said, script, sealed, sealed_after, send, spilled,
     },
     jobs::Count,
     until,

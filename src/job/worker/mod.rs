@@ -31,7 +31,9 @@ use crate::child::seat::Seat;
 use crate::main_loop::count_frame;
 use crate::main_loop::hub::{Entry, HangUp, Hub, Slice, Token};
 use crate::process::{Process, SharedProcess};
-use crate::wire::control::{Control, Fault, Packet, Received, RecvError, Scratch, Unclaimed, Wait};
+use crate::wire::control::{
+    Control, Fault, Packet, Payload, Received, RecvError, Scratch, Unclaimed, Wait,
+};
 use crate::wire::frame::{JobNumber, Kind};
 
 /// How long a worker may take to end once its last job has answered, or once it has closed its control
@@ -62,7 +64,7 @@ pub(super) trait Tenant {
     fn frame(
         &self,
         kind: Kind,
-        payload: &[u8],
+        payload: Payload<'_>,
         descriptors: Unclaimed,
     ) -> Result<Progression, Fault>;
 
@@ -315,14 +317,20 @@ impl WorkerProcess {
             Err(RecvError::Fault(fault)) => Err(fault),
             Err(RecvError::Io(error)) => Err(Fault(format!("receiving failed: {error}"))),
         };
-        handled.is_ok() || {
-            let mut facts = self.facts.borrow_mut();
-            facts.fault = facts.fault.take().or(handled.err());
-            drop(facts);
-            self.seat.kill();
-            self.close();
-            false
+        match handled {
+            Ok(()) => true,
+            Err(fault) => {
+                self.refuse(fault);
+                false
+            }
         }
+    }
+
+    /// Something that it said cannot be right: it is not listened to any more. The first fault counts.
+    pub(super) fn refuse(&self, fault: Fault) {
+        self.facts.borrow_mut().fault.get_or_insert(fault);
+        self.seat.kill();
+        self.close();
     }
 
     fn handle(&self, packet: Packet<'_>) -> Result<(), Fault> {
@@ -360,7 +368,7 @@ impl WorkerProcess {
         }
         // Other threads than a job's may have something to say after its end.
         let Some(tenant) = tenant else { return Ok(()) };
-        let after = tenant.frame(kind, &packet.payload, packet.descriptors)?;
+        let after = tenant.frame(kind, packet.payload, packet.descriptors)?;
         if after == Progression::Answered {
             self.job_ended();
         }
