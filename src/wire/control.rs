@@ -18,6 +18,7 @@ use rustix::net::{
     recvmsg, sendmsg, shutdown, socketpair,
 };
 
+use super::file_size;
 use super::frame::{JobNumber, Kind, NO_JOB};
 use crate::process::{background, own};
 
@@ -422,6 +423,7 @@ fn fault(what: String) -> RecvError {
 }
 
 fn spill(payload: &[u8]) -> io::Result<OwnedFd> {
+    file_size::check(payload.len() as u64)?;
     let memory = memfd_create(
         "legwork-frame",
         MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,

@@ -24,6 +24,7 @@ use rustix::fs::{
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::futex;
 
+use super::file_size;
 use super::frame::JobNumber;
 use super::limits::PROGRESS_MAX;
 use super::nul::lossy;
@@ -126,6 +127,7 @@ unsafe impl Sync for Page {}
 impl Page {
     /// A new page, and the descriptor with which the app maps it.
     pub(crate) fn create() -> io::Result<(Page, OwnedFd)> {
+        file_size::check(SIZE as u64)?;
         let memory = memfd_create(
             "legwork-page",
             MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
