@@ -389,7 +389,7 @@ impl Command {
     /// [`limit`](Self::limit) or [`no_new_privileges`](Self::no_new_privileges) is set, which
     /// `posix_spawn` cannot do; that costs one start of the helper more.
     ///
-    /// The default is the app itself, if its `main` begins with
+    /// The default is the app itself, if its `main` begins with [`legwork::init`](crate::init) or
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without a helper, programs outlive an
     /// app that is killed, and a start with one of those four options fails.
     pub fn helper(mut self, worker: &Worker) -> Self {
