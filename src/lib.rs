@@ -168,6 +168,8 @@ mod model;
 pub mod process;
 pub mod spawn;
 mod text;
+#[cfg(feature = "app")]
+mod threads;
 mod wire;
 mod worker;
 
@@ -198,7 +200,7 @@ pub use {gio, glib};
 pub mod __private {
     #[cfg(feature = "app")]
     pub use crate::main_loop::Alarms;
-    pub use crate::worker::Entry;
+    pub use crate::worker::{Entry, name_of};
 }
 
 /// What most files that start or write jobs need: `use legwork::prelude::*;`.

@@ -39,6 +39,18 @@ use crate::worker::{Listed, Receive};
 /// grace, and dropping the handle later does nothing. In a process that was forked from the app,
 /// dropping a handle does nothing.
 ///
+/// ```compile_fail,E0277
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum;
+/// # impl legwork::Job for Checksum {
+/// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Checksum]; }
+/// # use legwork::prelude::*;
+/// let job = Checksum.spawn();
+/// std::thread::spawn(move || job.cancel()); // `cancellable()` may be sent
+/// ```
+///
 /// ```no_run
 /// use legwork::{gio, glib, prelude::*};
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum { folder: String }

@@ -48,4 +48,4 @@ pub(crate) use boot::{main_checks_for_helper, main_checks_for_worker};
 pub use ctx::Ctx;
 pub use error::{Cancelled, RecvError, SendError};
 pub use job::{Job, Receive};
-pub use jobs::{Entry, Jobs, Listed};
+pub use jobs::{Entry, Jobs, Listed, name_of};
