@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
 use glib::{GString, LogField, LogLevel, gstr};
@@ -15,8 +16,8 @@ use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 /// How many records wait for a [`Logs`] that is not read, before the oldest are dropped.
 pub(super) const LOGS_MAX: usize = 4096;
 
-/// The target of what a job prints rather than logs.
-pub(super) const PRINTS: &str = "stdout/stderr";
+/// The targets of what a job prints rather than logs.
+pub(super) const OUTPUTS: [&str; 2] = ["stdout", "stderr"];
 
 /// How important a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,15 +40,22 @@ pub enum Level {
 /// [`forward_logs`](crate::JobBuilder::forward_logs) says otherwise, a record has the job's label
 /// as its domain, and these levels: error is critical, warn is warning, info is info, debug and
 /// trace are debug. (So `G_DEBUG=fatal-criticals` aborts the app at a job's `error!`.) Its fields
-/// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `CODE_FILE` and `CODE_LINE`
-/// where they are known, and `LEGWORK_DROPPED` where records are missing before it.
+/// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `LEGWORK_TIME` (in microseconds since
+/// 1970), `CODE_FILE` and `CODE_LINE` where they are known, and `LEGWORK_DROPPED` where records are
+/// missing before it.
+///
+/// What one thread logs, and what it prints to one of its two outputs, arrives in its order, unless the app is so slow
+/// that records wait in the worker. What it prints to both may change places between two records. (Rust's standard output writes at the end of a line, and C's when
+/// its buffer is full: only then something is printed.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
     /// How important it is.
     pub level: Level,
-    /// The module that logged it; `stdout/stderr` for what was printed.
+    /// The module that logged it; `stdout` or `stderr` for what was printed.
     pub target: String,
+    /// When it was logged, or when the app has read what was printed.
+    pub time: SystemTime,
     /// The text. At most 8 KiB: a longer one is cut and ends in `…`.
     pub text: String,
     /// The source file and line, if known.
@@ -70,15 +78,19 @@ impl LogRecord {
             target: cut(entry.target, TARGET_MAX),
             text: cut(entry.text, RECORD_MAX),
             place: entry.file.map(|file| cut(file, TARGET_MAX)).zip(entry.line),
+            time: (SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(entry.time)))
+                .unwrap_or_else(SystemTime::now),
             dropped,
         }
     }
 
-    pub(super) fn printed(line: String) -> Self {
+    /// What was not logged by the job.
+    pub(super) fn plain(target: &str, text: String) -> Self {
         LogRecord {
             level: Level::Info,
-            target: PRINTS.to_owned(),
-            text: line,
+            target: target.to_owned(),
+            time: SystemTime::now(),
+            text,
             place: None,
             dropped: 0,
         }
@@ -92,6 +104,8 @@ impl LogRecord {
             Level::Info => LogLevel::Info,
             Level::Debug | Level::Trace => LogLevel::Debug,
         };
+        let time = self.time.duration_since(SystemTime::UNIX_EPOCH);
+        let time = time.unwrap_or_default();
         let fields = [
             (gstr!("PRIORITY"), Some(level.priority().to_owned())),
             (gstr!("GLIB_DOMAIN"), Some(job.to_owned())),
@@ -99,6 +113,7 @@ impl LogRecord {
             (gstr!("LEGWORK_JOB"), Some(job.to_owned())),
             (gstr!("LEGWORK_PID"), Some(pid.to_string())),
             (gstr!("LEGWORK_TARGET"), Some(self.target.clone())),
+            (gstr!("LEGWORK_TIME"), Some(time.as_micros().to_string())),
             (
                 gstr!("CODE_FILE"),
                 self.place.as_ref().map(|(file, _)| file.clone()),
@@ -273,7 +288,7 @@ mod tests {
         let ring = Arc::<Ring>::default();
         let mut logs = Logs::of(&ring, Pace::default());
         for n in 0..LOGS_MAX + 3 {
-            ring.push(LogRecord::printed(n.to_string()));
+            ring.push(LogRecord::plain("stdout", n.to_string()));
         }
         let first = logs.try_recv().unwrap();
         assert_eq!((first.text.as_str(), first.dropped), ("3", 3));

@@ -12,7 +12,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::log::{Level, LogRecord, Ring};
+use super::log::{Level, LogRecord, OUTPUTS, Ring};
 use super::outcome::{Answer, Facts, ProcessFacts, StopReason};
 use super::requests::{Encoded, Requests};
 use super::taken::{Arrived, Taken};
@@ -24,9 +24,7 @@ use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
 use crate::wire::control::{Fault, Payload, Unclaimed};
-use crate::wire::frame::{
-    CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
-};
+use crate::wire::frame::{CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LogEntry, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::nul::lossy;
 use crate::worker::{Cancelled, SendError};
@@ -224,24 +222,10 @@ impl Run {
         }
     }
 
-    fn log_batch(&self, batch: LogBatch) {
-        let mut dropped = batch.dropped;
-        if batch.records.is_empty() && dropped > 0 {
-            let mut record = LogRecord::printed(format!("{dropped} log records were dropped"));
-            record.level = Level::Warn;
-            record.dropped = dropped;
-            return self.log(record);
-        }
-        for entry in batch.records {
-            self.log(LogRecord::from_entry(entry, std::mem::take(&mut dropped)));
-        }
-    }
-
     /// Whether a frame of this kind may come now, and is still wanted.
     fn is_its_turn(&self, kind: Kind) -> Result<bool, Fault> {
         let answered = self.facts.borrow().answer.is_some();
         match kind {
-            Kind::Log => Ok(true),
             // It takes nothing from the answer. And the worker's watcher may have been about to tell
             // the progress.
             _ if kind.is_unprompted() || kind == Kind::Progress => Ok(!answered),
@@ -328,13 +312,6 @@ impl Tenant for Run {
                 let text = text.map(|text| cut(text, PROGRESS_MAX));
                 self.status.set_progress(done, total, text);
             }
-            Kind::Log => {
-                let batch: LogBatch = parsed("a batch of log records", &payload)?;
-                if batch.records.len() > LOG_RECORDS_MAX {
-                    return Err(Fault("too many log records at once".to_owned()));
-                }
-                self.log_batch(batch);
-            }
             Kind::Panic => {
                 let report = parsed("the report of a panic", &payload)?;
                 self.facts.borrow_mut().panic = Some(report);
@@ -371,8 +348,20 @@ impl Tenant for Run {
         Ok(Progression::GoesOn)
     }
 
-    fn printed(&self, line: String) {
-        self.log(LogRecord::printed(line));
+    fn logged(&self, entry: Option<LogEntry>, dropped: u64) {
+        let record = match entry {
+            Some(entry) => LogRecord::from_entry(entry, dropped),
+            None => LogRecord {
+                level: Level::Warn,
+                dropped,
+                ..LogRecord::plain("legwork", format!("{dropped} log records were dropped"))
+            },
+        };
+        self.log(record);
+    }
+
+    fn printed(&self, output: usize, line: String) {
+        self.log(LogRecord::plain(OUTPUTS[output], line));
     }
 
     fn has_room(&self) {

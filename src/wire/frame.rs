@@ -370,6 +370,10 @@ pub(crate) struct LogEntry {
     #[serde(deserialize_with = "received")]
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
+    /// When it was made, in microseconds since 1970.
+    pub(crate) time: u64,
+    /// How many bytes had been printed by then, to standard output and error.
+    pub(crate) printed: [u64; 2],
 }
 
 /// A panic, as the worker's panic hook reports it.

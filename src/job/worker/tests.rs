@@ -81,8 +81,10 @@ fn serve() {
 fn worker() -> Rc<WorkerProcess> {
     let hub = Hub::of_thread_default().unwrap();
     let (control, theirs) = Control::pair().unwrap();
-    let (prints, printing) = rustix::pipe::pipe().unwrap();
-    rustix::io::ioctl_fionbio(&prints, true).unwrap();
+    let pipes = [(); 2].map(|()| rustix::pipe::pipe().unwrap());
+    let [(output, printing), (errors, _)] = pipes;
+    rustix::io::ioctl_fionbio(&output, true).unwrap();
+    rustix::io::ioctl_fionbio(&errors, true).unwrap();
     let hello = Hello {
         build: JOBS.build_id().unwrap(),
         ..Hello::plain(Role::Worker)
@@ -104,7 +106,7 @@ fn worker() -> Rc<WorkerProcess> {
         program: Worker::current_exe(),
         pid: process.pid(),
         process: Arc::new(Mutex::new(Some(process))),
-        prints,
+        prints: [output, errors],
         handshake: Some(Duration::from_secs(60)),
         jobs: None,
     };
