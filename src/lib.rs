@@ -71,7 +71,7 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | run an external program | [`Command`], [`Stdio`], [`Stop`], [`progress`] |
+//! | run an external program | [`Command`], [`Stdio`], [`Stop`], [`progress`]; [`init`] in an app without jobs |
 //! | write a job | [`Job`], [`Ctx`], [`jobs!`]; [`Receive`] for one that is talked to |
 //! | start it | [`Spawn::spawn`], [`Spawn::builder`]; [`Worker`] for a program of its own |
 //! | wait for it | `.await` the [`JobHandle`]: `Result<Output, `[`Error`]`>` |
@@ -168,6 +168,8 @@ mod model;
 pub mod process;
 pub mod spawn;
 mod text;
+#[cfg(feature = "app")]
+mod threads;
 mod wire;
 mod worker;
 
@@ -188,7 +190,7 @@ pub use text::translate_with;
 pub use wire::attach::Descriptor;
 pub use wire::buffer::{Buffer, BufferMut, BufferWriter};
 pub use wire::path;
-pub use worker::{Cancelled, Ctx, Job, Jobs, Listed, Receive, RecvError, SendError};
+pub use worker::{Cancelled, Ctx, Job, Jobs, Listed, Receive, RecvError, SendError, init};
 #[cfg(feature = "app")]
 pub use {gio, glib};
 
@@ -198,7 +200,7 @@ pub use {gio, glib};
 pub mod __private {
     #[cfg(feature = "app")]
     pub use crate::main_loop::Alarms;
-    pub use crate::worker::Entry;
+    pub use crate::worker::{Entry, name_of};
 }
 
 /// What most files that start or write jobs need: `use legwork::prelude::*;`.

@@ -224,6 +224,11 @@ fn a_dropped_buffer_leaves_no_mapping_and_no_descriptor() {
 }
 
 #[test]
+fn what_exceeds_the_limit_for_files_is_an_error() {
+    legwork_tests::sacrifice("limit_of_file_size");
+}
+
+#[test]
 fn what_is_dropped_unsealed_leaves_no_mapping() {
     let making = BufferMut::new(64 * MIB).unwrap();
     let inode = inode_at(&making);

@@ -447,7 +447,7 @@ impl Command {
     /// [`guarded_from_birth`](Self::guarded_from_birth) is set, which `posix_spawn` cannot do; that
     /// costs one start of the helper more.
     ///
-    /// The default is the app itself, if its `main` begins with
+    /// The default is the app itself, if its `main` begins with [`legwork::init`](crate::init) or
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without a helper, programs outlive an
     /// app that is killed, and a start with one of those five options fails.
     pub fn helper(mut self, worker: &Worker) -> Self {

@@ -16,7 +16,7 @@ use crate::spawn::{Plan, SpawnError, Step, Target, describe};
 use crate::text::{Text, text};
 use crate::wire::control::{Control, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Hello, Kind, Role};
-use crate::worker::main_checks_for_worker;
+use crate::worker::main_checks_for_helper;
 
 /// How long an exec helper may take.
 pub(super) const HELPER_WITHIN: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(super) struct ExecHelper {
 
 /// Whether `worker` can help.
 pub(super) fn is_available(worker: &Worker) -> bool {
-    worker.path().is_some() || main_checks_for_worker()
+    worker.path().is_some() || main_checks_for_helper()
 }
 
 /// The plan that starts `worker` as a helper, which makes these changes and executes the program of `plan`.
@@ -48,7 +48,7 @@ pub(super) fn by_way_of(
             Step::Helper,
             text!(
                 "umask(), nice(), limit(), no_new_privileges() and guarded_from_birth() need a \
-                 helper: call run_if_worker() first thing in main, or name a worker program with \
+                 helper: call legwork::init() or run_if_worker() first in main, or name a worker program with \
                  Command::helper()"
             ),
         ));

@@ -12,14 +12,14 @@
 //! 6. It died: of a panic, of a signal, or it just exited.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use super::taken::Arrived;
 use crate::child::Worker;
 use crate::child::error::{Error, ErrorKind, Panic, Rendered};
 use crate::process::{Exit, ExitStatus, Signal, WaitError};
 use crate::text::{Text, text};
-use crate::wire::control::{Fault, Unclaimed};
+use crate::wire::control::Fault;
 use crate::wire::frame::{CrashReport, Failure, PROTOCOL, PanicReport, Refusal};
 
 /// Who asked the job to stop.
@@ -32,7 +32,7 @@ pub(super) enum StopReason {
 /// What the worker answered.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Done(Vec<u8>, Unclaimed),
+    Done(Arrived),
     Failed(Failure),
     Panicked,
     /// The worker could not run it.
@@ -73,12 +73,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// The one outcome: the output's bytes and descriptors, or the error.
-    pub(super) fn outcome(
-        mut self,
-        label: &str,
-        program: &Worker,
-    ) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    /// The one outcome: the output, as it has arrived, or the error.
+    pub(super) fn outcome(mut self, label: &str, program: &Worker) -> Result<Arrived, Error> {
         // It had its input, and may have been quicker.
         let unwatched = self.process.unwatched.is_some();
         let mut error = match self.decide(label, program) {
@@ -112,7 +108,7 @@ impl Facts {
         Err(error)
     }
 
-    fn decide(&mut self, label: &str, program: &Worker) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    fn decide(&mut self, label: &str, program: &Worker) -> Result<Arrived, Error> {
         let new = |kind, text: Text| Err(Error::new(kind, label, text));
         if self.process.context_gone {
             return Err(Error::context_gone(label));
@@ -129,14 +125,10 @@ impl Facts {
             return Err(Error::new(ErrorKind::Start, label, text).because(error));
         }
         if let Some(fault) = &self.process.fault {
-            let text = text!(
-                "the worker broke the protocol: {fault}",
-                fault = Text::of(fault)
-            );
-            return new(ErrorKind::Protocol, text);
+            return Err(broke_protocol(label, fault));
         }
         match self.answer.take() {
-            Some(Answer::Done(bytes, descriptors)) => return Ok((bytes, descriptors.claim())),
+            Some(Answer::Done(output)) => return Ok(output),
             Some(Answer::Failed(failure)) => return Err(self.failed(label, failure)),
             Some(Answer::Panicked) => return new(ErrorKind::Panic, self.panic_text()),
             Some(Answer::Refused(refusal)) if self.stop.is_none() => {
@@ -266,6 +258,15 @@ impl Facts {
     }
 }
 
+/// What it said cannot be right.
+pub(super) fn broke_protocol(label: &str, fault: &Fault) -> Error {
+    let text = text!(
+        "the worker broke the protocol: {fault}",
+        fault = Text::of(fault)
+    );
+    Error::new(ErrorKind::Protocol, label, text)
+}
+
 fn refusal_text(refusal: Refusal, program: &Worker) -> Text {
     let program = program.text();
     match refusal {
@@ -330,6 +331,7 @@ fn signal_text(signal: Signal, stack_overflow: bool) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::control::{Payload, Unclaimed};
 
     fn ended_as(end: Result<Exit, WaitError>) -> Facts {
         let mut facts = Facts::default();
@@ -377,7 +379,7 @@ mod tests {
     }
 
     fn done() -> Answer {
-        Answer::Done(vec![1, 2], Unclaimed::default())
+        Answer::Done(Arrived::new(Payload::Inline(&[1, 2]), Unclaimed::default()))
     }
 
     fn failed(cancelled: bool) -> Answer {
@@ -437,7 +439,7 @@ mod tests {
     /// Its name, the facts, and the kind and some words of the error, if it is one.
     type Row = (&'static str, Facts, Option<(ErrorKind, &'static str)>);
 
-    fn outcome(facts: Facts) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    fn outcome(facts: Facts) -> Result<Arrived, Error> {
         facts.outcome("Job", &Worker::program("/the/worker"))
     }
 
@@ -516,8 +518,8 @@ mod tests {
         ];
         for (name, facts, expected) in rows {
             match (outcome(facts), expected) {
-                (Ok((bytes, descriptors)), None) => {
-                    assert_eq!((bytes, descriptors.len()), (vec![1, 2], 0), "{name}");
+                (Ok(output), None) => {
+                    assert_eq!(output.decode::<(u8, u8)>().unwrap(), (1, 2), "{name}");
                 }
                 (Err(error), Some((kind, words))) => {
                     assert_eq!(error.kind(), kind, "{name}: {error}");

@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::{SpawnError, Step, describe};
+use super::loader;
 use crate::text::{Text, text};
 
 /// The program that a child runs.
@@ -36,7 +37,9 @@ pub enum Program {
     /// An open executable, which may be one in memory or without a name. Scripts are refused: their
     /// interpreter could not open them. Needs `/proc`, and an app that is dumpable (see prctl(2)).
     Descriptor(OwnedFd),
-    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`.
+    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`. If it was started
+    /// through the dynamic loader (`ld-linux-x86-64.so.2 ./app`), so it is again, with the same options, and with the file
+    /// that lies at its path now.
     Current,
 }
 
@@ -81,14 +84,7 @@ impl Program {
             }
             Self::Name { name, path } => search(&name, path, moves),
             Self::Descriptor(fd) => Located::descriptor(fd),
-            Self::Current => Ok(Located {
-                exec: c"/proc/self/exe".to_owned(),
-                file: PathBuf::from("/proc/self/exe"),
-                arg0: std::env::args_os()
-                    .next()
-                    .unwrap_or_else(|| OsString::from("/proc/self/exe")),
-                _descriptor: None,
-            }),
+            Self::Current => Located::current(),
         }
     }
 }
@@ -114,6 +110,8 @@ pub(super) struct Located {
     pub(super) file: PathBuf,
     /// The argument 0 that the program gets if the plan names none: as the caller wrote it.
     pub(super) arg0: OsString,
+    /// What comes between that and the arguments of the plan.
+    pub(super) before: Vec<CString>,
     /// Stays open until the child has executed it.
     _descriptor: Option<OwnedFd>,
 }
@@ -140,8 +138,28 @@ impl Located {
             exec,
             file,
             arg0,
+            before: Vec::new(),
             _descriptor: None,
         })
+    }
+
+    /// The running program. If the loader was executed to run it, so it is again.
+    fn current() -> Result<Self, SpawnError> {
+        let own = "/proc/self/exe";
+        let mut current = Self {
+            exec: c"/proc/self/exe".to_owned(),
+            file: PathBuf::from(own),
+            arg0: std::env::args_os().next().unwrap_or_else(|| own.into()),
+            before: Vec::new(),
+            _descriptor: None,
+        };
+        if let Some(loaded) = loader::loaded() {
+            let program = Self::at(&loaded.file, true, OsString::new())?;
+            program.check()?;
+            current.before = loaded.options.clone();
+            current.before.push(program.exec);
+        }
+        Ok(current)
     }
 
     /// The path to execute, for a look from the app.

@@ -16,6 +16,7 @@ use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::memory::{self, Sealed};
 use crate::process::own;
+use crate::wire::file_size;
 
 /// How much one call maps or unmaps. While it runs (a millisecond or two), no other thread can map or unmap anything.
 const STEP: usize = 8 << 20;
@@ -126,6 +127,7 @@ impl Fill {
         if len as u64 > machine_memory() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        file_size::check(len as u64)?;
         let memory = memory::create()?;
         retry_on_intr(|| ftruncate(&memory, len as u64))?;
         let access = ProtFlags::READ | ProtFlags::WRITE;

@@ -93,7 +93,9 @@ pub enum Thing {
 /// A memfd.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Memory {
-    /// What is written to it.
+    /// What is written to it first.
+    pub start: Vec<u8>,
+    /// What is written to it then.
     pub bytes: Vec<u8>,
     /// How often it is written.
     pub times: usize,
@@ -157,10 +159,16 @@ pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
 
 /// Creates sealed memory that contains these bytes this often.
 pub fn sealed(bytes: &[u8], times: usize) -> Thing {
+    sealed_after(&[], bytes, times)
+}
+
+/// The same, after other bytes.
+pub fn sealed_after(start: &[u8], bytes: &[u8], times: usize) -> Thing {
     Thing::Memory(Memory {
+        start: start.to_vec(),
         bytes: bytes.to_vec(),
         times,
-        length: (bytes.len() * times) as u64,
+        length: (start.len() + bytes.len() * times) as u64,
         seals: SEALED,
         huge: false,
     })

@@ -165,6 +165,7 @@ impl Memory {
         };
         let mut file = File::from(fd);
         if !self.huge {
+            file.write_all(&self.start).unwrap();
             for _ in 0..self.times {
                 file.write_all(&self.bytes).unwrap();
             }
