@@ -271,7 +271,8 @@ impl Command {
     /// Sets the process group and session.
     ///
     /// In a session of its own a program that asks a terminal, as `ssh` and `sudo` ask for a password
-    /// at `/dev/tty`, finds none: it says so and ends, or asks by other means. With
+    /// at `/dev/tty`, finds none: it says so and ends, or asks by other means. Standard descriptors
+    /// that are inherited from the app and lead to its terminal can still be used. With
     /// [`Group::Lead`] it is in the session of the app, and SIGTTIN stops it if the app was started
     /// in a terminal. As nobody would ever continue it, it is ended then, and the error says why.
     pub fn group(mut self, group: Group) -> Self {
