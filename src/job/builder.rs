@@ -85,7 +85,7 @@ impl<J: Listed> Spawn for J {}
 /// | working directory, environment | the app's, see [`env`](Self::env) |
 /// | standard input | `/dev/null` |
 /// | standard output and error | into the app's log |
-/// | terminal | none, as in a session of its own; `/dev/tty` cannot be opened |
+/// | terminal | none: `/dev/tty` cannot be opened |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct JobBuilder<J> {

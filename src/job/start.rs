@@ -144,7 +144,7 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     let mut plan = Plan::new(program)
         .arg("--legwork-worker")
         .arg(J::NAME)
-        .group(Group::Session)
+        .group(Group::Lead)
         .fd(1, theirs_for_output)
         .fd(2, theirs_for_errors)
         .fd(CONTROL_FD, theirs);

@@ -7,7 +7,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
@@ -130,6 +130,7 @@ impl Jobs {
             exec::run(control, scratch, brought);
         }
         drop(scratch);
+        leave_terminal();
         let build = match self.build_id() {
             Ok(build) => build,
             Err(error) => refuse(&control, &Refusal::Setup(error.to_string())),
@@ -245,6 +246,17 @@ fn control_socket() -> Option<Control> {
     // Programs that the job starts must not hold the socket open.
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
     Some(Control::from_fd(fd))
+}
+
+/// Gives up the terminal in which the app was started, and which the job and its programs would wait for in vain; see
+/// tty_ioctl(2). In a session of its own a worker would have none either, but setsid(2) makes each start take longer.
+fn leave_terminal() {
+    let Ok(terminal) = std::fs::File::open("/dev/tty") else {
+        return;
+    };
+    // SAFETY: it takes no argument, and the descriptor is open.
+    let left = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCNOTTY) };
+    debug_assert_eq!(left, 0, "TIOCNOTTY");
 }
 
 /// Sleeps until a debugger has attached to this process.

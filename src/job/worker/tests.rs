@@ -97,7 +97,7 @@ fn worker() -> Rc<WorkerProcess> {
             ["--exact", concat!(module_path!(), "::serve"), "--nocapture"]
                 .map(|argument| argument.strip_prefix("legwork::").unwrap_or(argument)),
         )
-        .group(Group::Session)
+        .group(Group::Lead)
         .fd(1, printing)
         .fd(CONTROL_FD, theirs)
         .spawn_into(Some(reservation))

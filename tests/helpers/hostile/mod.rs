@@ -63,7 +63,7 @@ pub enum Step {
     Scribble(u32),
     /// Closes a descriptor.
     Close(i32),
-    /// Tries to leave its process group for one that it creates.
+    /// Leaves its process group for one that it creates.
     LeaveGroup,
     /// Sends itself a signal.
     Raise(i32),
