@@ -180,6 +180,56 @@ fn a_segmentation_fault_is_named_and_shows_where() {
     });
 }
 
+/// The offsets in this program that a backtrace names, of which it has no names.
+fn offsets<'a>(backtrace: &'a str, program: &str) -> Vec<&'a str> {
+    let prefix = format!("{program}+");
+    let places = backtrace
+        .split_whitespace()
+        .filter_map(|word| word.strip_prefix(&*prefix));
+    places.collect()
+}
+
+#[test]
+fn the_backtrace_of_a_stripped_program_can_be_named_where_its_symbols_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let stripped = folder.path().join("stripped");
+    let whole = env!("CARGO_BIN_EXE_worker");
+    let strip = std::process::Command::new("strip")
+        .args([whole, "-o"])
+        .arg(&stripped)
+        .status();
+    assert!(strip.unwrap().success());
+    let backtrace_of = |job: Misbehave| {
+        let job = job.builder().worker(&Worker::program(&stripped));
+        let error = run(|| job.spawn().into_future()).unwrap_err();
+        error.backtrace().unwrap().to_owned()
+    };
+    for (job, function) in [
+        (Misbehave::Segfault, "segfault"),
+        (Misbehave::Panic, "Misbehave"),
+    ] {
+        let backtrace = backtrace_of(job.clone());
+        let offsets = offsets(&backtrace, "stripped");
+        assert!(!offsets.is_empty(), "{backtrace}");
+        // Addresses change from run to run.
+        assert_eq!(backtrace, backtrace_of(job));
+        let id = backtrace
+            .lines()
+            .find(|line| line.contains("stripped: build id "));
+        assert!(
+            id.is_some_and(|line| !line.ends_with("none")),
+            "{backtrace}"
+        );
+        let name = std::process::Command::new("addr2line")
+            .args(["-f", "-C", "-e", whole])
+            .args(&offsets)
+            .output()
+            .unwrap();
+        let names = String::from_utf8(name.stdout).unwrap();
+        assert!(names.contains(function), "{offsets:?}: {names}");
+    }
+}
+
 #[test]
 fn a_stack_that_is_used_up_is_a_signal_and_shows_where() {
     run(|| async {

@@ -76,6 +76,33 @@ fn an_app_that_was_started_through_the_loader_runs_its_jobs() {
     assert_eq!(sums(&["--argv0", "another name"], name), plain);
 }
 
+/// Needs valgrind: where that is missing, this says so and shows nothing.
+#[test]
+fn an_app_in_valgrind_runs_its_jobs_or_is_told_what_valgrind_lacks() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one"), "1").unwrap();
+    let app = program("example_checksum");
+    let mut in_valgrind = std::process::Command::new("valgrind");
+    in_valgrind.arg("-q").arg(&app).arg(folder.path());
+    let Ok(output) = in_valgrind.output() else {
+        println!("C6: skipped, as valgrind is not installed");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.status.code() {
+        Some(0) => {
+            let plain = std::process::Command::new(&app).arg(folder.path()).output();
+            assert_eq!(output.stdout, plain.unwrap().stdout);
+        }
+        Some(1) => assert!(
+            said.contains("in valgrind one that knows pidfd_open(2)"),
+            "{said}"
+        ),
+        code => panic!("{code:?}: {said}"),
+    }
+    println!("C6: in valgrind: {:?}", output.status);
+}
+
 fn app_folder() -> PathBuf {
     program("example_checksum").parent().unwrap().to_owned()
 }

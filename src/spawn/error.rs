@@ -154,7 +154,10 @@ impl SpawnError {
         let error = match errno {
             libc::EMFILE => text!("the app has no descriptor left (RLIMIT_NOFILE)"),
             libc::ENFILE => text!("the system has no free file"),
-            libc::ENOSYS => text!("the kernel has no pidfds; Linux 5.10 or newer is needed"),
+            libc::ENOSYS => text!(
+                "there are no pidfds; Linux 5.10 or newer is needed, and in valgrind one that knows \
+                 pidfd_open(2)"
+            ),
             libc::EPERM => text!("a sandbox forbids it"),
             other => describe(other),
         };

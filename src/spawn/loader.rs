@@ -23,7 +23,6 @@ pub(super) fn loaded() -> Option<&'static Loaded> {
 }
 
 /// The file of this program, which need not be the one that the kernel has executed.
-#[cfg(feature = "app")]
 pub(crate) fn own_file() -> Option<PathBuf> {
     match loaded() {
         Some(loaded) => Some(loaded.file.clone()),

@@ -58,7 +58,6 @@ pub use environment::{ONE_SHOT_VARIABLES, named_descriptors};
 #[cfg(feature = "app")]
 pub(crate) use error::describe;
 pub use error::{Candidate, SpawnError, Step};
-#[cfg(feature = "app")]
 pub(crate) use loader::own_file;
 pub use map::{MAX_TARGET, Standard};
 pub use plan::Plan;

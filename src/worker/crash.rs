@@ -18,6 +18,7 @@ use std::time::Duration;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous};
 
 use super::link::Link;
+use super::modules::Modules;
 use crate::wire::control::INLINE_MAX;
 use crate::wire::frame::{CRASH_FIXED, CRASH_FRAMES, CRASH_PANICKING, CRASH_STACK_OVERFLOW, Kind};
 use crate::wire::limits::cut;
@@ -275,34 +276,15 @@ pub(super) fn name_frames(link: &Link) {
     let count = FRAMES.count.load(Relaxed);
     // SAFETY: the state is RECORDED: the array was written, and is never written again.
     let addresses = unsafe { &(&*FRAMES.addresses.get())[..count] };
-    let text = cut(names(addresses), INLINE_MAX - "…".len());
+    let text = cut(of_crash(addresses), INLINE_MAX - "…".len());
     link.send(Kind::CrashFrames, text.as_bytes());
     STATE.store(NAMED, Release);
 }
 
-/// The frames as text, one or more lines each. The frames of the handler and of the kernel's trampoline, and those
-/// that called the job, are left out where they can be recognized.
-fn names(addresses: &[usize]) -> String {
-    let mut lines: Vec<(String, String)> = Vec::new();
-    for &address in addresses {
-        // A return address is that of the next instruction: one byte before it is inside the call.
-        let inside = address.saturating_sub(1) as *mut std::ffi::c_void;
-        let mut named = false;
-        backtrace::resolve(inside, |symbol| {
-            named = true;
-            let name = symbol
-                .name()
-                .map_or_else(|| "?".to_owned(), |name| format!("{name:#}"));
-            let at = match (symbol.filename(), symbol.lineno()) {
-                (Some(file), Some(line)) => format!("\n             at {}:{line}", file.display()),
-                _ => String::new(),
-            };
-            lines.push((name, at));
-        });
-        if !named {
-            lines.push((format!("{address:#x}"), String::new()));
-        }
-    }
+/// The frames of a crash as text. Those of the handler and of the kernel's trampoline, and those that called the job, are
+/// left out where they can be recognized.
+fn of_crash(addresses: &[usize]) -> String {
+    let (lines, legend) = names(addresses);
     let handler = concat!(module_path!(), "::handle");
     let skip = lines
         .iter()
@@ -316,9 +298,52 @@ fn names(addresses: &[usize]) -> String {
         .position(|(name, _)| name.starts_with(&run))
         .unwrap_or(lines.len())
         .max(skip);
-    lines[skip..end]
-        .iter()
-        .enumerate()
+    text(&lines[skip..end]) + &legend
+}
+
+/// The frames of this thread as text, for a panic whose own backtrace has no names.
+pub(super) fn here() -> String {
+    let mut addresses = Vec::new();
+    backtrace::trace(|frame| {
+        addresses.push(frame.ip().addr());
+        addresses.len() < CRASH_FRAMES
+    });
+    let (lines, legend) = names(&addresses);
+    text(&lines) + &legend
+}
+
+/// A frame's name, and where it is in the source.
+type Line = (String, String);
+
+/// The frames with their names, one or more lines each. A frame without one has its module, which the text that is also
+/// returned describes.
+fn names(addresses: &[usize]) -> (Vec<Line>, String) {
+    let mut lines = Vec::new();
+    let mut modules = Modules::default();
+    for &address in addresses {
+        // A return address is that of the next instruction: one byte before it is inside the call.
+        let inside = address.saturating_sub(1);
+        let mut named = false;
+        backtrace::resolve(inside as *mut c_void, |symbol| {
+            named = true;
+            let name = symbol.name();
+            let name = name.map_or_else(|| modules.place(inside), |name| format!("{name:#}"));
+            let at = match (symbol.filename(), symbol.lineno()) {
+                (Some(file), Some(line)) => format!("\n             at {}:{line}", file.display()),
+                _ => String::new(),
+            };
+            lines.push((name, at));
+        });
+        if !named {
+            lines.push((modules.place(inside), String::new()));
+        }
+    }
+    (lines, modules.legend())
+}
+
+fn text(lines: &[Line]) -> String {
+    let numbered = lines.iter().enumerate();
+    numbered
         .map(|(index, (name, at))| format!("{index:4}: {name}{at}\n"))
         .collect()
 }

@@ -18,7 +18,8 @@
 //! - [`link`]: the connection to the app, which lives as long as the process.
 //! - [`run`]: the state of one job.
 //! - [`watch`]: the watcher.
-//! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what the app is sent without the job asking for it.
+//! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what the app is sent without the job asking for it; [`modules`]:
+//!   how frames without names are told.
 //! - [`exec`]: the step between `posix_spawn` and a program whose options `posix_spawn` does not have.
 //!
 //! `job` and `ctx` name each other: a context has the types of its job, and a job takes its context. No other two files
@@ -36,6 +37,7 @@ mod jobs;
 mod link;
 #[cfg(feature = "log")]
 mod log;
+mod modules;
 mod panic;
 mod run;
 #[cfg(feature = "tracing")]

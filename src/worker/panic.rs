@@ -4,6 +4,7 @@
 use std::backtrace::Backtrace;
 use std::panic::PanicHookInfo;
 
+use super::crash;
 use super::link::Link;
 use crate::wire::frame::{Kind, PanicReport};
 use crate::wire::limits::{TARGET_MAX, cut};
@@ -23,6 +24,11 @@ pub(super) fn install() {
 
 fn report(info: &PanicHookInfo<'_>) {
     let Some(link) = Link::get() else { return };
+    let mut backtrace = Backtrace::force_capture().to_string();
+    if backtrace.contains("<unknown>") {
+        // A stripped program.
+        backtrace = crash::here();
+    }
     let report = PanicReport {
         message: cut(
             info.payload_as_str()
@@ -34,7 +40,7 @@ fn report(info: &PanicHookInfo<'_>) {
         thread: std::thread::current()
             .name()
             .map(|name| cut(name.to_owned(), TARGET_MAX)),
-        backtrace: cut(Backtrace::force_capture().to_string(), BACKTRACE_MAX),
+        backtrace: cut(backtrace, BACKTRACE_MAX),
     };
     if let Ok(bytes) = postcard::to_allocvec(&report) {
         link.send(Kind::Panic, &bytes);

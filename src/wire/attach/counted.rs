@@ -12,8 +12,13 @@ use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
 };
 
+use crate::wire::control::FRAME_MAX;
+
 /// How many bytes a value may still take; `None` once it has taken too many.
 pub(super) type Allowance = Cell<Option<usize>>;
+
+/// The most memory that a decoded value may take, as far as that can be estimated, in bytes (256 MiB).
+pub(super) const DECODED_MAX: usize = 4 * FRAME_MAX;
 
 /// What a value without a size counts as: it takes time.
 const NO_SIZE: usize = 64;

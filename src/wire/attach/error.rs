@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use super::DECODED_MAX;
+use super::counted::DECODED_MAX;
 use super::why::Refusal;
 use crate::wire::control::DESCRIPTORS_MAX;
 

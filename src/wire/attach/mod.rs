@@ -34,16 +34,13 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use self::counted::Counted;
-use super::control::{DESCRIPTORS_MAX, FRAME_MAX};
+use self::counted::{Counted, DECODED_MAX};
+use super::control::DESCRIPTORS_MAX;
 use crate::process::background;
 pub(crate) use error::{DecodeError, EncodeError};
 
 /// The payload of a frame and the descriptors that go with it, in the order of their indices.
 pub(crate) type Encoded = (Vec<u8>, Vec<Arc<OwnedFd>>);
-
-/// The most memory that a decoded value may take, as far as that can be estimated, in bytes (256 MiB).
-pub(crate) const DECODED_MAX: usize = 4 * FRAME_MAX;
 
 /// Encodes `value`.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, EncodeError> {
