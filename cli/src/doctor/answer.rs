@@ -1,17 +1,17 @@
-//! What all that was found comes to: what is wrong, and what to do about it.
+//! The answer in short: what is wrong, and what to do about it.
 
 use super::finding::{Conclusion, Finding, Suspect};
 use super::sentence::{list, names, numbers};
 
-/// So many faults are named.
+/// How many faults are named.
 const NAMED: usize = 3;
 
-/// Some sentences.
+/// Returns some sentences.
 pub(super) fn answer(findings: &[Finding<'_>]) -> String {
     match Conclusion::of(findings) {
         Conclusion::Found => of_faults(findings),
         Conclusion::Unknown => {
-            "Nothing was found in what could be seen, but not everything could.".into()
+            "Nothing is wrong in what could be read, but some parts could not be read.".into()
         }
         Conclusion::Nothing => {
             let harmful = findings.iter().find_map(|finding| match finding {
@@ -20,7 +20,7 @@ pub(super) fn answer(findings: &[Finding<'_>]) -> String {
             });
             let fork = match harmful {
                 Some(count) => format!(
-                    " A child that only forks would inherit {count} descriptors that it can do harm with."
+                    " A child that is only forked would inherit {count} descriptors that can do harm."
                 ),
                 None => " It has no descriptor that a careless child could do harm with.".into(),
             };
@@ -48,7 +48,7 @@ fn of_faults(findings: &[Finding<'_>]) -> String {
     format!("{text}What to do: {}.", cures.join(". "))
 }
 
-/// What is wrong, in short; none where another fault says the same.
+/// Returns what is wrong, in short; `None` if another finding says the same.
 fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
     Some(match fault {
         Finding::Unexplained { .. } => "A thread is busy, and no descriptor explains it".into(),
@@ -75,14 +75,13 @@ fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
             list(pids)
         ),
         Finding::HeldByChildren(entries) => {
-            format!("A child holds its descriptor {}", numbers(entries))
+            format!("A child has inherited {}", numbers(entries))
         }
-        Finding::ByExec(entries) => format!(
-            "Programs that it executes can inherit its descriptor {}",
-            numbers(entries)
-        ),
+        Finding::ByExec(entries) => {
+            format!("Programs that it executes can inherit {}", numbers(entries))
+        }
         Finding::ByFork { count, .. } => {
-            format!("A child that only forks inherits {count} descriptors that it can do harm with")
+            format!("A child that is only forked inherits {count} descriptors that can do harm")
         }
         Finding::ChildSignalIgnored => "It ignores SIGCHLD".into(),
         Finding::Zombies { pids, .. } => {
@@ -107,18 +106,18 @@ fn with_name(suspect: &Suspect<'_>) -> String {
     format!("{}{is}", suspect.ready.number)
 }
 
-/// What to do about it. As many faults as can have the same words.
+/// Returns what to do about it. Faults with the same remedy have the same words.
 pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
     match fault {
         Finding::Spins { suspects, .. } if suspects.iter().any(|one| one.is_wakeup_of_two) => {
             NO_FORK
         }
         Finding::Spins { seen: true, .. } => {
-            "Have its loop read what is ready there, or close it when its other end is closed"
+            "Read what is ready there, or close it if its other end is closed"
         }
         Finding::Spins { seen: false, .. } => {
-            "See by `strace -p` which descriptors it waits for: one that is always ready has to be read, or closed when \
-             its other end is closed; if it waits for none of these, look for a source that always asks to be called \
+            "Find out by `strace -p` which descriptors it waits for. One that is always ready has to be read, or closed if \
+             its other end is closed. If it does not wait for these, look for a source that always asks to be called \
              again"
         }
         Finding::IsCopy { .. }
@@ -126,21 +125,20 @@ pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
         | Finding::HeldByChildren(_)
         | Finding::ByFork { .. } => NO_FORK,
         Finding::ByExec(_) => {
-            "Open descriptors with O_CLOEXEC or its like, or have whatever starts programs close the others"
+            "Open descriptors with O_CLOEXEC or the like, or close them in the child"
         }
         Finding::ChildSignalIgnored => "Leave SIGCHLD at its default",
-        Finding::Zombies { .. } => "Wait for every child, as by g_child_watch_add() or waitid()",
-        Finding::WaitsForAny { .. } => "Wait for the children that are known, each by its number",
+        Finding::Zombies { .. } => {
+            "Wait for every child, for example by g_child_watch_add() or waitid()"
+        }
+        Finding::WaitsForAny { .. } => "Wait for known children only, each by its number or pidfd",
         Finding::BlockedByMainThread(_) | Finding::Ignored(_) => {
-            "Start children with an empty mask and the default dispositions, as by POSIX_SPAWN_SETSIGMASK and \
-             POSIX_SPAWN_SETSIGDEF"
+            "Start children with an empty mask and default dispositions (POSIX_SPAWN_SETSIGMASK and POSIX_SPAWN_SETSIGDEF)"
         }
-        Finding::Variable(_) => {
-            "Remove such variables from the environment once they have been read"
-        }
+        Finding::Variable(_) => "Remove such variables from the environment after reading them",
         _ => "Look at it with strace or a profiler",
     }
 }
 
-const NO_FORK: &str = "Start children so that they execute a program and inherit nothing else, as by posix_spawn and \
-     posix_spawn_file_actions_addclosefrom_np, or by Legwork; in Python by multiprocessing.set_start_method(\"spawn\")";
+const NO_FORK: &str = "Start children that execute a program and inherit nothing else: by posix_spawn with \
+     posix_spawn_file_actions_addclosefrom_np, by Legwork, or in Python by multiprocessing.set_start_method(\"spawn\")";
