@@ -37,7 +37,7 @@ pub struct DescriptorInfo {
     pub listening: bool,
     /// The service at the other end of a socket, if its address is known.
     pub service: Option<Service>,
-    /// The kernel object that it refers to, if that can be recognised in other processes.
+    /// The kernel object that it refers to, if that can be recognized in other processes.
     pub object: Option<Object>,
     /// The object that a socket is connected to, if it is on this machine. (Both ends of a pipe are one object.)
     pub other_end: Option<Object>,

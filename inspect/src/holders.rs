@@ -37,7 +37,7 @@ pub enum End {
 /// if it holds an object more than once, or both of its ends.
 ///
 /// Only processes that this one may inspect are searched. Eventfds, pipes, sockets, memory and logind's inhibitors are
-/// recognised; files are not.
+/// recognized; files are not.
 pub fn holders(pid: u32, open: &[DescriptorInfo]) -> BTreeMap<RawFd, Vec<Holder>> {
     let wanted = open
         .iter()

@@ -37,7 +37,7 @@
 //!
 //! `descriptor` assembles a [`DescriptorInfo`] from its `link` and its `fdinfo`, which determine its `kind` and its
 //! `object`. For a socket, `socket` finds the peer by a `duplicate` or in the kernel's lists (`network`, with
-//! `unix_table` and `internet_table`), and `service` recognises the address. `harm`, `holders` and `readiness` answer
+//! `unix_table` and `internet_table`), and `service` recognizes the address. `harm`, `holders` and `readiness` answer
 //! further questions.
 //!
 //! `/proc` is read through [`procfs`]. Files that are parsed here say why.

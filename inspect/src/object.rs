@@ -1,4 +1,4 @@
-//! The kernel object behind a descriptor, to recognise it in other processes.
+//! The kernel object behind a descriptor, to recognize it in other processes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

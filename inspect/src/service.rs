@@ -1,4 +1,4 @@
-//! Well-known services, recognised by their address.
+//! Well-known services, recognized by their address.
 
 use std::ffi::OsStr;
 

@@ -261,7 +261,7 @@ fn of_suspect(Suspect { ready, entry, .. }: &Suspect<'_>) -> String {
     let is = entry.map_or("", |entry| &entry.info.description);
     let is_eventfd = entry.is_some_and(|entry| entry.info.kind == Kind::Eventfd);
     let mut text = format!(
-        "Descriptor {}, {is}, was ready in {:.0} % of the looks",
+        "Descriptor {}, {is}, was ready in {:.0} % of the polls",
         ready.number,
         ready.share * 100.0
     );

@@ -243,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_a_busy_thread_turns_around_is_what_was_always_ready_or_else_often_or_is_shared() {
-        /// How busy, how often woken; what was ready in which share of the looks, and what is shared.
+        /// How busy, how often woken; what was ready in which share of the polls, and what is shared.
         type Facts<'a> = (f64, f64, &'a [(RawFd, f64)], &'a [RawFd]);
         /// What it is seen to wait for, and what it turns around.
         type Seen<'a> = (Option<&'a [RawFd]>, Option<&'a [RawFd]>);
