@@ -304,7 +304,7 @@ if __name__ == '__main__':
     let forked = start("fork");
     let child = forked.figure("child");
     let (code, first) = answer(&forked);
-    let words = format!("A fork of it that has never executed a program is running: {child}. ");
+    let words = format!("Forks of this process that have never executed a program: {child}. ");
     assert_eq!(code, Some(1), "{first}");
     assert!(first.starts_with(&words), "{first}");
     assert!(
@@ -323,7 +323,7 @@ if __name__ == '__main__':
     // The cure, tried.
     let spawned = start("spawn");
     let (_, first) = answer(&spawned);
-    assert!(!first.contains("fork of it"), "{first}");
+    assert!(!first.contains("Forks of this process"), "{first}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The answer in short: what is wrong, and what to do about it.
 
 use super::finding::{Conclusion, Finding, Suspect};
-use super::sentence::{list, names, numbers};
+use super::sentence::{list, sentence};
 
 /// How many faults are named.
 const NAMED: usize = 3;
@@ -31,7 +31,7 @@ pub(super) fn answer(findings: &[Finding<'_>]) -> String {
 
 fn of_faults(findings: &[Finding<'_>]) -> String {
     let faults = findings.iter().filter(|finding| finding.is_fault());
-    let faults = faults.filter_map(|fault| Some((fault_in_words(fault)?, cure(fault))));
+    let faults = faults.filter_map(|fault| Some((in_short(fault)?, cure(fault))));
     let faults = faults.collect::<Vec<_>>();
     let (mut text, mut cures) = (String::new(), Vec::new());
     for (words, cure) in faults.iter().take(NAMED) {
@@ -49,8 +49,9 @@ fn of_faults(findings: &[Finding<'_>]) -> String {
 }
 
 /// Returns what is wrong, in short; `None` if another finding says the same.
-fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
+fn in_short(fault: &Finding<'_>) -> Option<String> {
     Some(match fault {
+        Finding::Busy(_) | Finding::Suspect(_) => return None,
         Finding::Unexplained { .. } => "A thread is busy, and no descriptor explains it".into(),
         Finding::Spins { suspects, seen } => {
             let which = match &suspects[..] {
@@ -66,37 +67,10 @@ fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
                 false => format!("A thread never sleeps, and may spin around {which}"),
             }
         }
-        Finding::IsCopy { of, .. } => format!(
-            "It is a fork of process {} ({}) that has never executed a program",
-            of.pid, of.name
-        ),
-        Finding::Copies { pids, .. } => format!(
-            "A fork of it that has never executed a program is running: {}",
-            list(pids)
-        ),
-        Finding::HeldByChildren(entries) => {
-            format!("A child has inherited {}", numbers(entries))
+        other => {
+            let words = sentence(other);
+            words.split(". ").next().unwrap_or_default().to_owned()
         }
-        Finding::ByExec(entries) => {
-            format!("Programs that it executes can inherit {}", numbers(entries))
-        }
-        Finding::ByFork { count, .. } => {
-            format!("A child that is only forked inherits {count} descriptors that can do harm")
-        }
-        Finding::ChildSignalIgnored => "It ignores SIGCHLD".into(),
-        Finding::Zombies { pids, .. } => {
-            format!("Nobody has waited for its children: {}", list(pids))
-        }
-        Finding::WaitsForAny { .. } => "One of its threads waits for any child".into(),
-        Finding::BlockedByMainThread(signals) => {
-            format!("Its children start with {} blocked", names(signals))
-        }
-        Finding::Ignored(signals) => format!("Its children ignore {}", names(signals)),
-        Finding::Variable(variable) => format!(
-            "Its environment has {}, which is not meant for its children",
-            variable.name
-        ),
-        _ => return None,
     })
 }
 

@@ -213,7 +213,7 @@ fn of_variable(variable: &Variable) -> String {
 }
 
 /// Lists signals, but not all of them if there are many.
-pub(super) fn names(signals: &[Signal]) -> String {
+fn names(signals: &[Signal]) -> String {
     const MOST: usize = 12;
     let some = signals.iter().take(MOST).map(|signal| signal.name());
     let mut names = some.collect::<Vec<_>>().join(", ");
@@ -224,7 +224,7 @@ pub(super) fn names(signals: &[Signal]) -> String {
 }
 
 /// Lists descriptors by number.
-pub(super) fn numbers(entries: &[&Entry]) -> String {
+fn numbers(entries: &[&Entry]) -> String {
     let numbers = entries.iter().map(|entry| entry.info.number);
     let numbers = list(&numbers.collect::<Vec<_>>());
     match entries {
