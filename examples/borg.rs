@@ -16,15 +16,11 @@ use legwork::gio::prelude::*;
 use legwork::process::Signal;
 use legwork::{Command, Error, Secret, Stop, glib, progress};
 
-legwork::jobs! {
-    static JOBS = []; // no jobs, but a helper that ends borg if the app is killed
-}
-
 /// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 fn main() -> ExitCode {
-    JOBS.run_if_worker();
+    legwork::init(); // a helper, which is this program again, ends borg if the app is killed
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let [repository, folders @ ..] = &arguments[..] else {
         eprintln!("borg REPOSITORY FOLDER...");

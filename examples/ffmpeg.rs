@@ -15,15 +15,11 @@ use std::time::Duration;
 use legwork::gio::prelude::*;
 use legwork::{Command, Stop, glib, progress};
 
-legwork::jobs! {
-    static JOBS = []; // no jobs, but a helper that ends ffmpeg if the app is killed
-}
-
 /// Returns to the start of the line and clears it.
 const CLEAR: &str = "\r\x1b[K";
 
 fn main() -> ExitCode {
-    JOBS.run_if_worker();
+    legwork::init(); // a helper, which is this program again, ends ffmpeg if the app is killed
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     let [input, output, rest @ ..] = &arguments[..] else {
         eprintln!("ffmpeg IN OUT, or ffmpeg tone OUT SECONDS");

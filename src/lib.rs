@@ -71,7 +71,7 @@
 //!
 //! | to | take |
 //! |---|---|
-//! | run an external program | [`Command`], [`Stdio`], [`Stop`], [`progress`] |
+//! | run an external program | [`Command`], [`Stdio`], [`Stop`], [`progress`]; [`init`] in an app without jobs |
 //! | write a job | [`Job`], [`Ctx`], [`jobs!`]; [`Receive`] for one that is talked to |
 //! | start it | [`Spawn::spawn`], [`Spawn::builder`]; [`Worker`] for a program of its own |
 //! | wait for it | `.await` the [`JobHandle`]: `Result<Output, `[`Error`]`>` |
@@ -128,10 +128,10 @@
 //! | room | side | its files |
 //! |---|---|---|
 //! | `job` | app | a typed job: `builder` has the setters and `options` the defaults (deadline, grace, capacity); `start` starts a worker for it; `handle`, `channel` and `log` are what the app holds; `run` is one job in its worker (deadline, stopping, progress, log, and whose waits end on other threads when the context goes away); `worker/` is one worker process: its `mod` has the handshake, how many frames are read in a row, and the exit, `frames` says which frame may come when, `prints` is what it prints, `link` the socket and the page; `outcome` decides which outcome it is; `sink`, `requests`, `taken` and `lines` are their parts |
-//! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
+//! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `host`, `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
 //! | `model` | app | [`Status`], a GObject for user interfaces |
 //! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `control` and `cancel` how handles stop it, `worker` which program is the worker |
-//! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `alarms` are the deadlines of all children; `mailbox` is a channel to a future |
+//! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future |
 //! | `worker` | child | `boot` is from `main` over the jobs to the end; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` are what arrives without the job's doing; `exec` is the exec helper |
 //! | `wire` | both | `frame` is what is said, field by field (a change also needs another `PROTOCOL`, and `docs/protocol.md`); `control` the socket; `page` the memory that both map; `limits` how long texts may be; `attach` values with descriptors; `buffer` sealed memory; `path` paths of any bytes; `schema` the fingerprint of types |
 //! | [`guardian`] | both | who kills what the app leaves behind: `app` is the app's end, `process` the guardian's own |
@@ -168,6 +168,8 @@ mod model;
 pub mod process;
 pub mod spawn;
 mod text;
+#[cfg(feature = "app")]
+mod threads;
 mod wire;
 mod worker;
 
@@ -188,7 +190,7 @@ pub use text::translate_with;
 pub use wire::attach::Descriptor;
 pub use wire::buffer::{Buffer, BufferMut, BufferWriter};
 pub use wire::path;
-pub use worker::{Cancelled, Ctx, Job, Jobs, Listed, Receive, RecvError, SendError};
+pub use worker::{Cancelled, Ctx, Job, Jobs, Listed, Receive, RecvError, SendError, init};
 #[cfg(feature = "app")]
 pub use {gio, glib};
 
@@ -198,7 +200,7 @@ pub use {gio, glib};
 pub mod __private {
     #[cfg(feature = "app")]
     pub use crate::main_loop::Alarms;
-    pub use crate::worker::Entry;
+    pub use crate::worker::{Entry, name_of};
 }
 
 /// What most files that start or write jobs need: `use legwork::prelude::*;`.

@@ -241,6 +241,17 @@ fn whatever_the_app_dies_of_nobody_is_left() {
 }
 
 #[test]
+fn nobody_is_left_by_an_app_that_only_runs_programs() {
+    let mut app = App::of("app_of_programs");
+    app.starts("program").starts("limited program");
+    app.stop_all().dies("kill");
+
+    // The control: it leaves a worker to the table that has its job.
+    let mut app = App::with("app_of_programs", &[("HAS_JOBS", OsStr::new("1"))]);
+    app.starts("own job").starts("program").dies("kill");
+}
+
+#[test]
 fn nobody_is_left_that_was_stopped() {
     for how in ["kill", "abort"] {
         let times = (0..5).map(|_| App::start().starts_all().stop_all().dies(how));

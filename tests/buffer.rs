@@ -19,11 +19,12 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use legwork::{Buffer, BufferMut, BufferWriter, Ctx, Descriptor, Job};
+use legwork_tests::raw::in_a_forked_copy;
 use rustix::fs::{
     FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create,
 };
 use rustix::io::Errno;
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::{MapFlags, MsyncFlags, ProtFlags, mmap, mmap_anonymous, msync, munmap};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeTuple;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -31,6 +32,24 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const MIB: usize = 1 << 20;
 
 // What works ---------------------------------------------------------------
+
+/// What lies in a copy of the process where the buffer lies in this one is not the buffer's.
+#[test]
+fn a_forked_copy_that_drops_a_buffer_unmaps_nothing() {
+    let buffer = BufferMut::new(MIB).unwrap();
+    let place = buffer.as_ptr().cast_mut().cast();
+    let code = in_a_forked_copy(|| {
+        let access = ProtFlags::READ | ProtFlags::WRITE;
+        let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE;
+        // SAFETY: takes a place that nothing else has, or fails.
+        let other = unsafe { mmap_anonymous(place, MIB, access, flags) };
+        drop(buffer);
+        // SAFETY: asks about a range of addresses.
+        let mapped = unsafe { msync(place, MIB, MsyncFlags::ASYNC) };
+        i32::from(other != Ok(place) || mapped.is_err())
+    });
+    assert_eq!(code, 0);
+}
 
 #[test]
 fn what_was_filled_in_place_is_read() {
@@ -202,6 +221,11 @@ fn a_dropped_buffer_leaves_no_mapping_and_no_descriptor() {
         eventually(|| !mappings().iter().any(|mapping| mapping.inode == inode));
         eventually(|| !open_files().contains(&inode));
     }
+}
+
+#[test]
+fn what_exceeds_the_limit_for_files_is_an_error() {
+    legwork_tests::sacrifice("limit_of_file_size");
 }
 
 #[test]

@@ -5,14 +5,7 @@ use std::time::Duration;
 use legwork::process::{ExitStatus, Signal};
 use legwork::{Command, ErrorKind, Limit, Secret, State, Stdio, Stop, Worker};
 use legwork_tests::context::{is_alive, run, until};
-
-fn sh(script: &str) -> Command {
-    Command::new("sh").arg("-c").arg(script).helper(&worker())
-}
-
-fn worker() -> Worker {
-    Worker::program(env!("CARGO_BIN_EXE_worker"))
-}
+use legwork_tests::programs::{command, sh, worker};
 
 #[test]
 fn output_is_collected_from_both_while_the_input_is_written() {
@@ -298,8 +291,27 @@ fn a_program_that_is_missing_is_an_outcome_with_a_name() {
         assert_eq!(handle.status().state(), State::Failed);
         let error = handle.await.unwrap_err();
         assert!(error.is_start());
-        assert!(error.to_string().contains("no-such-program"), "{error}");
+        assert_eq!(
+            error.to_string(),
+            "no-such-program: the program \"no-such-program\" was not found"
+        );
+        let path = std::env::var("PATH").unwrap();
+        assert!(format!("{error:?}").contains(&format!("\nsearched in: {path}\n")));
         assert!(!error.has_run());
+
+        for missing in ["no-such-program", "/no/such/program", "/dev/null/program"] {
+            for command in [command(missing), command(missing).umask(0)] {
+                let error = command.spawn().await.unwrap_err();
+                assert!(error.is_not_found(), "{error}");
+            }
+        }
+        // The controls: it is there, and cannot be executed, or fails.
+        for there in ["/etc/passwd", "false"] {
+            let error = command(there).spawn().await.unwrap_err();
+            assert!(!error.is_not_found(), "{error}");
+        }
+        let directory = command("true").current_dir("/no/such").spawn().await;
+        assert!(!directory.unwrap_err().is_not_found());
     });
 }
 

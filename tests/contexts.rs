@@ -56,6 +56,41 @@ fn missing() -> JobHandle<Count> {
     Count { to: 1 }.builder().worker(&nowhere).spawn()
 }
 
+/// Reads a few messages on another thread, and drops the rest there while the job sends on.
+fn drop_messages_elsewhere(read: usize, then: Duration) -> Result<u64, Error> {
+    run(|| {
+        let job = Count { to: 200 }.builder().worker(&worker());
+        // The deadline is for a job that waits for ever.
+        let mut job = job
+            .message_capacity(1)
+            .deadline(Duration::from_secs(20))
+            .spawn();
+        let mut messages = job.messages();
+        thread::spawn(move || {
+            let mut taken = 0;
+            while taken < read {
+                taken += usize::from(messages.try_recv().is_some());
+            }
+            let start = std::time::Instant::now();
+            while start.elapsed() < then {
+                std::hint::spin_loop();
+            }
+            drop(messages);
+        });
+        job.into_future()
+    })
+}
+
+#[test]
+fn messages_that_are_dropped_on_another_thread_make_room_whenever_that_happens() {
+    let _alone = alone();
+    for n in 0..1000_u32 {
+        let then = Duration::from_nanos(u64::from(n.wrapping_mul(7919) % 120_000));
+        let output = drop_messages_elsewhere(1 + n as usize % 50, then);
+        assert_eq!(output.unwrap(), 200, "try {n}");
+    }
+}
+
 /// A foreign executor: polls on this thread when it was woken from any.
 struct Foreign {
     woken: AtomicBool,

@@ -287,11 +287,13 @@ fn nobody_elses_child_is_reaped() {
 #[test]
 fn an_app_that_ignores_sigchld_is_told_so_before_the_spawn() {
     sacrifice("start_with_sigchld_ignored");
+    sacrifice_with("start_with_sigchld_ignored", &["forgotten"]);
 }
 
 #[test]
-fn an_app_that_reaps_our_child_is_told_so() {
+fn the_exit_of_a_child_that_the_app_has_reaped_is_known_or_said_to_be_unknown() {
     sacrifice("reap_everything");
+    sacrifice_with("reap_everything", &["forgotten"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::io::{PipeReader, Read};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use legwork::prelude::*;
 use legwork::{Descriptor, Error, ErrorKind, JobHandle, Level, LogRecord, Logs, Worker, glib};
@@ -20,7 +20,8 @@ const QUEUE: usize = 4 * KIB * KIB;
 const ON_THE_WAY: usize = KIB * KIB;
 /// What waits in a `Logs` at most.
 const WAITING: usize = 4096;
-const PRINTED: &str = "stdout/stderr";
+const PRINTED: &str = "stdout";
+const ERRORS: &str = "stderr";
 const LOGGED: &str = "legwork_tests::log_jobs";
 
 fn worker() -> Worker {
@@ -71,11 +72,40 @@ fn each_source_arrives_whole_and_in_order() {
         let names = |n| names.map(|name| format!("{name} {n}"));
         (0..COUNT).flat_map(names).collect()
     };
-    // Both go one road, and both outputs another.
     assert_eq!(texts(&records, LOGGED), numbers(["log", "tracing"]));
-    assert_eq!(texts(&records, PRINTED), numbers(["stdout", "stderr"]));
+    let numbers = |name| {
+        (0..COUNT)
+            .map(|n| format!("{name} {n}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(texts(&records, PRINTED), numbers("stdout"));
+    assert_eq!(texts(&records, ERRORS), numbers("stderr"));
     assert_eq!(records.len(), 4 * COUNT as usize);
     assert!(records.iter().all(|record| record.dropped == 0));
+}
+
+#[test]
+fn what_is_logged_and_printed_by_turns_arrives_by_turns() {
+    // As many as fit in the socket: more would wait in the worker.
+    const COUNT: u32 = 100;
+    let numbers: Vec<_> = (0..COUNT).map(|number| number.to_string()).collect();
+    for by in [ERRORS, PRINTED].repeat(20) {
+        let before = SystemTime::now();
+        let (outcome, records) = speak(Speak::ByTurns(COUNT, by == ERRORS));
+        outcome.unwrap();
+        let arrived: Vec<_> = (records.iter().map(|r| (&*r.target, &*r.text))).collect();
+        let both = |number| [(LOGGED, number), (by, number)];
+        let said: Vec<_> = numbers.iter().flat_map(|number| both(&**number)).collect();
+        assert_eq!(arrived, said);
+        let times: Vec<_> = records.iter().map(|record| record.time).collect();
+        let after = SystemTime::now();
+        let late = Duration::from_millis(1);
+        assert!(
+            times
+                .iter()
+                .all(|time| *time + late >= before && *time <= after + late)
+        );
+    }
 }
 
 #[test]
@@ -201,7 +231,7 @@ fn what_a_job_said_before_it_died_arrives_with_what_it_died_of() {
     let error = outcome.unwrap_err();
     assert_eq!(texts(&records, LOGGED), numbers);
     assert_eq!(error.panic().unwrap().message, "on purpose");
-    let printed = texts(&records, PRINTED);
+    let printed = texts(&records, ERRORS);
     assert!(printed.contains(&"on purpose"), "{printed:?}");
     assert!(error.output_tail().contains("on purpose"), "{error:?}");
 
@@ -256,7 +286,16 @@ fn wait_for(done: &mut PipeReader, time: Duration) -> Option<Duration> {
 /// How many bytes a record of a flood takes in the queue.
 fn encoded(length: usize) -> usize {
     let file = "tests/helpers/log_jobs.rs";
-    let record = (3u8, LOGGED, drop_of(7, length), Some(file), Some(120u32));
+    let time = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_micros() as u64;
+    let counts = (time, [0u64; 2]);
+    let record = (
+        3u8,
+        LOGGED,
+        drop_of(7, length),
+        Some(file),
+        Some(120u32),
+        counts,
+    );
     postcard::to_stdvec(&record).unwrap().len()
 }
 

@@ -258,6 +258,24 @@ fn a_message_that_is_refused_takes_nobodys_place() {
 }
 
 #[test]
+fn large_messages_wait_in_the_job_for_those_before_them() {
+    run(|| async {
+        let mut job = Misbehave::SendMuch(6).builder().worker(&worker()).spawn();
+        let mut messages = job.messages();
+        let status = job.status().clone();
+        until("two are there", || status.done() == 2).await;
+        glib::timeout_future(Duration::from_millis(500)).await;
+        assert_eq!(status.done(), 2);
+        for taken in 1..=6 {
+            assert_eq!(messages.recv().await.unwrap().len(), 30 << 20);
+            until("the next is there", || status.done() >= 6.min(taken + 2)).await;
+        }
+        assert!(messages.recv().await.is_none());
+        assert_eq!(job.await.unwrap(), "well");
+    });
+}
+
+#[test]
 fn a_panic_is_one_wherever_a_jobs_values_are_handled() {
     run(|| async {
         for panics in [

@@ -233,3 +233,56 @@ fn a_command_tells_what_it_was_given() {
     assert_eq!(told.get_current_dir(), Some(Path::new("/folder")));
     assert_eq!(Command::new("program").get_current_dir(), None);
 }
+
+#[test]
+fn a_program_of_the_host_does_not_get_what_an_appimage_has_brought_along() {
+    const INNER: &str = "LEGWORK_TEST_OF_AN_APPIMAGE";
+    let test = "a_program_of_the_host_does_not_get_what_an_appimage_has_brought_along";
+    let Some(bundle) = std::env::var_os(INNER) else {
+        let bundle = tempfile::tempdir().unwrap();
+        let [lib, bin] = ["usr/lib", "usr/bin"].map(|folder| bundle.path().join(folder));
+        for folder in [&lib, &bin] {
+            std::fs::create_dir_all(folder).unwrap();
+        }
+        // Nobody's library: a program that loads it does not start.
+        std::fs::write(lib.join("libtinfo.so.6"), "built for another system").unwrap();
+        let tool = bin.join("bash");
+        std::fs::write(&tool, "#!/bin/sh\necho bundled\n").unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&tool, mode).unwrap();
+        let before = |folder: &Path, name| {
+            let rest = std::env::var_os(name).unwrap_or_default();
+            let all = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&rest));
+            std::env::join_paths(all).unwrap()
+        };
+        let inner = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .env(INNER, bundle.path())
+            .env("APPDIR", bundle.path())
+            .env("APPIMAGE", "/somewhere/Tool.AppImage")
+            .env("LD_LIBRARY_PATH", before(&lib, "LD_LIBRARY_PATH"))
+            .env("PATH", before(&bin, "PATH"))
+            .output()
+            .unwrap();
+        assert!(inner.status.success(), "{inner:?}");
+        return;
+    };
+    run(|| async {
+        let host = |program: &str| command(program).host_environment();
+        let output = host("bash").args(["-c", "echo host"]).output().await;
+        assert_eq!(output.unwrap().stdout, b"host\n");
+        // The control: the app's own programs get it, and what needs that library does not start.
+        let output = command("bash").output().await;
+        assert_eq!(output.unwrap().stdout, b"bundled\n");
+        let broken = command("/bin/bash").args(["-c", ":"]).output().await;
+        let error = broken.unwrap_err();
+        assert!(error.output_tail().contains("libtinfo"), "{error:?}");
+
+        let [plain, helped] = both(|program| program.host_environment().env("SET", &bundle)).await;
+        for report in [plain, helped] {
+            assert_eq!(variable(&report, "APPDIR"), None);
+            assert_eq!(variable(&report, "APPIMAGE"), None);
+            assert_eq!(variable(&report, "SET"), Some(&*bundle));
+        }
+    });
+}

@@ -77,7 +77,10 @@ fn is_not_found(path: Option<&str>, arguments: &[&str]) {
     let (words, code) = found(path, arguments);
     assert_eq!(code, NOT_STARTED, "{words}");
     assert!(words.contains("Some(Program) Some(2)"), "{words}");
-    assert!(words.contains("there is no program \"tool\""), "{words}");
+    assert!(
+        words.contains("the program \"tool\" was not found"),
+        "{words}"
+    );
 }
 
 #[test]

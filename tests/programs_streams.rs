@@ -122,6 +122,33 @@ fn a_pipe_that_is_read_step_by_step_is_left_as_it_is() {
 }
 
 #[test]
+fn a_text_never_ends_in_the_middle_of_a_character() {
+    // Each write is read by itself; the last character stays incomplete.
+    let script = r#"for part in '\342' '\202\254 \360' '\237' '\230\200' '\377\000' '\303'; do
+        printf "$part"; read line; done"#;
+    let texts = run(|| async {
+        let echo = command("bash").args(["-c", script]);
+        let mut echo = echo.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let (mut stdin, mut stdout) = (echo.stdin().unwrap(), echo.stdout().unwrap());
+        let mut texts = Vec::new();
+        let reader = glib::spawn_future_local(async move {
+            while let Some(text) = stdout.text().await {
+                texts.push(text);
+            }
+            texts
+        });
+        for _ in 0..6 {
+            glib::timeout_future(std::time::Duration::from_millis(30)).await;
+            stdin.write(b"\n").await.unwrap();
+        }
+        echo.await.unwrap();
+        reader.await.unwrap()
+    });
+    assert_eq!(texts.concat(), "\u{20ac} \u{1f600}\u{fffd}\u{fffd}\u{fffd}");
+    assert!(texts.len() > 1, "they came one by one: {texts:?}");
+}
+
+#[test]
 fn what_cannot_be_watched_is_read_and_written_all_the_same() {
     sacrifice("unwatchable");
 }

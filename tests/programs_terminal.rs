@@ -1,11 +1,17 @@
-//! A program on a terminal of its own: what it finds there, and what is left of it when it is stopped.
+//! A program on a terminal of its own: what it finds there, and what is left of it when it is stopped. And programs
+//! that ask the terminal in which the app was started.
 
 use std::process::Command as StdCommand;
 use std::time::{Duration, Instant};
 
-use legwork::{Command, Stop};
-use legwork_tests::context::{is_alive, run, until};
-use legwork_tests::programs::{command, sh};
+use legwork::prelude::*;
+use legwork::process::Signal;
+use legwork::spawn::{Group, Plan, Program};
+use legwork::{Command, ErrorKind, Stop};
+use legwork_tests::context::{is_alive, is_stopped, run, until};
+use legwork_tests::jobs::Misbehave;
+use legwork_tests::programs::{command, sh, worker};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 /// What a program on a terminal prints.
 async fn printed(command: Command) -> String {
@@ -132,5 +138,93 @@ fn a_program_may_close_its_terminal_and_open_it_again() {
         // Also when it has closed it long before.
         let closed = sh("echo last; exec </dev/null >/dev/null 2>&1; sleep 0.3");
         assert_eq!(printed(closed).await, "last\n");
+    });
+}
+
+/// Runs this very test again, on a terminal of its own in which `keys` are typed; false when this is that run.
+fn is_started_in_a_terminal(test: &str, keys: &str) -> bool {
+    const INNER: &str = "LEGWORK_TEST_IN_A_TERMINAL";
+    if std::env::var_os(INNER).is_some() {
+        return false;
+    }
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let mut inner = Plan::new(Program::path(std::env::current_exe().unwrap()))
+        .args(["--exact", test, "--nocapture"])
+        .env(INNER, "")
+        .terminal(ptsname(&terminal, Vec::new()).unwrap())
+        .spawn()
+        .unwrap();
+    rustix::io::write(&terminal, keys.as_bytes()).unwrap();
+    let (mut shown, mut buffer) = (Vec::new(), [0; 4096]);
+    // At its end there is an error.
+    while let Ok(length @ 1..) = rustix::io::read(&terminal, &mut buffer) {
+        shown.extend(&buffer[..length]);
+    }
+    let status = inner.wait().unwrap().status;
+    let shown = String::from_utf8_lossy(&shown);
+    assert!(status.success(), "{status}: {shown}");
+    true
+}
+
+const ASK: &str = "read x </dev/tty && echo got $x";
+
+#[test]
+fn a_program_that_asks_the_apps_terminal_does_not_hang() {
+    let test = "a_program_that_asks_the_apps_terminal_does_not_hang";
+    if is_started_in_a_terminal(test, "typed\n") {
+        return;
+    }
+    let ask = |group| sh(ASK).group(group).deadline(Duration::from_secs(50));
+    run(|| async {
+        // By default it finds no terminal, and says so.
+        let asked = sh(ASK).deadline(Duration::from_secs(50)).output().await;
+        let error = asked.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Exit, "{error:?}");
+        assert!(error.to_string().contains("/dev/tty"), "{error}");
+        let job = Misbehave::AskTerminal.builder().worker(&worker());
+        let error = job.deadline(Duration::from_secs(50)).spawn().await;
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Failed, "{error:?}");
+
+        // In the app's session it is stopped, and nobody would continue it.
+        for cancel in [false, true] {
+            let start = Instant::now();
+            let program = ask(Group::Lead).spawn();
+            let pid = program.pid().unwrap();
+            if cancel {
+                until("it is stopped", || is_stopped(pid)).await;
+                program.cancel();
+            }
+            let error = program.await.unwrap_err();
+            println!("after {:?}: {error}", start.elapsed());
+            assert!(start.elapsed() < Duration::from_secs(40));
+            assert_eq!(error.signal(), Some(Signal::TERM));
+            assert!(
+                error.to_string().contains("SIGTTIN, because it asked"),
+                "{error}"
+            );
+            let kind = if cancel {
+                ErrorKind::Cancelled
+            } else {
+                ErrorKind::Signal
+            };
+            assert_eq!(error.kind(), kind);
+        }
+
+        // What somebody else has stopped is left alone, and said when its time is up.
+        let program = command("sleep").arg("1000").group(Group::Lead);
+        let program = program.deadline(Duration::from_secs(2)).spawn();
+        legwork_tests::raw::signal(program.pid().unwrap(), libc::SIGSTOP);
+        let error = program.await.unwrap_err();
+        assert!(error.is_timeout(), "{error}");
+        assert!(
+            error.to_string().ends_with("; it was suspended by SIGSTOP"),
+            "{error}"
+        );
+
+        let inherits = sh(ASK).inherit_terminal().output().await.unwrap();
+        assert_eq!(inherits.stdout, b"got typed\n");
     });
 }

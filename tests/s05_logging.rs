@@ -106,10 +106,10 @@ fn ten_thousand_records_of_eight_jobs_arrive_in_order_named_and_unmixed() {
         // In the app's log, under the name of the job.
         let from = |target: &str| &log[&(name(who), target.to_owned())];
         assert_eq!(from("legwork_tests::scene_jobs"), &logged, "{}", name(who));
-        assert_eq!(from("stdout/stderr"), &printed, "{}", name(who));
+        assert_eq!(from("stdout"), &printed, "{}", name(who));
         // And in the job's own stream.
         assert_eq!(texts(stream, "legwork_tests::scene_jobs"), logged);
-        assert_eq!(texts(stream, "stdout/stderr"), printed);
+        assert_eq!(texts(stream, "stdout"), printed);
         assert!(
             stream
                 .iter()

@@ -282,7 +282,7 @@ fn finalizers_of_messages_that_nobody_takes_may_do_it_too() {
             SPRING.set(Some(Rc::new(move |number| actor.act(number))));
             // Dropped by Legwork, as they come.
             assert_eq!(flood(20_000).await.unwrap(), 20_000);
-            // Dropped with the stream in which they wait.
+            // The first is dropped by this; the others, which wait in the stream that is dropped, are never decoded.
             let mut waited = 0;
             for _ in 0..20 {
                 let mut job = flood(100);
@@ -295,7 +295,7 @@ fn finalizers_of_messages_that_nobody_takes_may_do_it_too() {
             SPRING.take();
             assert_eq!(waited, 2000);
             let done = stage.end("finalizers").await;
-            assert!(done > 20_000, "{done}");
+            assert!(done > 15_000, "{done}");
         });
     });
 }

@@ -243,6 +243,89 @@ fn a_flood_of_lines_for_a_parser_keeps_to_its_slice() {
     }
 }
 
+/// What an app does with a thing that it has received.
+fn work(time: Duration) {
+    let start = poll::used();
+    while poll::used() - start < time {}
+}
+
+/// Runs `reader` beside a timer of 5 ms, and returns the most processor time of an iteration.
+fn longest_beside<T>(what: &str, reader: impl Future<Output = T> + 'static) -> (Duration, T)
+where
+    T: 'static,
+{
+    let context = MainContext::ref_thread_default();
+    let (gap, last) = (Rc::<Cell<Duration>>::default(), Cell::new(Instant::now()));
+    let longest = gap.clone();
+    every(&context, Duration::from_millis(5), REDRAW, move || {
+        let now = Instant::now();
+        longest.set(longest.get().max(now - last.replace(now)));
+    });
+    poll::seen();
+    let value = context.block_on(context.spawn_local(reader)).unwrap();
+    let seen = poll::seen();
+    println!(
+        "C9: {what}: an iteration took {:?} of the processor at most, and the timer waited {:?}",
+        seen.longest,
+        gap.get()
+    );
+    (seen.longest, value)
+}
+
+#[test]
+fn whoever_reads_much_lets_the_loop_run() {
+    let _alone = alone();
+    const LINES: usize = 100_000;
+    // The slices of reader and hub, and what they do last; this code is not optimised.
+    const MOST: Duration = Duration::from_millis(20);
+    let context = MainContext::new();
+    poll::watch(&context);
+    let lines = || {
+        let script = format!("yes {} | head -n {LINES}", "x".repeat(199));
+        let sh = Command::new("sh").args(["-c", &script]).helper(&worker());
+        let mut sh = sh.stdout(Stdio::piped()).spawn();
+        let lines = sh.stdout().unwrap().lines();
+        (sh, lines)
+    };
+    let run = || {
+        let (_sh, mut each) = lines();
+        let (longest, count) = longest_beside("20 MB, line by line", async move {
+            let mut count = 0;
+            while each.recv().await.is_some() {
+                work(Duration::from_micros(30));
+                count += 1;
+            }
+            count
+        });
+        assert_eq!(count, LINES);
+        assert!(longest < MOST, "{longest:?}");
+
+        let (_sh, mut all) = lines();
+        let (control, ()) = longest_beside("the control, all that is there", async move {
+            while let Some(lines) = all.recv_many().await {
+                lines.iter().for_each(|_| work(Duration::from_micros(30)));
+            }
+        });
+        assert!(control > MOST, "the control is smooth: {control:?}");
+
+        let flood = Flood { messages: 5000 }.builder().worker(&scenes());
+        let mut flood = flood.message_capacity(5000).forward_logs(false).spawn();
+        let (longest, count) = longest_beside("5000 messages", async move {
+            // So that many wait.
+            glib::timeout_future(Duration::from_millis(300)).await;
+            let mut count = 0;
+            while flood.message().await.is_some() {
+                work(Duration::from_micros(200));
+                count += 1;
+            }
+            count
+        });
+        assert_eq!(count, 5000);
+        assert!(longest < MOST, "{longest:?}");
+    };
+    context.with_thread_default(run).expect("our own context");
+}
+
 #[test]
 fn idle_workers_and_programs_wake_nobody() {
     let _alone = alone();

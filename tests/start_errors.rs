@@ -416,10 +416,10 @@ fn a_name_is_searched_for_and_what_cannot_be_executed_is_passed_over() {
         (error.step(), error.errno()),
         (Step::Program, Some(libc::ENOENT))
     );
-    assert_eq!(
-        error.to_string(),
-        format!(r#"there is no program "tool" in "{path}""#)
-    );
+    // A person reads a sentence, and a developer where it was searched for.
+    assert_eq!(error.to_string(), r#"the program "tool" was not found"#);
+    assert!(error.is_not_found());
+    assert_eq!(error.searched().unwrap(), &*path);
 
     let plain = folder.file("first/tool", 0o644, b"");
     assert_says(

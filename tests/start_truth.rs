@@ -37,6 +37,49 @@ fn count(worker: &Worker) -> JobBuilder<Count> {
     Count { to: 3 }.builder().worker(worker)
 }
 
+/// The loader that a program names, as `PT_INTERP`.
+fn loader_of(program: &Path) -> PathBuf {
+    let bytes = fs::read(program).unwrap();
+    let words = bytes
+        .split(|byte| *byte == 0)
+        .filter_map(|word| str::from_utf8(word).ok());
+    let loader = words.filter(|word| word.starts_with('/') && word.contains("/ld-"));
+    loader.map(PathBuf::from).next().expect("a dynamic program")
+}
+
+#[test]
+fn an_app_that_was_started_through_the_loader_runs_its_jobs() {
+    let app = program("example_checksum");
+    let loader = loader_of(&app);
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("one"), "1").unwrap();
+    let sums = |options: &[&str], app: &Path| {
+        let mut through = std::process::Command::new(&loader);
+        through.args(options).arg(app).arg(folder.path());
+        let output = through.current_dir(app_folder()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        output.stdout
+    };
+    let name = Path::new("./example_checksum");
+    let plain = std::process::Command::new(&app)
+        .arg(folder.path())
+        .output()
+        .unwrap()
+        .stdout;
+    assert!(plain.ends_with(b"one\n"), "{plain:?}");
+    assert_eq!(sums(&[], &app), plain);
+    assert_eq!(sums(&[], name), plain);
+    assert_eq!(
+        sums(&["--inhibit-cache", "--library-path", "/nowhere"], name),
+        plain
+    );
+    assert_eq!(sums(&["--argv0", "another name"], name), plain);
+}
+
+fn app_folder() -> PathBuf {
+    program("example_checksum").parent().unwrap().to_owned()
+}
+
 /// A job whose worker is a program that does this instead.
 fn no_worker(what: &str) -> JobBuilder<Count> {
     let program = Worker::program(env!("CARGO_BIN_EXE_no_worker"));

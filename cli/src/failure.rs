@@ -29,9 +29,9 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn code(&self) -> u8 {
         match self {
-            Self::Spawn(error) => match (error.step(), error.errno()) {
-                (Step::Program, Some(libc::ENOENT | libc::ENOTDIR)) => NOT_FOUND,
-                (Step::Program | Step::Interpreter | Step::Execute, _) => NOT_EXECUTABLE,
+            Self::Spawn(error) => match error.step() {
+                _ if error.is_not_found() => NOT_FOUND,
+                Step::Program | Step::Interpreter | Step::Execute => NOT_EXECUTABLE,
                 _ => OWN_FAILURE,
             },
             Self::Usage(_) => USAGE,

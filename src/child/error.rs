@@ -59,7 +59,8 @@ pub enum ErrorKind {
     Start,
     /// The job panicked. Jobs only.
     Panic,
-    /// The child was killed by a signal.
+    /// The child was killed by a signal, or the program was suspended by SIGTTIN or SIGTTOU and
+    /// would have waited for the app's terminal for ever.
     Signal,
     /// The worker exited without an answer, or the program exited with a code that is not a
     /// [success](crate::Command::success).
@@ -69,6 +70,10 @@ pub enum ErrorKind {
     Timeout,
     /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
     Cancelled,
+    /// It was to be stopped, for whatever reason, and could not be, because it has become another
+    /// user's process (as `sudo` and `pkexec` do): it runs on, or something that it has started
+    /// does. Programs only.
+    NotStopped,
     /// The worker broke the protocol. Jobs only.
     Protocol,
 }
@@ -190,6 +195,11 @@ impl Error {
         self.0.kind == ErrorKind::Start
     }
 
+    /// Whether there is no such program: most likely it is not installed. Of a job, its worker program.
+    pub fn is_not_found(&self) -> bool {
+        self.spawn_error().is_some_and(SpawnError::is_not_found)
+    }
+
     /// Whether the child itself is at fault: a panic, a signal, an exit without an answer or with a code
     /// that is not a success, or a broken protocol.
     pub fn is_crash(&self) -> bool {
@@ -289,6 +299,9 @@ impl fmt::Debug for Error {
         while let Some(cause) = source {
             writeln!(f, "caused by: {cause}")?;
             source = cause.source();
+        }
+        if let Some(path) = self.spawn_error().and_then(SpawnError::searched) {
+            writeln!(f, "searched in: {}", path.display())?;
         }
         if let Some(status) = self.0.status {
             writeln!(f, "the process ended with {status}")?;

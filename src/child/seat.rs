@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use crate::main_loop::hub::{Canceller, Entry, HangUp, Hub, Token};
+use crate::main_loop::hub::{Canceller, Entry, HangUp, Hub, Pace, Token};
 use crate::process::pidfd::has_ended;
 use crate::process::{Process, SharedProcess, own};
 
@@ -119,6 +119,11 @@ impl Seat {
     /// What asks for the child's end from elsewhere.
     pub(crate) fn canceller(&self) -> Canceller {
         self.hub.canceller(self.key)
+    }
+
+    /// The slice of a future that takes what the child has sent.
+    pub(crate) fn pace(&self) -> Pace {
+        self.hub.pace()
     }
 
     /// Any descriptor, to occupy a slot of the app's descriptor table.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::guardian;
 use crate::main_loop::guardian::warn;
 use crate::process::Process;
-use crate::spawn::Program;
+use crate::spawn::{Program, own_file};
 use crate::text::{Text, text};
 
 /// The program that is started to run a job.
@@ -23,7 +23,8 @@ enum Kind {
 
 impl Worker {
     /// The app itself, executed again; the default. It is executed as `/proc/self/exe`, which is the
-    /// running program even after an upgrade has replaced its file. The app's `main` must begin with
+    /// running program even after an upgrade has replaced its file (but not if it was started through the dynamic loader,
+    /// see [`Program::Current`](crate::spawn::Program::Current)). The app's `main` must begin with
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker).
     ///
     /// A program that links GTK takes about 9 ms and 12 MB to start; see
@@ -44,8 +45,7 @@ impl Worker {
     /// The program `name` in the folder of the app's own executable, or in the working directory if that
     /// folder is unknown (no `/proc`).
     pub fn sibling(name: impl AsRef<Path>) -> Self {
-        let folder = std::env::current_exe()
-            .ok()
+        let folder = own_file()
             .and_then(|exe| exe.parent().map(Path::to_owned))
             .unwrap_or_default();
         Worker::program(folder.join(name))

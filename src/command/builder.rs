@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::host;
 use super::outcome::Success;
 use super::progress::LineProgress;
 use super::stdio::Stdio;
@@ -28,9 +29,9 @@ use crate::wire::frame::ExecOrder;
 /// | [`stdout`](Self::stdout), [`stderr`](Self::stderr) | inherited, or null where the app's is closed or close-on-exec; piped for [`output`](Self::output) |
 /// | [`terminal`](Self::terminal) | none |
 /// | other descriptors | none |
-/// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token |
-/// | [`group`](Self::group) | a group of its own |
-/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, 500 ms |
+/// | environment | the app's, without the variables that name an inherited descriptor or a one-shot token; see [`host_environment`](Self::host_environment) |
+/// | [`group`](Self::group) | a session of its own, without a terminal |
+/// | [`stop`](Self::stop) | SIGTERM, 2 s, SIGKILL; on a terminal before that SIGHUP, twice within 500 ms |
 /// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`success`](Self::success) | exit code 0 |
 /// | [`drain`](Self::drain) | 500 ms after the last byte, 5 s in all |
@@ -57,6 +58,7 @@ pub struct Command {
     pub(super) search_own_path: bool,
     pub(super) arg0: Option<OsString>,
     pub(super) args: Vec<OsString>,
+    pub(super) on_host: bool,
     pub(super) env: Vec<EnvChange>,
     pub(super) directory: Option<Directory>,
     pub(super) group: Group,
@@ -76,6 +78,7 @@ pub struct Command {
     pub(super) progress: Option<Box<dyn LineProgress>>,
     pub(super) helper: Worker,
     pub(super) changes: ExecOrder,
+    pub(super) guarded_from_birth: bool,
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
 }
@@ -137,9 +140,10 @@ impl Command {
             search_own_path: false,
             arg0: None,
             args: Vec::new(),
+            on_host: false,
             env: Vec::new(),
             directory: None,
-            group: Group::Lead,
+            group: Group::Session,
             stdin: None,
             stdout: None,
             stderr: None,
@@ -156,6 +160,7 @@ impl Command {
             progress: None,
             helper: Worker::default(),
             changes: ExecOrder::default(),
+            guarded_from_birth: false,
             cancellables: Vec::new(),
             waits: Vec::new(),
         }
@@ -226,6 +231,31 @@ impl Command {
         self
     }
 
+    /// Gives the program the environment of the host, if the app comes as an AppImage or a snap: for
+    /// programs that are not the app's own, such as the user's browser. With the libraries and
+    /// modules to which such an app's variables lead, they crash or do not start.
+    ///
+    /// - Of every variable that is a path or a list of paths (`LD_LIBRARY_PATH`, `PATH`,
+    ///   `GDK_PIXBUF_MODULE_FILE`, `GIO_MODULE_DIR`, `GTK_PATH`, `XDG_DATA_DIRS`, …), the paths
+    ///   inside of the bundle are removed: inside of `APPDIR` for an AppImage, of `SNAP` and the
+    ///   snap's data for a snap. If none is left, the variable is removed. `HOME` becomes
+    ///   `SNAP_REAL_HOME`.
+    /// - What the launcher has kept as `APPRUN_ORIGINAL_…` or `APPIMAGE_ORIGINAL_…` is restored.
+    /// - The variables of the bundle are removed: `APPDIR`, `APPIMAGE`, `APPIMAGE_UUID`, `ARGV0`,
+    ///   `OWD`, `APPRUN_…`, `SNAP`, `SNAP_…`.
+    /// - The program's name is searched for in the `PATH` that results, as by
+    ///   [`search_own_path`](Self::search_own_path).
+    ///
+    /// What [`env`](Self::env) and the others like it say comes after that, in whichever order they
+    /// are called. What a launcher has overwritten by something that is no path, such as `GTK_THEME`
+    /// or `GDK_BACKEND`, is not known any more. A [helper](Self::helper) that needs a library of the
+    /// bundle by `LD_LIBRARY_PATH` does not start with it. In any other app this changes nothing; in
+    /// a Flatpak, programs of the host are started by `flatpak-spawn --host`.
+    pub fn host_environment(mut self) -> Self {
+        self.on_host = true;
+        self
+    }
+
     /// Sets the working directory. A relative path is resolved against the app's.
     pub fn current_dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.directory = Some(Directory::Path(folder.into()));
@@ -238,11 +268,24 @@ impl Command {
         self
     }
 
-    /// Sets the process group and session. In the app's own group the program gets Ctrl+C from the
-    /// terminal like the app, and signals go to the program alone, not to its children.
+    /// Sets the process group and session.
+    ///
+    /// In a session of its own a program that asks a terminal, as `ssh` and `sudo` ask for a password
+    /// at `/dev/tty`, finds none: it says so and ends, or asks by other means. Standard descriptors
+    /// that are inherited from the app and lead to its terminal can still be used. With
+    /// [`Group::Lead`] it is in the session of the app, and SIGTTIN stops it if the app was started
+    /// in a terminal. As nobody would ever continue it, it is ended then, and the error says why.
     pub fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
+    }
+
+    /// Has the program use the terminal in which the app was started, as its `/dev/tty`. The same as
+    /// [`group`](Self::group) with [`Group::Inherit`]: the program is in the app's own group, gets
+    /// Ctrl+C like the app, and signals go to the program alone, not to its children. For a terminal
+    /// that the app shows by itself, see [`terminal`](Self::terminal).
+    pub fn inherit_terminal(self) -> Self {
+        self.group(Group::Inherit)
     }
 
     /// Sets the standard input.
@@ -329,7 +372,9 @@ impl Command {
 
     /// Stops the program if it has written nothing for this time to the pipes that the app reads.
     /// There is no such deadline if there are no such pipes, or GIO reads one of them. While the app
-    /// has paused the program, or does not read on, the time does not count.
+    /// has paused the program, or does not read on, the time does not count; nor while somebody else
+    /// has stopped the program, traces it, or has frozen its cgroup. Of a time in which the app itself
+    /// does not run (a suspend, a debugger), at most a quarter of the deadline counts.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall = Some(deadline);
         self
@@ -365,6 +410,9 @@ impl Command {
 
     /// Adds this to the nice value: the higher, the nicer, up to 19 in all. Less than 0 needs
     /// privileges. Needs the [helper](Self::helper).
+    ///
+    /// Where the kernel groups processes by session (see sched(7), "The autogroup feature"), it
+    /// counts only among the processes of one session: then give the program [`Group::Lead`].
     pub fn nice(mut self, by: i32) -> Self {
         self.changes.nice = Some(by);
         self
@@ -384,14 +432,25 @@ impl Command {
         self
     }
 
+    /// Executes the program only when the guardian knows of it, so that it ends with an app that is
+    /// killed at any instant. Without this, a program outlives an app that is killed in the
+    /// microseconds between its birth and the message to the guardian. It is so with each of
+    /// [`umask`](Self::umask), [`nice`](Self::nice), [`limit`](Self::limit) and
+    /// [`no_new_privileges`](Self::no_new_privileges), too. Needs the [helper](Self::helper).
+    pub fn guarded_from_birth(mut self) -> Self {
+        self.guarded_from_birth = true;
+        self
+    }
+
     /// Sets the worker program that helps. As the guardian it kills the program when the app dies.
     /// It also executes the program if [`umask`](Self::umask), [`nice`](Self::nice),
-    /// [`limit`](Self::limit) or [`no_new_privileges`](Self::no_new_privileges) is set, which
-    /// `posix_spawn` cannot do; that costs one start of the helper more.
+    /// [`limit`](Self::limit), [`no_new_privileges`](Self::no_new_privileges) or
+    /// [`guarded_from_birth`](Self::guarded_from_birth) is set, which `posix_spawn` cannot do; that
+    /// costs one start of the helper more.
     ///
-    /// The default is the app itself, if its `main` begins with
+    /// The default is the app itself, if its `main` begins with [`legwork::init`](crate::init) or
     /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker). Without a helper, programs outlive an
-    /// app that is killed, and a start with one of those four options fails.
+    /// app that is killed, and a start with one of those five options fails.
     pub fn helper(mut self, worker: &Worker) -> Self {
         self.helper = worker.clone();
         self
@@ -454,13 +513,24 @@ impl Command {
         }
         Program::Name {
             name: self.program.clone(),
-            path: self.search_own_path.then(|| self.own_path()),
+            path: (self.search_own_path || self.on_host).then(|| self.own_path()),
+        }
+    }
+
+    /// What changes the app's variables to those that the program is to start from.
+    pub(super) fn host_changes(&self) -> BTreeMap<OsString, Option<OsString>> {
+        match self.on_host {
+            true => host::changes(&std::env::vars_os().collect()),
+            false => BTreeMap::new(),
         }
     }
 
     /// The `PATH` that the program will have.
     fn own_path(&self) -> OsString {
         let mut path = std::env::var_os("PATH");
+        if let Some(of_host) = self.host_changes().remove(OsStr::new("PATH")) {
+            path = of_host;
+        }
         for change in &self.env {
             match change {
                 EnvChange::Set(name, value) if name == "PATH" => path = Some(value.clone()),

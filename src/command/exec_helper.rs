@@ -1,18 +1,22 @@
 //! The exec helper: a worker program that changes itself as `posix_spawn` cannot, and then becomes the program.
 //!
-//! It finds its order in its control socket. It answers with *ready*, right before it executes the program, or with the
-//! step that failed; the end of the socket tells that it has become the program.
+//! It waits for its order, which the app sends when the guardian has been handed the process: an app that is killed before
+//! has started no program, and one that is killed later has a guardian that knows it. The helper answers with *ready*,
+//! right before it executes the program, or with the step that failed; the end of the socket tells that it has become
+//! the program.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use super::start_error::StartError;
 use crate::child::Worker;
+use crate::process::pidfd;
 use crate::spawn::{Plan, SpawnError, Step, Target, describe};
 use crate::text::{Text, text};
-use crate::wire::control::{Control, Received, Scratch, Wait};
+use crate::wire::control::{Control, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Hello, Kind, Role};
-use crate::worker::main_checks_for_worker;
+use crate::worker::main_checks_for_helper;
 
 /// How long an exec helper may take.
 pub(super) const HELPER_WITHIN: Duration = Duration::from_secs(10);
@@ -20,6 +24,8 @@ pub(super) const HELPER_WITHIN: Duration = Duration::from_secs(10);
 /// An exec helper that has not become the program yet.
 pub(super) struct ExecHelper {
     control: Control,
+    /// What it is to do, in postcard.
+    order: Vec<u8>,
     /// It has done its part and is about to execute the program.
     ready: bool,
     /// The program; its file stays open until it is executed.
@@ -28,7 +34,7 @@ pub(super) struct ExecHelper {
 
 /// Whether `worker` can help.
 pub(super) fn is_available(worker: &Worker) -> bool {
-    worker.path().is_some() || main_checks_for_worker()
+    worker.path().is_some() || main_checks_for_helper()
 }
 
 /// The plan that starts `worker` as a helper, which makes these changes and executes the program of `plan`.
@@ -41,8 +47,8 @@ pub(super) fn by_way_of(
         return Err(StartError::refused(
             Step::Helper,
             text!(
-                "umask(), nice(), limit() and no_new_privileges() need a helper: call \
-                 run_if_worker() first thing in main, or name a worker program with \
+                "umask(), nice(), limit(), no_new_privileges() and guarded_from_birth() need a \
+                 helper: call legwork::init() or run_if_worker() first in main, or name a worker program with \
                  Command::helper()"
             ),
         ));
@@ -56,24 +62,38 @@ pub(super) fn by_way_of(
         ..changes
     };
     let hello = Hello::plain(Role::Exec).encode();
-    postcard::to_allocvec(&order)
-        .map_err(std::io::Error::other)
+    let app = pidfd::own().map_err(io::Error::from)?;
+    let order = postcard::to_allocvec(&order)
+        .map_err(io::Error::other)
         .and_then(|order| {
-            control.send(Kind::Hello, &hello, &[], Wait::No)?;
-            control.send(Kind::Order, &order, &[], Wait::No)
+            control.send(Kind::Hello, &hello, &[app.as_fd()], Wait::No)?;
+            Ok(order)
         })
-        .map_err(|error| {
-            StartError::System(text!("the helper could not be sent its order"), error)
-        })?;
+        .map_err(not_ordered)?;
     let helper = ExecHelper {
         control,
+        order,
         ready: false,
         target,
     };
     Ok((plan, helper))
 }
 
+fn not_ordered(error: io::Error) -> StartError {
+    StartError::System(text!("the helper could not be sent its order"), error)
+}
+
 impl ExecHelper {
+    /// Has it go on: the guardian knows it now.
+    pub(super) fn send_order(&mut self) -> Result<(), StartError> {
+        let order = std::mem::take(&mut self.order);
+        match self.control.send(Kind::Order, &order, &[], Wait::No) {
+            // It has ended already: what it said of that, and its exit, are read in their turn.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            sent => sent.map_err(not_ordered),
+        }
+    }
+
     /// Reads what the helper says, until it is known whether it has executed the program.
     pub(super) fn read(&mut self) -> Option<Result<(), SpawnError>> {
         let mut scratch = Scratch::new();
@@ -88,7 +108,14 @@ impl ExecHelper {
                          Does its main begin with run_if_worker() or run_worker()?"
                     ))));
                 }
-                Err(_) => return Some(Err(invalid())),
+                // The app is short of something, which is not the helper's fault.
+                Err(RecvError::Io(error)) => {
+                    return Some(Err(refused(text!(
+                        "the helper's answer could not be received: {error}",
+                        error = Text::of(error)
+                    ))));
+                }
+                Err(RecvError::Fault(_)) => return Some(Err(invalid())),
             };
             match Kind::from_worker(packet.kind) {
                 Some(Kind::Ready) if !self.ready => self.ready = true,

@@ -40,6 +40,14 @@ use crate::process::{Exit, Signal};
 /// list.await?;
 /// # Ok(()) }
 /// ```
+///
+/// The compiler warns of a handle that is dropped where the program was started:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// legwork::Command::new("ls").spawn(); // with `.detach()` it runs to its end
+/// ```
+#[must_use = "dropping the handle stops the program: await it, keep it, or detach it"]
 pub struct CommandHandle {
     control: Control<Supervisor>,
     outcome: Mailbox<Ended>,
@@ -52,7 +60,7 @@ pub struct CommandHandle {
 struct LastState {
     exit: Cell<Option<Exit>>,
     /// What was kept of standard output and error, if nobody had asked for it.
-    kept: RefCell<[Option<Vec<u8>>; 2]>,
+    kept: RefCell<[Option<OutputStream>; 2]>,
 }
 
 impl LastState {
@@ -60,8 +68,10 @@ impl LastState {
         if let Poll::Ready(exit) = supervisor.poll_exit(Waker::noop()) {
             self.exit.set(exit);
         }
-        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors]
-            .map(|lane| supervisor.output(lane).and_then(OutputReader::take_kept));
+        *self.kept.borrow_mut() = [Lane::Output, Lane::Errors].map(|lane| {
+            let kept = supervisor.output(lane).and_then(OutputReader::take_kept);
+            kept.map(|bytes| OutputStream::of_kept(bytes, supervisor.seat().pace()))
+        });
     }
 }
 
@@ -165,8 +175,8 @@ impl CommandHandle {
             return None;
         }
         let kept = self.last.kept.borrow_mut()[usize::from(lane == Lane::Errors)].take();
-        if let Some(kept) = kept {
-            return Some(OutputStream::of_kept(kept));
+        if kept.is_some() {
+            return kept;
         }
         let supervisor = self.supervisor()?;
         supervisor.output(lane)?.start_stream();
@@ -199,7 +209,7 @@ impl CommandHandle {
     ///
     /// # Errors
     ///
-    /// `ESRCH`: the program has ended.
+    /// `ESRCH`: the program has ended. `EPERM`: it has become another user's process.
     pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
         match self.supervisor() {
             Some(supervisor) => supervisor.signal(signal),

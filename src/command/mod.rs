@@ -17,6 +17,7 @@
 //! [std-table]: https://github.com/legwork-rs/legwork/blob/main/docs/from-std-process.md
 //!
 //! - [`builder`]: what to run, with every option and its default; [`stdio`] and [`stop`] are two of them.
+//! - [`host`]: the environment for programs that are not the app's own.
 //! - [`start`]: from that to a running program, by way of [`standards`], [`terminal`] and [`secrets`].
 //! - [`exec_helper`]: a program in between, for what `posix_spawn` cannot do.
 //! - [`supervisor`]: one program, from its start to its one [`outcome`].
@@ -26,6 +27,7 @@
 mod builder;
 mod exec_helper;
 mod handle;
+mod host;
 mod lane;
 mod lines;
 mod outcome;

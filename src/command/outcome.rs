@@ -3,7 +3,7 @@
 //! The rules, of which the first that fits applies:
 //!
 //! 1. Its main context went away: cancelled.
-//! 2. It was asked to stop: cancelled, or timed out.
+//! 2. It was asked to stop: cancelled, or timed out; or it could not be stopped.
 //! 3. Only the wait was cancelled, and it still runs: cancelled.
 //! 4. It was never executed, or its end cannot be watched: the start failed.
 //! 5. It has ended: the output if that is a success, else its exit code or signal.
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::child::{Error, ErrorKind};
-use crate::process::{Exit, ExitStatus, Usage, WaitError};
+use crate::process::{Exit, ExitStatus, Signal, Usage, WaitError};
 use crate::spawn::SpawnError;
 use crate::text::{Text, text};
 
@@ -23,7 +23,7 @@ use crate::text::{Text, text};
 pub struct Output {
     /// How it ended.
     pub status: ExitStatus,
-    /// The resources that it used.
+    /// The resources that it used. All zero if other code in the app has reaped it.
     pub usage: Usage,
     /// What it wrote to standard output, if that was collected.
     pub stdout: Vec<u8>,
@@ -68,6 +68,8 @@ pub(super) enum StopReason {
     Cancelled,
     Deadline(Duration),
     Stalled(Duration),
+    /// This signal had stopped it, because it asked the app's terminal.
+    Terminal(Signal),
 }
 
 /// What was read of one of its outputs.
@@ -87,6 +89,10 @@ pub(super) struct Captured {
 pub(super) struct Facts {
     pub(super) context_gone: bool,
     pub(super) stop: Option<StopReason>,
+    /// What had stopped it in the sense of job control when it was asked to end.
+    pub(super) stopped_by: Option<Signal>,
+    /// Why it could not be stopped, or something that it has left in its group.
+    pub(super) unstoppable: Option<io::Error>,
     pub(super) wait_cancelled: bool,
     /// Why it was not executed.
     pub(super) not_started: Option<SpawnError>,
@@ -146,7 +152,7 @@ impl Facts {
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.end {
             inner.status = Some(exit.status);
-            inner.usage = Some(exit.usage);
+            inner.usage = exit.known_usage();
         }
         Err(error)
     }
@@ -155,14 +161,11 @@ impl Facts {
         if self.context_gone {
             return Error::context_gone(label);
         }
-        match self.stop {
-            Some(StopReason::Cancelled) => return Error::stopped(label),
-            Some(StopReason::Deadline(after)) => return Error::late(label, after),
-            Some(StopReason::Stalled(after)) => {
-                let text = text!("stopped because it wrote nothing for {time}", time = after);
-                return Error::new(ErrorKind::Timeout, label, text);
-            }
-            None => (),
+        if let Some(why) = self.unstoppable.take() {
+            return self.not_stopped(label, why);
+        }
+        if let Some(reason) = self.stop {
+            return self.stopped(label, reason);
         }
         if self.wait_cancelled && self.end.is_none() {
             let text = text!("the wait for it was cancelled; the program runs on");
@@ -208,6 +211,63 @@ impl Facts {
         };
         Error::new(kind, label, text)
     }
+
+    /// It was to be stopped, and that was refused.
+    fn not_stopped(&self, label: &str, why: io::Error) -> Error {
+        let what = match self.end {
+            None => text!("it could not be stopped, and runs on"),
+            Some(_) => text!(
+                "it ended, but a process that it had started could not be stopped, and runs on"
+            ),
+        };
+        let text = text!(
+            "{what}: {error}. Most likely that process belongs to another user by now, as with sudo or \
+             pkexec",
+            what = what,
+            error = Text::of(&why)
+        );
+        Error::new(ErrorKind::NotStopped, label, text).because(why)
+    }
+
+    /// It was asked to end.
+    fn stopped(&self, label: &str, reason: StopReason) -> Error {
+        let mut error = match reason {
+            StopReason::Cancelled => Error::stopped(label),
+            StopReason::Deadline(after) => Error::late(label, after),
+            StopReason::Stalled(after) => {
+                let text = text!("stopped because it wrote nothing for {time}", time = after);
+                Error::new(ErrorKind::Timeout, label, text)
+            }
+            StopReason::Terminal(signal) => {
+                let text = text!(
+                    "suspended by {signal}, because it asked the terminal in which this app was \
+                     started, and therefore ended. Leave it the session of its own that it has by \
+                     default, or give it a terminal with terminal() or inherit_terminal()",
+                    signal = Text::of(signal)
+                );
+                Error::new(ErrorKind::Signal, label, text)
+            }
+        };
+        if let Some(signal) = self.stopped_by
+            && !matches!(reason, StopReason::Terminal(_))
+        {
+            let (end, by) = (error.inner_mut().text.clone(), Text::of(signal));
+            error.inner_mut().text = match signal {
+                Signal::TTIN | Signal::TTOU => text!(
+                    "{end}; it was suspended by {signal}, because it asked the terminal in which \
+                     this app was started",
+                    end = end,
+                    signal = by
+                ),
+                _ => text!(
+                    "{end}; it was suspended by {signal}",
+                    end = end,
+                    signal = by
+                ),
+            };
+        }
+        error
+    }
 }
 
 #[cfg(test)]
@@ -245,6 +305,20 @@ mod tests {
         }
     }
 
+    fn suspended(by: Signal, facts: Facts) -> Facts {
+        Facts {
+            stopped_by: Some(by),
+            ..facts
+        }
+    }
+
+    fn refused(facts: Facts) -> Facts {
+        Facts {
+            unstoppable: Some(io::Error::from_raw_os_error(libc::EPERM)),
+            ..facts
+        }
+    }
+
     fn not_started() -> Option<SpawnError> {
         Some(SpawnError::refused(
             Step::Helper,
@@ -272,6 +346,9 @@ mod tests {
 
     const DEADLINE: StopReason = StopReason::Deadline(Duration::from_secs(2));
     const STALLED: StopReason = StopReason::Stalled(Duration::from_millis(300));
+    const TERMINAL: &str = "suspended by SIGTTIN, because it asked the terminal in which this app was started, and \
+                            therefore ended. Leave it the session of its own that it has by default, or give it a \
+                            terminal with terminal() or inherit_terminal()";
     const CONTEXT_GONE: &str = "stopped, because its main context is gone";
 
     /// Its name, the facts, and the kind and sentence of the error, if it is one.
@@ -280,7 +357,7 @@ mod tests {
     /// Every kind of end: the facts, and the outcome that they make.
     #[test]
     fn each_end_has_its_outcome() {
-        use ErrorKind::{Cancelled, Exit, Signal as Killed, Start, Timeout};
+        use ErrorKind::{Cancelled, Exit, NotStopped, Signal as Killed, Start, Timeout};
         use StopReason::Cancelled as Asked;
         let lost = || Facts {
             end: Some(Err(WaitError::reaped_by_another())),
@@ -299,7 +376,7 @@ mod tests {
             ..Facts::default()
         };
         #[rustfmt::skip]
-        let rows: [Row; 27] = [
+        let rows: [Row; 32] = [
             ("success", code(0), None),
             ("success by its rule", Facts { success: true, ..code(3) }, None),
             ("success by a signal", Facts { success: true, ..signal(Signal::PIPE) }, None),
@@ -320,6 +397,11 @@ mod tests {
             ("deadline", stopped(DEADLINE, signal(Signal::TERM)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("deadline, ended well", stopped(DEADLINE, code(0)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("stalled", stopped(STALLED, signal(Signal::TERM)), Some((Timeout, "stopped because it wrote nothing for 300ms"))),
+            ("cancelled while suspended", suspended(Signal::TTOU, stopped(Asked, signal(Signal::TERM))), Some((Cancelled, "stopped on request; it was suspended by SIGTTOU, because it asked the terminal in which this app was started"))),
+            ("deadline while suspended", suspended(Signal::STOP, stopped(DEADLINE, code(0))), Some((Timeout, "not finished within its deadline of 2s; it was suspended by SIGSTOP"))),
+            ("suspended by the terminal", suspended(Signal::TTIN, stopped(StopReason::Terminal(Signal::TTIN), signal(Signal::TERM))), Some((Killed, TERMINAL))),
+            ("cannot be stopped", refused(stopped(Asked, Facts::default())), Some((NotStopped, "it could not be stopped, and runs on: Operation not permitted (os error 1). Most likely that process belongs to another user by now, as with sudo or pkexec"))),
+            ("left something that cannot be stopped", refused(stopped(DEADLINE, code(0))), Some((NotStopped, "it ended, but a process that it had started could not be stopped, and runs on: Operation not permitted (os error 1). Most likely that process belongs to another user by now, as with sudo or pkexec"))),
             ("wait cancelled", unwaited(Facts::default()), Some((Cancelled, "the wait for it was cancelled; the program runs on"))),
             ("not executed", failed_start(code(1)), Some((Start, "the helper gave up"))),
             ("not executed, success by its rule", failed_start(code(0)), Some((Start, "the helper gave up"))),

@@ -18,7 +18,7 @@ use crate::main_loop::guardian::warn_of_none;
 use crate::main_loop::hub::Hub;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::{State, Status};
-use crate::spawn::{Plan, Step};
+use crate::spawn::{Group, Plan, Step};
 use crate::text::text;
 use crate::wire::frame::ExecOrder;
 
@@ -98,12 +98,15 @@ fn try_start(
         standards::connect(plan, &mut command, rule, &stop).map_err(labelled)?;
     let plan = hand_over(plan, &mut command).map_err(labelled)?;
     let hub = Hub::of_thread_default().map_err(|error| labelled(error.into()))?;
-    let (plan, helper) = by_way_of_helper(plan, &mut command).map_err(labelled)?;
+    let (plan, mut helper) = by_way_of_helper(plan, &mut command).map_err(labelled)?;
     let process = plan.spawn().map_err(|error| Error::start(&label, error))?;
     if exec_helper::is_available(&command.helper) {
         command.helper.watch_over(&process);
     } else {
         warn_of_none();
+    }
+    if let Some(helper) = &mut helper {
+        helper.send_order().map_err(labelled)?;
     }
     let pid = process.pid();
     let process = Arc::new(Mutex::new(Some(process)));
@@ -118,6 +121,7 @@ fn try_start(
             deadline: command.deadline,
             stall: command.stall.filter(|_| is_read),
             drain: command.drain,
+            in_apps_session: command.group == Group::Lead && command.terminal.is_none(),
         },
         stop,
         status: status.clone(),
@@ -140,6 +144,12 @@ fn plan(command: &mut Command) -> Plan {
     let is_on_terminal = command.terminal.is_some();
     if is_on_terminal {
         plan = terminal::describe(plan, std::env::var_os("TERM"));
+    }
+    for (name, value) in command.host_changes() {
+        plan = match value {
+            Some(value) => plan.env(name, value),
+            None => plan.env_remove(name),
+        };
     }
     for change in command.env.drain(..) {
         plan = match change {
@@ -179,7 +189,7 @@ fn by_way_of_helper(
     command: &mut Command,
 ) -> Result<(Plan, Option<ExecHelper>), StartError> {
     let changes = std::mem::take(&mut command.changes);
-    if changes == ExecOrder::default() {
+    if changes == ExecOrder::default() && !command.guarded_from_birth {
         return Ok((plan, None));
     }
     let (plan, helper) = exec_helper::by_way_of(&command.helper, changes, plan)?;

@@ -5,10 +5,12 @@ use std::time::Duration;
 use crate::process::Signal;
 
 /// The steps by which a program is stopped, each with the time until the next one. After the last
-/// step comes SIGKILL. Signals go to the whole group of the program.
+/// step comes SIGKILL. Signals go to the whole group of the program. A program that has become
+/// another user's process, as `sudo` does, gets none of them; after the last step the outcome is
+/// [`ErrorKind::NotStopped`](crate::ErrorKind::NotStopped).
 ///
-/// The default is SIGTERM, and 2 s later SIGKILL; on a
-/// [terminal](super::Command::terminal) SIGHUP comes 500 ms before SIGTERM.
+/// The default is SIGTERM, and 2 s later SIGKILL; on a [terminal](super::Command::terminal) SIGHUP
+/// comes first, 500 ms and again 250 ms before SIGTERM.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,11 +43,11 @@ impl Stop {
         Stop(vec![Step { act, grace: GRACE }])
     }
 
-    /// The default on a terminal: a hang-up first, as when a person closes the window.
+    /// The default on a terminal: a hang-up first, as when a person closes the window. Twice, since
+    /// bash forgets one that comes right before it waits for input.
     pub(super) fn hang_up() -> Self {
-        Stop::signal(Signal::HUP)
-            .grace(Duration::from_millis(500))
-            .then(Stop::default())
+        let hang_up = Stop::signal(Signal::HUP).grace(Duration::from_millis(250));
+        hang_up.clone().then(hang_up).then(Stop::default())
     }
 
     /// Sends a signal: SIGINT as Ctrl+C does, SIGTERM.

@@ -11,8 +11,10 @@ use futures_core::Stream;
 use gio::prelude::*;
 
 use super::lines::{LineSplitter, RawLine};
-use super::supervisor::{KEPT, Supervisor};
+use super::supervisor::{KEPT, OutputReader, Supervisor};
+use crate::child::control::Supervised;
 use crate::command::lane::Lane;
+use crate::main_loop::hub::Pace;
 use crate::wire::nul::{lossy, without_nul};
 
 /// The standard output or error of a program, to be read while it runs.
@@ -24,10 +26,12 @@ use crate::wire::nul::{lossy, without_nul};
 /// still be read then.
 ///
 /// Neither `Send` nor `Sync`: it belongs to the context of its program.
+#[must_use = "after the stream is dropped, what the program writes is dropped too"]
 pub struct OutputStream {
     source: Source,
     /// What was read and not given out yet.
     ahead: Vec<u8>,
+    pace: Pace,
 }
 
 enum Source {
@@ -42,20 +46,26 @@ enum Source {
 impl OutputStream {
     pub(super) fn new(supervisor: Rc<Supervisor>, lane: Lane) -> Self {
         OutputStream {
+            pace: supervisor.seat().pace(),
             source: Source::Program { supervisor, lane },
             ahead: Vec::new(),
         }
     }
 
-    pub(super) fn of_kept(bytes: Vec<u8>) -> Self {
+    pub(super) fn of_kept(bytes: Vec<u8>, pace: Pace) -> Self {
         OutputStream {
             source: Source::Kept(Some(bytes).filter(|bytes| !bytes.is_empty())),
             ahead: Vec::new(),
+            pace,
         }
     }
 
-    /// Waits for the next bytes, at least one; `None` at the end. The end comes with that of the
-    /// pipe, or when the program has ended and [`Command::drain`](super::Command::drain) is over.
+    /// Waits for the next bytes, and returns all that have been read: at least one byte, at most some 320 KiB;
+    /// `None` at the end. The end comes with the end of the pipe, or when the program has ended and
+    /// [`Command::drain`](super::Command::drain) is over.
+    ///
+    /// After 2 ms of reading without a pause it lets the main loop run, also when there is more to read, so that a loop
+    /// that reads much does not stop the window from drawing. The same applies to all that reads here.
     pub async fn chunk(&mut self) -> Option<Vec<u8>> {
         poll_fn(|cx| self.poll_chunk(cx)).await
     }
@@ -67,12 +77,54 @@ impl OutputStream {
         self.poll_source(cx)
     }
 
+    /// Waits for the next text, and returns all that has been read; `None` at the end. It never ends in the middle of a
+    /// character. Bytes that are not UTF-8, and NUL, are replaced by U+FFFD.
+    ///
+    /// ```no_run
+    /// # async fn example(window: impl Fn(&str)) -> Result<(), legwork::Error> {
+    /// use legwork::{Command, Stdio};
+    ///
+    /// let mut log = Command::new("dmesg").stdout(Stdio::piped()).spawn();
+    /// if let Some(mut stdout) = log.stdout() {
+    ///     while let Some(text) = stdout.text().await {
+    ///         window(&text); // for example `buffer.insert(&mut buffer.end_iter(), &text)`
+    ///     }
+    /// }
+    /// log.await?;
+    /// # Ok(()) }
+    /// ```
+    pub async fn text(&mut self) -> Option<String> {
+        // Kept in `ahead`, for the next reader should this future be dropped.
+        loop {
+            let whole = whole_characters(&self.ahead);
+            if whole > 0 {
+                let rest = self.ahead.split_off(whole);
+                return Some(lossy(&std::mem::replace(&mut self.ahead, rest)));
+            }
+            match poll_fn(|cx| self.poll_source(cx)).await {
+                Some(chunk) => self.ahead.extend(chunk),
+                None if self.ahead.is_empty() => return None,
+                None => return Some(lossy(&std::mem::take(&mut self.ahead))),
+            }
+        }
+    }
+
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Vec<u8>>> {
         let (supervisor, lane) = match &mut self.source {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
         };
-        supervisor.poll_output(lane, cx)
+        if supervisor
+            .output(lane)
+            .is_some_and(OutputReader::has_unread)
+        {
+            std::task::ready!(self.pace.poll(cx));
+        }
+        let chunk = supervisor.poll_output(lane, cx);
+        if chunk.is_pending() {
+            self.pace.restart();
+        }
+        chunk
     }
 
     /// Reads until the program has written `text`, for example a prompt, which has no end of line
@@ -193,6 +245,7 @@ pub struct Line {
 /// The output of a program, line by line. Lines end at `\n`, `\r` or `\r\n`; the last one may end
 /// with the output.
 #[derive(Debug)]
+#[must_use = "after the lines are dropped, what the program writes is dropped too"]
 pub struct Lines {
     stream: OutputStream,
     splitter: LineSplitter,
@@ -201,9 +254,28 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Waits for the next line; `None` at the end.
+    /// Waits for the next line; `None` at the end. After 2 ms of reading without a pause it lets the main loop run, as
+    /// [`OutputStream::chunk`] does.
     pub async fn recv(&mut self) -> Option<Line> {
         poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// Waits for the next line, and returns all that have been read; `None` at the end. For a widget or model that takes
+    /// many lines at once for the price of one.
+    pub async fn recv_many(&mut self) -> Option<Vec<Line>> {
+        let first = self.recv().await?;
+        Some(std::iter::once(first).chain(self.ready.drain(..)).collect())
+    }
+}
+
+/// How many of these bytes are whole characters, or will not become any: all but a last one that may go on.
+fn whole_characters(bytes: &[u8]) -> usize {
+    match bytes.utf8_chunks().last().map(|chunk| chunk.invalid()) {
+        // It misses nothing but bytes.
+        Some(last) if str::from_utf8(last).is_err_and(|error| error.error_len().is_none()) => {
+            bytes.len() - last.len()
+        }
+        _ => bytes.len(),
     }
 }
 
@@ -227,8 +299,9 @@ impl Stream for Lines {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Line>> {
         let this = &mut *self;
         loop {
-            if let Some(line) = this.ready.pop_front() {
-                return Poll::Ready(Some(line));
+            if !this.ready.is_empty() {
+                std::task::ready!(this.stream.pace.poll(cx));
+                return Poll::Ready(this.ready.pop_front());
             }
             if this.at_end {
                 return Poll::Ready(None);

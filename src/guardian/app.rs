@@ -162,7 +162,7 @@ impl From<SpawnError> for GuardianError {
 
 /// Has the child, and the group that it leads, killed when this process dies, by whatever cause.
 ///
-/// `helper` is a worker program: one whose `main` begins with
+/// `helper` is a program whose `main` begins with [`legwork::init`](crate::init) or
 /// [`Jobs::run_if_worker`](crate::Jobs::run_if_worker), as [`Program::Current`] may be. It is
 /// started when there is no guardian yet. From any thread.
 ///

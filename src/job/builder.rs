@@ -85,6 +85,7 @@ impl<J: Listed> Spawn for J {}
 /// | working directory, environment | the app's, see [`env`](Self::env) |
 /// | standard input | `/dev/null` |
 /// | standard output and error | into the app's log |
+/// | terminal | none, as in a session of its own; `/dev/tty` cannot be opened |
 #[derive(Debug)]
 #[must_use = "a builder does nothing until it spawns"]
 pub struct JobBuilder<J> {
@@ -127,7 +128,7 @@ impl<J: Listed> JobBuilder<J> {
     }
 
     /// Sets how many messages may be sent but not yet taken before the job waits: 1 to 65,536; other
-    /// numbers are clamped.
+    /// numbers are clamped. It also waits while those messages have 64 MiB or 252 descriptors.
     pub fn message_capacity(mut self, messages: usize) -> Self {
         self.options.message_capacity = messages.clamp(1, 65_536) as u32;
         self

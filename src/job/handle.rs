@@ -12,6 +12,7 @@ use gio::prelude::*;
 use super::channel::{Messages, Open, OpenRequests, Sender};
 use super::log::{Logs, Ring};
 use super::options::Options;
+use super::outcome::broke_protocol;
 use super::run::Run;
 use super::sink::{Typed, TypedSink};
 use super::start::start;
@@ -38,6 +39,18 @@ use crate::worker::{Listed, Receive};
 /// grace, and dropping the handle later does nothing. In a process that was forked from the app,
 /// dropping a handle does nothing.
 ///
+/// ```compile_fail,E0277
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum;
+/// # impl legwork::Job for Checksum {
+/// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Checksum]; }
+/// # use legwork::prelude::*;
+/// let job = Checksum.spawn();
+/// std::thread::spawn(move || job.cancel()); // `cancellable()` may be sent
+/// ```
+///
 /// ```no_run
 /// use legwork::{gio, glib, prelude::*};
 /// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum { folder: String }
@@ -61,6 +74,21 @@ use crate::worker::{Listed, Receive};
 /// });
 /// # drop(cancel);
 /// ```
+///
+/// The compiler warns of a handle that is dropped where the job was started:
+///
+/// ```compile_fail
+/// #![deny(unused_must_use)]
+/// # use legwork::prelude::*;
+/// # #[derive(serde::Serialize, serde::Deserialize)] struct Checksum;
+/// # impl legwork::Job for Checksum {
+/// #     type Message = (); type Output = (); type Error = std::convert::Infallible;
+/// #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+/// # }
+/// # legwork::jobs! { static JOBS = [Checksum]; }
+/// Checksum.spawn(); // with `.detach()` it runs to its end
+/// ```
+#[must_use = "dropping the handle stops the job: await it, keep it, or detach it"]
 pub struct JobHandle<J: Listed> {
     core: Core<J>,
     messages: Messages<J::Message>,
@@ -74,6 +102,7 @@ struct Core<J: Listed> {
     outcome: Mailbox<Result<J::Output, Error>>,
     records: Option<Arc<Ring>>,
     typed: Weak<Typed<J>>,
+    taken: Arc<Taken>,
 }
 
 impl<J: Listed> JobHandle<J> {
@@ -95,10 +124,17 @@ impl<J: Listed> JobHandle<J> {
         let typed = Rc::downgrade(&sink);
         let sink = Box::new(TypedSink(sink));
         let run = start(job, options, label, &status, taken.clone(), sink);
+        let pace = (run.as_ref())
+            .map(|run| run.seat().pace())
+            .unwrap_or_default();
+        if let Some(run) = &run {
+            taken.end_by(run.seat().canceller());
+        }
         let handle = JobHandle {
-            messages: Messages(Some(Open {
+            messages: Messages::new(Some(Open {
                 mailbox: messages,
-                taken,
+                taken: taken.clone(),
+                pace,
             })),
             requests: Rc::new(OpenRequests(
                 run.as_ref().map(Rc::downgrade).unwrap_or_default(),
@@ -108,6 +144,7 @@ impl<J: Listed> JobHandle<J> {
                 outcome,
                 records: None,
                 typed,
+                taken,
             },
         };
         for cancellable in &options.cancellables {
@@ -152,13 +189,15 @@ impl<J: Listed> JobHandle<J> {
     /// Waits for the next message; `None` when there will be no more. The job waits while 64 messages (or
     /// what [`message_capacity`](crate::JobBuilder::message_capacity) says) have not been taken; awaiting
     /// the handle discards the rest.
+    ///
+    /// After 2 ms of receiving without a pause it lets the main loop run, also when there are more messages.
     pub async fn message(&mut self) -> Option<J::Message> {
         self.messages.recv().await
     }
 
     /// Takes the messages as a stream of their own. After that [`message`](Self::message) gives `None`.
     pub fn messages(&mut self) -> Messages<J::Message> {
-        std::mem::replace(&mut self.messages, Messages(None))
+        std::mem::replace(&mut self.messages, Messages::new(None))
     }
 
     /// Calls `callback` with every message, in order, on this thread and context; first, at once, with
@@ -193,6 +232,9 @@ impl<J: Listed> JobHandle<J> {
     /// each record is read once.
     pub fn logs(&mut self) -> Logs {
         let run = self.core.control.supervisor();
+        let pace = (run.as_ref())
+            .map(|run| run.seat().pace())
+            .unwrap_or_default();
         let records = self.core.records.get_or_insert_with(|| match run {
             Some(run) => run.records(),
             None => {
@@ -201,7 +243,7 @@ impl<J: Listed> JobHandle<J> {
                 ring
             }
         });
-        Logs::of(records)
+        Logs::of(records, pace)
     }
 }
 
@@ -236,12 +278,17 @@ impl<J: Listed> Future for JobFuture<J> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = std::task::ready!(self.core.outcome.poll_next(cx));
+        let label = || self.core.control.status().label();
+        if let (Some(Ok(_)), Some(fault)) = (&outcome, self.core.taken.fault()) {
+            // It had ended before a message was found to be at fault.
+            return Poll::Ready(Err(broke_protocol(&label(), fault)));
+        }
         Poll::Ready(outcome.unwrap_or_else(|| {
             // Another thread saw the context go away, or this thread is ending.
             if let Some(run) = self.core.control.supervisor() {
                 run.seat().notice_context_gone();
             }
-            Err(Error::context_gone(&self.core.control.status().label()))
+            Err(Error::context_gone(&label()))
         }))
     }
 }

@@ -8,7 +8,6 @@ use crate::wire::nul::lossy;
 #[derive(Debug, Default)]
 pub(super) struct Lines {
     rest: Vec<u8>,
-    tail: VecDeque<u8>,
     /// The rest of an overlong line is skipped.
     skip: bool,
 }
@@ -19,9 +18,6 @@ const TAIL_MAX: usize = 8 * 1024;
 impl Lines {
     /// Takes what was read, and hands out the complete lines.
     pub(super) fn feed(&mut self, bytes: &[u8], mut line: impl FnMut(String)) {
-        self.tail.extend(bytes);
-        let surplus = self.tail.len().saturating_sub(TAIL_MAX);
-        self.tail.drain(..surplus);
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
             let whole = part.ends_with(b"\n");
             if !self.skip {
@@ -52,10 +48,21 @@ impl Lines {
             self.rest.clear();
         }
     }
+}
 
-    pub(super) fn tail(&self) -> String {
-        let bytes: Vec<u8> = self.tail.iter().copied().collect();
-        lossy(&bytes)
+/// The last of all that a worker has printed.
+#[derive(Debug, Default)]
+pub(super) struct Tail(VecDeque<u8>);
+
+impl Tail {
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.0.extend(bytes);
+        let surplus = self.0.len().saturating_sub(TAIL_MAX);
+        self.0.drain(..surplus);
+    }
+
+    pub(super) fn text(&mut self) -> String {
+        lossy(self.0.make_contiguous())
     }
 }
 

@@ -4,18 +4,20 @@ use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
 
 use futures_core::Stream;
 use glib::{GString, LogField, LogLevel, gstr};
 
+use crate::main_loop::hub::Pace;
 use crate::wire::frame::LogEntry;
 use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 /// How many records wait for a [`Logs`] that is not read, before the oldest are dropped.
 pub(super) const LOGS_MAX: usize = 4096;
 
-/// The target of what a job prints rather than logs.
-pub(super) const PRINTS: &str = "stdout/stderr";
+/// The targets of what a job prints rather than logs.
+pub(super) const OUTPUTS: [&str; 2] = ["stdout", "stderr"];
 
 /// How important a record is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,15 +40,22 @@ pub enum Level {
 /// [`forward_logs`](crate::JobBuilder::forward_logs) says otherwise, a record has the job's label
 /// as its domain, and these levels: error is critical, warn is warning, info is info, debug and
 /// trace are debug. (So `G_DEBUG=fatal-criticals` aborts the app at a job's `error!`.) Its fields
-/// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `CODE_FILE` and `CODE_LINE`
-/// where they are known, and `LEGWORK_DROPPED` where records are missing before it.
+/// are `MESSAGE`, `LEGWORK_JOB`, `LEGWORK_PID`, `LEGWORK_TARGET`, `LEGWORK_TIME` (in microseconds since
+/// 1970), `CODE_FILE` and `CODE_LINE` where they are known, and `LEGWORK_DROPPED` where records are
+/// missing before it.
+///
+/// What one thread logs, and what it prints to one of its two outputs, arrives in its order, unless the app is so slow
+/// that records wait in the worker. What it prints to both may change places between two records. (Rust's standard output writes at the end of a line, and C's when
+/// its buffer is full: only then something is printed.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
     /// How important it is.
     pub level: Level,
-    /// The module that logged it; `stdout/stderr` for what was printed.
+    /// The module that logged it; `stdout` or `stderr` for what was printed.
     pub target: String,
+    /// When it was logged, or when the app has read what was printed.
+    pub time: SystemTime,
     /// The text. At most 8 KiB: a longer one is cut and ends in `…`.
     pub text: String,
     /// The source file and line, if known.
@@ -69,15 +78,19 @@ impl LogRecord {
             target: cut(entry.target, TARGET_MAX),
             text: cut(entry.text, RECORD_MAX),
             place: entry.file.map(|file| cut(file, TARGET_MAX)).zip(entry.line),
+            time: (SystemTime::UNIX_EPOCH.checked_add(Duration::from_micros(entry.time)))
+                .unwrap_or_else(SystemTime::now),
             dropped,
         }
     }
 
-    pub(super) fn printed(line: String) -> Self {
+    /// What was not logged by the job.
+    pub(super) fn plain(target: &str, text: String) -> Self {
         LogRecord {
             level: Level::Info,
-            target: PRINTS.to_owned(),
-            text: line,
+            target: target.to_owned(),
+            time: SystemTime::now(),
+            text,
             place: None,
             dropped: 0,
         }
@@ -91,6 +104,8 @@ impl LogRecord {
             Level::Info => LogLevel::Info,
             Level::Debug | Level::Trace => LogLevel::Debug,
         };
+        let time = self.time.duration_since(SystemTime::UNIX_EPOCH);
+        let time = time.unwrap_or_default();
         let fields = [
             (gstr!("PRIORITY"), Some(level.priority().to_owned())),
             (gstr!("GLIB_DOMAIN"), Some(job.to_owned())),
@@ -98,6 +113,7 @@ impl LogRecord {
             (gstr!("LEGWORK_JOB"), Some(job.to_owned())),
             (gstr!("LEGWORK_PID"), Some(pid.to_string())),
             (gstr!("LEGWORK_TARGET"), Some(self.target.clone())),
+            (gstr!("LEGWORK_TIME"), Some(time.as_micros().to_string())),
             (
                 gstr!("CODE_FILE"),
                 self.place.as_ref().map(|(file, _)| file.clone()),
@@ -141,6 +157,7 @@ pub struct Logs {
     ring: Arc<Ring>,
     /// Which of the ring's readers it is.
     reader: u64,
+    pace: Pace,
 }
 
 #[derive(Debug, Default)]
@@ -191,16 +208,18 @@ impl Ring {
 }
 
 impl Logs {
-    pub(super) fn of(ring: &Arc<Ring>) -> Logs {
+    pub(super) fn of(ring: &Arc<Ring>, pace: Pace) -> Logs {
         let mut state = ring.lock();
         state.readers += 1;
         Logs {
             ring: ring.clone(),
             reader: state.readers,
+            pace,
         }
     }
 
-    /// Waits for the next record; `None` when the job has ended and everything has been read.
+    /// Waits for the next record; `None` when the job has ended and everything has been read. On the thread of the job's
+    /// context, it lets the main loop run after 2 ms of reading without a pause.
     pub async fn recv(&mut self) -> Option<LogRecord> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
     }
@@ -221,7 +240,12 @@ impl Logs {
 impl Stream for Logs {
     type Item = LogRecord;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
+        if self.ring.lock().records.is_empty() {
+            self.pace.restart();
+        } else {
+            std::task::ready!(self.pace.poll(cx));
+        }
         // Cloned and dropped without the lock: that may run the app's code.
         let waker = cx.waker().clone();
         let mut state = self.ring.lock();
@@ -262,9 +286,9 @@ mod tests {
     #[test]
     fn what_is_not_read_is_dropped_oldest_first_and_counted() {
         let ring = Arc::<Ring>::default();
-        let mut logs = Logs::of(&ring);
+        let mut logs = Logs::of(&ring, Pace::default());
         for n in 0..LOGS_MAX + 3 {
-            ring.push(LogRecord::printed(n.to_string()));
+            ring.push(LogRecord::plain("stdout", n.to_string()));
         }
         let first = logs.try_recv().unwrap();
         assert_eq!((first.text.as_str(), first.dropped), ("3", 3));

@@ -3,22 +3,23 @@
 //! The rules, first that fits:
 //!
 //! 1. What the child said cannot be right: a protocol fault. What it said before is not believed.
-//! 2. It said an answer (an output, its own error, a panic): that is the outcome, also when it was
+//! 2. It said nothing, and the app could not listen to it: the start failed.
+//! 3. It said an answer (an output, its own error, a panic): that is the outcome, also when it was
 //!    asked to stop meanwhile. Only an error that says "cancelled" becomes what asked for it:
 //!    cancelled, or timed out.
-//! 3. It never became a worker: the start failed, unless it was asked to stop.
-//! 4. It was asked to stop: cancelled, or timed out.
-//! 5. It died: of a panic, of a signal, or it just exited.
+//! 4. It never became a worker: the start failed, unless it was asked to stop.
+//! 5. It was asked to stop: cancelled, or timed out.
+//! 6. It died: of a panic, of a signal, or it just exited.
 
 use std::io;
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use super::taken::Arrived;
 use crate::child::Worker;
 use crate::child::error::{Error, ErrorKind, Panic, Rendered};
 use crate::process::{Exit, ExitStatus, Signal, WaitError};
 use crate::text::{Text, text};
-use crate::wire::control::{Fault, Unclaimed};
+use crate::wire::control::Fault;
 use crate::wire::frame::{CrashReport, Failure, PROTOCOL, PanicReport, Refusal};
 
 /// Who asked the job to stop.
@@ -31,7 +32,7 @@ pub(super) enum StopReason {
 /// What the worker answered.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Done(Vec<u8>, Unclaimed),
+    Done(Arrived),
     Failed(Failure),
     Panicked,
     /// The worker could not run it.
@@ -72,12 +73,8 @@ pub(super) struct Facts {
 }
 
 impl Facts {
-    /// The one outcome: the output's bytes and descriptors, or the error.
-    pub(super) fn outcome(
-        mut self,
-        label: &str,
-        program: &Worker,
-    ) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    /// The one outcome: the output, as it has arrived, or the error.
+    pub(super) fn outcome(mut self, label: &str, program: &Worker) -> Result<Arrived, Error> {
         // It had its input, and may have been quicker.
         let unwatched = self.process.unwatched.is_some();
         let mut error = match self.decide(label, program) {
@@ -90,7 +87,7 @@ impl Facts {
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.process.end {
             inner.status = Some(exit.status);
-            inner.usage = Some(exit.usage);
+            inner.usage = exit.known_usage();
         }
         if matches!(inner.kind, ErrorKind::Panic) {
             inner.panic = self.panic.map(|report| Panic {
@@ -111,12 +108,15 @@ impl Facts {
         Err(error)
     }
 
-    fn decide(&mut self, label: &str, program: &Worker) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    fn decide(&mut self, label: &str, program: &Worker) -> Result<Arrived, Error> {
         let new = |kind, text: Text| Err(Error::new(kind, label, text));
         if self.process.context_gone {
             return Err(Error::context_gone(label));
         }
-        if let Some(error) = self.process.unwatched.take() {
+        // An answer that was there before is one.
+        if self.answer.is_none()
+            && let Some(error) = self.process.unwatched.take()
+        {
             let text = text!(
                 "{program} was stopped, because it could not be watched: {error}",
                 program = program.text(),
@@ -125,14 +125,10 @@ impl Facts {
             return Err(Error::new(ErrorKind::Start, label, text).because(error));
         }
         if let Some(fault) = &self.process.fault {
-            let text = text!(
-                "the worker broke the protocol: {fault}",
-                fault = Text::of(fault)
-            );
-            return new(ErrorKind::Protocol, text);
+            return Err(broke_protocol(label, fault));
         }
         match self.answer.take() {
-            Some(Answer::Done(bytes, descriptors)) => return Ok((bytes, descriptors.claim())),
+            Some(Answer::Done(output)) => return Ok(output),
             Some(Answer::Failed(failure)) => return Err(self.failed(label, failure)),
             Some(Answer::Panicked) => return new(ErrorKind::Panic, self.panic_text()),
             Some(Answer::Refused(refusal)) if self.stop.is_none() => {
@@ -262,6 +258,15 @@ impl Facts {
     }
 }
 
+/// What it said cannot be right.
+pub(super) fn broke_protocol(label: &str, fault: &Fault) -> Error {
+    let text = text!(
+        "the worker broke the protocol: {fault}",
+        fault = Text::of(fault)
+    );
+    Error::new(ErrorKind::Protocol, label, text)
+}
+
 fn refusal_text(refusal: Refusal, program: &Worker) -> Text {
     let program = program.text();
     match refusal {
@@ -326,6 +331,7 @@ fn signal_text(signal: Signal, stack_overflow: bool) -> Text {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::control::{Payload, Unclaimed};
 
     fn ended_as(end: Result<Exit, WaitError>) -> Facts {
         let mut facts = Facts::default();
@@ -373,7 +379,7 @@ mod tests {
     }
 
     fn done() -> Answer {
-        Answer::Done(vec![1, 2], Unclaimed::default())
+        Answer::Done(Arrived::new(Payload::Inline(&[1, 2]), Unclaimed::default()))
     }
 
     fn failed(cancelled: bool) -> Answer {
@@ -433,7 +439,7 @@ mod tests {
     /// Its name, the facts, and the kind and some words of the error, if it is one.
     type Row = (&'static str, Facts, Option<(ErrorKind, &'static str)>);
 
-    fn outcome(facts: Facts) -> Result<(Vec<u8>, Vec<OwnedFd>), Error> {
+    fn outcome(facts: Facts) -> Result<Arrived, Error> {
         facts.outcome("Job", &Worker::program("/the/worker"))
     }
 
@@ -461,7 +467,7 @@ mod tests {
             facts
         };
         #[rustfmt::skip]
-        let rows: [Row; 46] = [
+        let rows: [Row; 47] = [
             ("output", answered(done(), code(0)), None),
             ("output, then a bad exit", answered(done(), code(3)), None),
             ("output, then a signal", answered(done(), killed(Signal::SEGV)), None),
@@ -498,6 +504,7 @@ mod tests {
             ("no worker: nothing known", Facts::default(), Some((Start, "closed its control socket"))),
             ("no worker when its deadline passes", stopped(DEADLINE, code(2)), Some((Timeout, "deadline of 2s"))),
             ("not watched", unwatched(Facts::default()), Some((Start, "No space left on device"))),
+            ("an output, and then not heard", unwatched(answered(done(), code(0))), None),
             ("context gone", context_gone(ready(Facts::default())), Some((Cancelled, "context"))),
             ("context gone before it was watched", context_gone(unwatched(Facts::default())), Some((Cancelled, "context"))),
             ("cancelled", stopped(CANCELLED, ready(killed(Signal::KILL))), Some((Cancelled, "on request"))),
@@ -511,8 +518,8 @@ mod tests {
         ];
         for (name, facts, expected) in rows {
             match (outcome(facts), expected) {
-                (Ok((bytes, descriptors)), None) => {
-                    assert_eq!((bytes, descriptors.len()), (vec![1, 2], 0), "{name}");
+                (Ok(output), None) => {
+                    assert_eq!(output.decode::<(u8, u8)>().unwrap(), (1, 2), "{name}");
                 }
                 (Err(error), Some((kind, words))) => {
                     assert_eq!(error.kind(), kind, "{name}: {error}");

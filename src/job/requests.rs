@@ -1,7 +1,7 @@
 //! What the app says to a running job.
 
 use std::cell::Cell;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -65,11 +65,9 @@ impl Requests {
         let control = &worker.link().control;
         match control.send_about(job, Kind::Request, &request.0, &borrowed, Wait::No) {
             Ok(()) => Ok(true),
-            Err(error) => match error.kind() {
-                ErrorKind::WouldBlock => Ok(false),
-                ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Err(SendError::ended()),
-                _ => Err(SendError::other(error)),
-            },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) if is_nobody_there(&error) => Err(SendError::ended()),
+            Err(error) => Err(SendError::other(error)),
         }
     }
 
@@ -77,9 +75,10 @@ impl Requests {
     pub(super) fn end(&self, worker: &WorkerProcess, job: JobNumber) {
         let control = &worker.link().control;
         let sent = control.send_about(job, Kind::EndOfRequests, &[], &[], Wait::No);
-        let full = sent.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
-        self.owes_end.set(full);
-        if full {
+        // Without room, or without memory for it: the job would wait for more as long as it is not said.
+        let owed = sent.is_err_and(|error| !is_nobody_there(&error));
+        self.owes_end.set(owed);
+        if owed {
             worker.watch_room(true);
         }
     }
@@ -92,4 +91,10 @@ impl Requests {
         }
         self.wakers.wake_all();
     }
+}
+
+/// Whether the worker has gone, or this is a copy of the app.
+fn is_nobody_there(error: &io::Error) -> bool {
+    use ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
+    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
 }

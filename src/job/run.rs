@@ -6,28 +6,26 @@
 //! also drop it.
 
 use std::cell::{Cell, RefCell};
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::log::{Level, LogRecord, Ring};
+use super::log::{Level, LogRecord, OUTPUTS, Ring};
 use super::outcome::{Answer, Facts, ProcessFacts, StopReason};
 use super::requests::{Encoded, Requests};
-use super::taken::Taken;
+use super::taken::{Arrived, Taken};
 use super::worker::{Progression, Tenant, WorkerProcess, parsed};
 use crate::child::Error;
 use crate::child::control::{Notice, Supervised};
 use crate::child::seat::Seat;
+use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
-use crate::wire::control::{Fault, Unclaimed};
-use crate::wire::frame::{
-    CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, Progress,
-};
+use crate::wire::control::{Fault, Payload, Unclaimed};
+use crate::wire::frame::{CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LogEntry, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::nul::lossy;
 use crate::worker::{Cancelled, SendError};
@@ -38,12 +36,12 @@ pub(super) type OnEnd = Box<dyn FnOnce(State, Option<String>)>;
 /// Where the typed part of a job's life goes.
 pub(super) trait Sink {
     /// A message. An error ends the job with a protocol fault.
-    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault>;
+    fn message(&self, message: Arrived) -> Result<(), Fault>;
     /// What ends the waiting for messages and outcome from another thread.
     fn waker_slots(&self) -> [Arc<mailbox::WakerSlot>; 2];
     /// The one outcome. Nothing comes after it. `on_end` is called with how it ended once everything
     /// before it has been delivered: at once, unless a callback that is running is yet to return.
-    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd);
+    fn end(&self, outcome: Result<Arrived, Error>, on_end: OnEnd);
 }
 
 /// See the module.
@@ -71,7 +69,7 @@ pub(super) struct Run {
 struct Due {
     deadline: Option<Instant>,
     /// Its grace is over.
-    force: Option<Instant>,
+    force: Option<Countdown>,
 }
 
 /// What a job that is about to run consists of, beside its worker.
@@ -206,7 +204,7 @@ impl Run {
         self.worker.link().cancel(self.number);
         *self.due.borrow_mut() = Due {
             deadline: None,
-            force: Instant::now().checked_add(self.grace),
+            force: Countdown::new(self.grace),
         };
         self.worker.set_alarm();
         // No request is sent any more.
@@ -225,24 +223,10 @@ impl Run {
         }
     }
 
-    fn log_batch(&self, batch: LogBatch) {
-        let mut dropped = batch.dropped;
-        if batch.records.is_empty() && dropped > 0 {
-            let mut record = LogRecord::printed(format!("{dropped} log records were dropped"));
-            record.level = Level::Warn;
-            record.dropped = dropped;
-            return self.log(record);
-        }
-        for entry in batch.records {
-            self.log(LogRecord::from_entry(entry, std::mem::take(&mut dropped)));
-        }
-    }
-
     /// Whether a frame of this kind may come now, and is still wanted.
     fn is_its_turn(&self, kind: Kind) -> Result<bool, Fault> {
         let answered = self.facts.borrow().answer.is_some();
         match kind {
-            Kind::Log => Ok(true),
             // It takes nothing from the answer. And the worker's watcher may have been about to tell
             // the progress.
             _ if kind.is_unprompted() || kind == Kind::Progress => Ok(!answered),
@@ -315,43 +299,39 @@ impl Tenant for Run {
     fn frame(
         &self,
         kind: Kind,
-        payload: &[u8],
+        payload: Payload<'_>,
         descriptors: Unclaimed,
     ) -> Result<Progression, Fault> {
         if !self.is_its_turn(kind)? {
             return Ok(Progression::GoesOn);
         }
         match kind {
-            Kind::Message => self.sink.message(payload, descriptors.claim())?,
+            Kind::Message => self.sink.message(Arrived::new(payload, descriptors))?,
             Kind::Progress => {
-                let Progress { done, total, text } = parsed("progress", payload)?;
+                let Progress { done, total, text } = parsed("progress", &payload)?;
                 self.facts.borrow_mut().progress = (done, total);
                 let text = text.map(|text| cut(text, PROGRESS_MAX));
                 self.status.set_progress(done, total, text);
             }
-            Kind::Log => {
-                let batch: LogBatch = parsed("a batch of log records", payload)?;
-                if batch.records.len() > LOG_RECORDS_MAX {
-                    return Err(Fault("too many log records at once".to_owned()));
-                }
-                self.log_batch(batch);
-            }
             Kind::Panic => {
-                let report = parsed("the report of a panic", payload)?;
+                let report = parsed("the report of a panic", &payload)?;
                 self.facts.borrow_mut().panic = Some(report);
             }
             Kind::Crash => {
-                let report = CrashReport::decode(payload)
+                let report = CrashReport::decode(&payload)
                     .ok_or_else(|| Fault("the report of a crash cannot be read".to_owned()))?;
                 self.facts.borrow_mut().crash = Some(report);
             }
             Kind::CrashFrames => {
-                let text = lossy(payload);
+                let text = lossy(&payload);
                 self.facts.borrow_mut().crash_frames = Some(text);
             }
-            Kind::Done => return Ok(self.answered(Answer::Done(payload.to_vec(), descriptors))),
+            Kind::Done => {
+                let output = Arrived::new(payload, descriptors);
+                return Ok(self.answered(Answer::Done(output)));
+            }
             Kind::Failed => {
-                let failure: Failure = parsed("the job's error", payload)?;
+                let failure: Failure = parsed("the job's error", &payload)?;
                 return match failure.chain.len() {
                     0 => Err(Fault("the job's error says nothing".to_owned())),
                     1..=CAUSES_MAX => Ok(self.answered(Answer::Failed(failure))),
@@ -361,7 +341,7 @@ impl Tenant for Run {
             Kind::Panicked if payload.is_empty() => return Ok(self.answered(Answer::Panicked)),
             Kind::Panicked => return Err(Fault("Panicked has bytes after its end".to_owned())),
             Kind::Refused => {
-                let refusal = parsed("the refusal", payload)?;
+                let refusal = parsed("the refusal", &payload)?;
                 return Ok(self.answered(Answer::Refused(refusal)));
             }
             other => return Err(Fault(format!("{other:?} is not about a job"))),
@@ -369,8 +349,20 @@ impl Tenant for Run {
         Ok(Progression::GoesOn)
     }
 
-    fn printed(&self, line: String) {
-        self.log(LogRecord::printed(line));
+    fn logged(&self, entry: Option<LogEntry>, dropped: u64) {
+        let record = match entry {
+            Some(entry) => LogRecord::from_entry(entry, dropped),
+            None => LogRecord {
+                level: Level::Warn,
+                dropped,
+                ..LogRecord::plain("legwork", format!("{dropped} log records were dropped"))
+            },
+        };
+        self.log(record);
+    }
+
+    fn printed(&self, output: usize, line: String) {
+        self.log(LogRecord::plain(OUTPUTS[output], line));
     }
 
     fn has_room(&self) {
@@ -379,14 +371,16 @@ impl Tenant for Run {
 
     fn due(&self) -> Option<Instant> {
         let due = self.due.borrow();
-        [due.deadline, due.force].into_iter().flatten().min()
+        let force = due.force.map(|force| force.at());
+        [due.deadline, force].into_iter().flatten().min()
     }
 
     fn alarm(&self, now: Instant) {
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         let (deadline, force) = {
-            let due = self.due.borrow();
-            (is_due(due.deadline), is_due(due.force))
+            let mut due = self.due.borrow_mut();
+            let force = due.force.as_mut();
+            let is_over = force.is_some_and(|force| force.is_over(now));
+            (due.deadline.is_some_and(|at| at <= now), is_over)
         };
         if deadline && let Some(after) = self.deadline {
             self.stop(StopReason::Deadline(after));
@@ -398,7 +392,10 @@ impl Tenant for Run {
     }
 
     fn cancel(&self) {
-        self.stop(StopReason::Cancelled);
+        match self.taken.fault() {
+            Some(fault) => self.worker.refuse(fault.clone()),
+            None => self.stop(StopReason::Cancelled),
+        }
     }
 
     fn closed(&self) {
@@ -417,6 +414,8 @@ impl Tenant for Run {
         facts.started =
             (self.worker.link().page()).is_some_and(|page| page.started() >= self.number);
         facts.process = with.unwrap_or_default();
+        let fault = facts.process.fault.take();
+        facts.process.fault = fault.or_else(|| self.taken.fault().cloned());
         if self.asked_to_stop.load(SeqCst) {
             // It may have been quicker to end than the bell was to ring here.
             facts.stop.get_or_insert(StopReason::Cancelled);

@@ -2,23 +2,23 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::run::{OnEnd, Sink};
-use super::taken::Taken;
+use super::taken::{Arrived, Taken};
 use crate::child::{Error, ErrorKind};
 use crate::main_loop::mailbox::{self, Outlet, PutError};
 use crate::model::State;
+use crate::process::background;
 use crate::text::{Text, text};
-use crate::wire::attach;
+use crate::wire::attach::DecodeError;
 use crate::wire::control::Fault;
 use crate::worker::Listed;
 
 /// The part of a job's life that knows its types.
 pub(super) struct Typed<J: Listed> {
-    messages: Outlet<J::Message>,
+    messages: Outlet<Arrived>,
     callback: RefCell<Callback<J::Message>>,
     /// How many messages may wait.
     capacity: usize,
@@ -35,7 +35,7 @@ enum Callback<M> {
     None,
     Idle(Box<dyn FnMut(M)>),
     /// It is running now, and perhaps a nested main loop in it. What comes meanwhile waits.
-    Busy(VecDeque<M>),
+    Busy(VecDeque<Arrived>),
 }
 
 impl<J: Listed> Typed<J> {
@@ -43,7 +43,7 @@ impl<J: Listed> Typed<J> {
         label: String,
         capacity: usize,
         taken: Arc<Taken>,
-        messages: Outlet<J::Message>,
+        messages: Outlet<Arrived>,
         outcome: Outlet<Result<J::Output, Error>>,
     ) -> Self {
         Typed {
@@ -57,38 +57,71 @@ impl<J: Listed> Typed<J> {
         }
     }
 
-    /// Hands a message to the callback; gives it back when there is none.
-    fn call_back(&self, message: J::Message) -> Result<(), PutError<J::Message>> {
-        let callback = {
-            let mut slot = self.callback.borrow_mut();
-            match &mut *slot {
-                Callback::None => return Err(PutError::Closed(message)),
-                Callback::Busy(waiting) if waiting.len() >= self.capacity => {
-                    return Err(PutError::Full);
-                }
-                Callback::Busy(waiting) => {
-                    waiting.push_back(message);
-                    return Ok(());
-                }
-                Callback::Idle(_) => {
-                    match std::mem::replace(&mut *slot, Callback::Busy(VecDeque::new())) {
-                        Callback::Idle(callback) => callback,
-                        Callback::None | Callback::Busy(_) => unreachable!("just looked at"),
-                    }
-                }
+    /// Takes a message: to the callback, to whoever reads the mailbox, or to nobody.
+    fn take(&self, message: Arrived) -> Result<(), Fault> {
+        let mut slot = self.callback.borrow_mut();
+        match &mut *slot {
+            Callback::None => {
+                drop(slot);
+                self.put(message)
             }
-        };
-        self.run(callback, message);
+            Callback::Busy(waiting) if waiting.len() >= self.capacity => Err(too_many()),
+            Callback::Busy(waiting) => {
+                self.taken.admit(&message)?;
+                waiting.push_back(message);
+                Ok(())
+            }
+            Callback::Idle(_) => {
+                let idle = std::mem::replace(&mut *slot, Callback::Busy(VecDeque::new()));
+                drop(slot);
+                let Callback::Idle(callback) = idle else {
+                    unreachable!("just looked at")
+                };
+                self.taken.admit(&message)?;
+                self.run(callback, message);
+                Ok(())
+            }
+        }
+    }
+
+    fn put(&self, message: Arrived) -> Result<(), Fault> {
+        if self.messages.is_closed() {
+            return self.discard(message);
+        }
+        self.taken.admit(&message)?;
+        match self.messages.put(message) {
+            Ok(()) => Ok(()),
+            Err(PutError::Full) => Err(too_many()),
+            // Closed on another thread meanwhile.
+            Err(PutError::Closed(message)) => {
+                self.taken.one_more(&message);
+                Ok(())
+            }
+        }
+    }
+
+    /// Nobody reads it: it is taken by being dropped. It must be valid all the same. What comes with it may take any time
+    /// to close.
+    fn discard(&self, message: Arrived) -> Result<(), Fault> {
+        self.taken.one_more_at_once();
+        let may_block = message.has_descriptors();
+        let message: J::Message = message.decode_message()?;
+        if may_block {
+            background::run("legwork-close", move || drop(message));
+        }
         Ok(())
     }
 
     /// Calls `callback` with this message, and with those that have come to wait meanwhile.
-    fn run(&self, mut callback: Box<dyn FnMut(J::Message)>, message: J::Message) {
+    fn run(&self, mut callback: Box<dyn FnMut(J::Message)>, message: Arrived) {
         let mut next = Some(message);
         let mut replaced = false;
         while let Some(message) = next {
-            self.taken.one_more();
-            callback(message);
+            self.taken.one_more(&message);
+            match message.decode_message() {
+                Ok(message) => callback(message),
+                Err(fault) => self.taken.refuse(fault),
+            }
             next = match &mut *self.callback.borrow_mut() {
                 Callback::Busy(waiting) => waiting.pop_front(),
                 // It has put another in its place.
@@ -135,53 +168,41 @@ impl<J: Listed> Typed<J> {
 /// The run's strong reference to what the handle sees weakly.
 pub(super) struct TypedSink<J: Listed>(pub(super) Rc<Typed<J>>);
 
+fn too_many() -> Fault {
+    Fault("more messages were sent than its capacity allows".to_owned())
+}
+
 impl<J: Listed> Sink for TypedSink<J> {
-    fn message(&self, bytes: &[u8], descriptors: Vec<OwnedFd>) -> Result<(), Fault> {
-        let message: J::Message = attach::decode(bytes, descriptors)
-            .map_err(|error| Fault(format!("a message cannot be read: {error}")))?;
-        let put = match self.0.call_back(message) {
-            Err(PutError::Closed(message)) => self.0.messages.put(message),
-            called => called,
-        };
-        match put {
-            Ok(()) => Ok(()),
-            // Nobody reads them: they are taken by being dropped.
-            Err(PutError::Closed(message)) => {
-                self.0.taken.one_more();
-                drop(message);
-                Ok(())
-            }
-            Err(PutError::Full) => Err(Fault(
-                "more messages were sent than its capacity allows".to_owned(),
-            )),
-        }
+    fn message(&self, message: Arrived) -> Result<(), Fault> {
+        self.0.take(message)
     }
 
     fn waker_slots(&self) -> [Arc<mailbox::WakerSlot>; 2] {
         [self.0.messages.waker_slot(), self.0.outcome.waker_slot()]
     }
 
-    fn end(&self, outcome: Result<(Vec<u8>, Vec<OwnedFd>), Error>, on_end: OnEnd) {
+    fn end(&self, outcome: Result<Arrived, Error>, on_end: OnEnd) {
         let typed = self.0.clone();
-        let outcome = outcome.and_then(|(bytes, descriptors)| {
-            attach::decode::<J::Output>(&bytes, descriptors).map_err(|error| {
-                Error::new(
-                    ErrorKind::Protocol,
-                    &typed.label,
-                    text!(
-                        "the worker's output cannot be read: {error}",
-                        error = Text::of(&error)
-                    ),
-                )
-            })
-        });
+        let unreadable = |error: DecodeError| {
+            let error = Text::of(&error);
+            let text = text!("the worker's output cannot be read: {error}", error = error);
+            Error::new(ErrorKind::Protocol, &typed.label, text)
+        };
+        let outcome = match outcome {
+            // Nobody waits for it.
+            Ok(_) if typed.outcome.is_closed() => Ok(None),
+            Ok(output) => output.decode().map(Some).map_err(unreadable),
+            Err(error) => Err(error),
+        };
         let end = move || {
             let (state, error) = end_of(&outcome);
             typed.messages.close();
             // The callback may own anything, handles too: dropped with nothing borrowed.
             drop(typed.callback.replace(Callback::None));
-            // Nobody waits for it when the handle is gone.
-            let _ = typed.outcome.put(outcome);
+            if let Some(outcome) = outcome.transpose() {
+                // Nobody waits for it when the handle is gone.
+                let _ = typed.outcome.put(outcome);
+            }
             typed.outcome.close();
             on_end(state, error);
         };

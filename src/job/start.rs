@@ -92,13 +92,14 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
 
     let (control, theirs) =
         Control::pair().map_err(lacking(text!("no control socket could be made")))?;
-    let (prints, printing) = pipe_with(PipeFlags::CLOEXEC)
-        .map_err(io::Error::from)
-        .map_err(lacking(text!("no pipe could be made")))?;
-    // Of our end alone: the child's is another open file.
-    rustix::io::ioctl_fionbio(&prints, true)
-        .map_err(io::Error::from)
-        .map_err(lacking(text!("the pipe could not be set up")))?;
+    let pipe = || {
+        let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
+        // Of our end alone: the child's is another open file.
+        rustix::io::ioctl_fionbio(&ours, true)?;
+        io::Result::Ok((ours, theirs))
+    };
+    let pipe = || pipe().map_err(lacking(text!("no pipe could be made")));
+    let ((output, theirs_for_output), (errors, theirs_for_errors)) = (pipe()?, pipe()?);
 
     let start = Start {
         capacity: options.message_capacity,
@@ -139,14 +140,13 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         })
         .map_err(lacking(text!("the job could not be sent")))?;
 
-    let printing = Arc::new(printing);
     let program = options.worker.to_program();
     let mut plan = Plan::new(program)
         .arg("--legwork-worker")
         .arg(J::NAME)
-        .group(Group::Lead)
-        .share(1, printing.clone())
-        .share(2, printing)
+        .group(Group::Session)
+        .fd(1, theirs_for_output)
+        .fd(2, theirs_for_errors)
         .fd(CONTROL_FD, theirs);
     for (name, value) in &options.env {
         plan = match value {
@@ -171,7 +171,7 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
             program: options.worker.clone(),
             process,
             pid,
-            prints,
+            prints: [output, errors],
             handshake: options.handshake(),
             jobs: Some(1),
         },

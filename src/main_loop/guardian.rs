@@ -28,7 +28,7 @@ pub(crate) fn warn_of_none() {
         glib::g_warning!(
             "legwork",
             "No guardian: should this app be killed, the programs that it runs stay behind. Call \
-             run_if_worker() first thing in main, or name a worker program with \
+             legwork::init() or run_if_worker() first in main, or name a worker program with \
              Command::helper()"
         );
     });

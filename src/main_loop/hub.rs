@@ -7,7 +7,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Instant;
 
@@ -74,6 +75,8 @@ pub(crate) struct Hub {
 struct Shared {
     /// The app. In a process that somebody forked from it, none of this is ours.
     app: u32,
+    /// That of the hub.
+    thread: ThreadId,
     epoll: OwnedFd,
     /// An eventfd that it watches.
     wakeup: OwnedFd,
@@ -82,6 +85,8 @@ struct Shared {
     context_gone: AtomicBool,
     /// Those whose end was asked for on another thread.
     cancelled: Mutex<Vec<u32>>,
+    /// Futures that have had their slice, and go on in the next dispatch.
+    paused: Mutex<Vec<Waker>>,
 }
 
 /// The eventfd, as epoll knows it; no entry has as high a number.
@@ -98,12 +103,14 @@ impl Shared {
         let _ = guardian::watch(epoll.as_fd(), GUARDIAN);
         Ok(Shared {
             app: own::id(),
+            thread: thread::current().id(),
             epoll,
             wakeup,
             clock: Clock::new(),
             processes: Mutex::default(),
             context_gone: AtomicBool::new(false),
             cancelled: Mutex::default(),
+            paused: Mutex::default(),
         })
     }
 
@@ -115,6 +122,17 @@ impl Shared {
         }
     }
 
+    /// Whether this is the hub's thread.
+    fn is_here(&self) -> bool {
+        self.thread == thread::current().id()
+    }
+
+    /// Lets the futures go on that have had their slice.
+    fn resume(&self) {
+        let paused = std::mem::take(&mut *lock(&self.paused));
+        paused.into_iter().for_each(Waker::wake);
+    }
+
     /// Kills the children, as nobody will hear of their ends, and wakes whoever waits on another thread
     /// than the hub's. A second call finds no shared.
     fn end(&self, hub: u64) {
@@ -122,6 +140,7 @@ impl Shared {
             return;
         }
         self.context_gone.store(true, Release);
+        self.resume();
         let left = std::mem::take(&mut *lock(&self.processes));
         // Nobody could wait for a grace to end. All are killed before the first is reaped.
         for (process, _) in left.values() {
@@ -147,21 +166,67 @@ impl Shared {
 pub(crate) struct Canceller {
     hub: u64,
     key: u32,
-    thread: ThreadId,
-    shared: Arc<Shared>,
+    shared: Weak<Shared>,
 }
 
 impl Canceller {
     /// On the hub's own thread at once, otherwise in its next iteration.
     pub(crate) fn cancel(&self) {
-        if self.thread == thread::current().id() {
+        let Some(shared) = self.shared.upgrade() else {
+            return;
+        };
+        if shared.is_here() {
             if let Some(hub) = Hub::by_id(self.hub) {
                 hub.cancel(self.key);
             }
-        } else if !self.shared.context_gone.load(Acquire) {
-            lock(&self.shared.cancelled).push(self.key);
-            self.shared.wake();
+        } else if !shared.context_gone.load(Acquire) {
+            lock(&shared.cancelled).push(self.key);
+            shared.wake();
         }
+    }
+}
+
+/// The slice of a future that takes what a child has sent: after that, the main loop has its turn. A future that is
+/// always ready would else keep it from all that has a lower priority, and so from drawing.
+#[derive(Default)]
+pub(crate) struct Pace {
+    shared: Weak<Shared>,
+    /// When it has begun to take without a pause.
+    since: Option<Instant>,
+}
+
+impl Pace {
+    /// To be called when there is something to take. Pending when the slice is over: the future is woken in the hub's
+    /// next dispatch. On another thread, where no main loop waits for it, it always is ready.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
+        if now.duration_since(since) < SLICE {
+            return Poll::Ready(());
+        }
+        self.restart();
+        let Some(shared) = self.shared.upgrade().filter(|shared| shared.is_here()) else {
+            return Poll::Ready(());
+        };
+        // Cloned with nothing locked: that is the app's code.
+        let waker = cx.waker().clone();
+        lock(&shared.paused).push(waker);
+        if shared.context_gone.load(Acquire) {
+            return Poll::Ready(());
+        }
+        shared.wake();
+        Poll::Pending
+    }
+
+    /// To be called when there is nothing to take: the future waits anyway.
+    pub(crate) fn restart(&mut self) {
+        self.since = None;
+    }
+}
+
+impl std::fmt::Debug for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pace").finish_non_exhaustive()
     }
 }
 
@@ -312,8 +377,15 @@ impl Hub {
         Canceller {
             hub: self.id,
             key,
-            thread: thread::current().id(),
-            shared: self.shared.clone(),
+            shared: Arc::downgrade(&self.shared),
+        }
+    }
+
+    /// Returns the slice of a future.
+    pub(crate) fn pace(&self) -> Pace {
+        Pace {
+            shared: Arc::downgrade(&self.shared),
+            since: None,
         }
     }
 
@@ -414,6 +486,7 @@ impl Hub {
         // Alarms and cancels come first, however many children have something to say.
         self.call_due(now, &slice);
         self.cancel_asked();
+        self.shared.resume();
         let mut asked = false;
         loop {
             let next = self.ready.borrow_mut().pop_front();

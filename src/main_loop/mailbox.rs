@@ -68,6 +68,11 @@ impl<T> Outlet<T> {
         result
     }
 
+    /// Whether the other end is gone.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.sender.is_closed()
+    }
+
     /// Returns what [ends](WakerSlot::hang_up) the wait on another thread, where the values may not go.
     pub(crate) fn waker_slot(&self) -> Arc<WakerSlot> {
         self.slot.clone()
@@ -104,6 +109,16 @@ impl<T> Mailbox<T> {
             Poll::Pending if hung_up => Poll::Ready(None),
             next => next,
         }
+    }
+
+    /// No more is put in; what is there can still be taken.
+    pub(crate) fn close(&self) {
+        self.receiver.close();
+    }
+
+    /// Whether a value is there.
+    pub(crate) fn has_some(&self) -> bool {
+        !self.receiver.is_empty()
     }
 
     /// The next value if it is there already.

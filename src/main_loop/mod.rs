@@ -13,6 +13,7 @@
 //! iteration: a child that floods the app delays itself and not the frames.
 //!
 //! - [`hub`]: the source, its entries, its one alarm clock, which rings for the first of the [`alarms`].
+//! - [`countdown`]: the time that a child has for something.
 //! - [`source`]: the `GSource` itself.
 //! - [`mailbox`]: a bounded channel whose wakers never run under a lock.
 //! - [`guardian`]: what is done when the guardian has ended, and what the log is told of it.
@@ -27,6 +28,7 @@
 //! work or ending. So nothing here keeps a source or calls GLib with one, unless the context is held.
 
 mod alarms;
+pub(crate) mod countdown;
 pub(crate) mod guardian;
 pub(crate) mod hub;
 pub(crate) mod mailbox;

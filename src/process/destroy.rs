@@ -6,19 +6,13 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal as RawSignal, WaitOptions, kill_process, waitpid};
 
 use super::background;
-use super::pidfd::{self, To, Wait};
+use super::pidfd::{self, MOMENT, To, Wait};
 use super::signal::Signal;
-
-/// How long the caller waits for the exit: less than a frame.
-const MOMENT: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 5_000_000,
-};
 
 /// Reaps a process that was sent SIGKILL.
 pub(super) fn reap(pidfd: impl AsFd + Send + 'static) {

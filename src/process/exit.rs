@@ -13,7 +13,7 @@ use super::signal::Signal;
 pub struct Exit {
     /// How it ended.
     pub status: ExitStatus,
-    /// The resources that it used.
+    /// The resources that it used. All zero if other code has reaped it.
     pub usage: Usage,
 }
 
@@ -23,10 +23,19 @@ impl Exit {
         self.status.success()
     }
 
+    /// The resources that it used; `None` if others have reaped it.
+    #[cfg(feature = "app")]
+    pub(crate) fn known_usage(&self) -> Option<Usage> {
+        (self.usage != Usage::default()).then_some(self.usage)
+    }
+
     /// For tests of what an exit means.
     #[cfg(test)]
     pub(crate) fn of(status: ExitStatus) -> Self {
-        let usage = Usage::default();
+        let usage = Usage {
+            minor_faults: 1,
+            ..Usage::default()
+        };
         Self { status, usage }
     }
 }

@@ -5,8 +5,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use rustix::process::{WaitId, WaitIdOptions, waitid};
 
-use super::exit::{Cause, Exit, WaitError};
+use super::exit::{Cause, Exit, Usage, WaitError};
 use super::pidfd::{self, To, Wait, check_child_signal};
 use super::signal::Signal;
 use super::{destroy, own};
@@ -65,7 +66,8 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// Other code reaped it, or has ignored `SIGCHLD` since the start. Later calls return the same.
+    /// Other code reaped it, or has ignored `SIGCHLD` since the start, and the kernel does not
+    /// remember how it ended, as Linux 6.15 and newer do. Later calls return the same.
     pub fn try_wait(&mut self) -> Result<Option<Exit>, WaitError> {
         self.wait_as(Wait::Poll)
     }
@@ -93,6 +95,12 @@ impl Process {
             }
             Err(Errno::CHILD) if !self.is_parent() => Err(WaitError(Cause::NotTheParent)),
             Err(Errno::CHILD) => {
+                if let Some(status) = pidfd::exit_of_reaped(self.pidfd()) {
+                    let usage = Usage::default();
+                    let exit = Exit { status, usage };
+                    self.end = Some(Ok(exit));
+                    return Ok(Some(exit));
+                }
                 let cause = match check_child_signal() {
                     Ok(()) => Cause::ReapedByAnother,
                     Err(_) => Cause::Ignored,
@@ -102,6 +110,16 @@ impl Process {
             }
             Err(errno) => Err(WaitError(Cause::System(errno.raw_os_error()))),
         }
+    }
+
+    /// The signal that has stopped it, such as SIGTSTP, or `None` if it is not stopped. Consumes
+    /// nothing: it says so for as long as the process is stopped.
+    ///
+    /// A pidfd does not become readable by a stop.
+    pub fn stopped_by(&self) -> Option<Signal> {
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = waitid(WaitId::PidFd(self.pidfd()), options).ok()??;
+        Signal::from_raw(status.stopping_signal()?)
     }
 
     /// Sends a signal to this process alone.

@@ -8,8 +8,8 @@
 //! What this room promises:
 //!
 //! * No other child of the app is ever reaped. Only the process of the pidfd is waited for.
-//! * An app that reaps ours, or ignores `SIGCHLD`, gets a [`WaitError`] that says so, and never a
-//!   wrong status.
+//! * Where an app reaps ours, or ignores `SIGCHLD`, the true status is known on Linux 6.15 and newer;
+//!   else there is a [`WaitError`] that says so, and never a wrong status.
 //! * A signal reaches this process or none. A group is signalled by pidfd where the kernel can
 //!   (Linux 6.9), else by number, and then only while its leader is known to be unreaped.
 //! * No zombie is left: dropping a [`Process`] kills what still runs, and reaps it.
@@ -32,6 +32,8 @@ pub(crate) mod background;
 pub(crate) mod destroy;
 mod exit;
 mod handle;
+#[cfg(feature = "app")]
+mod held;
 mod leave;
 mod mask;
 pub(crate) mod own;
@@ -42,7 +44,9 @@ pub use exit::{Exit, ExitStatus, Usage, WaitError};
 pub use handle::Process;
 pub use signal::Signal;
 
-pub(crate) use leave::leave;
+#[cfg(feature = "app")]
+pub(crate) use held::is_held;
+pub(crate) use leave::{leave, leave_with_group};
 pub(crate) use mask::block_every_signal;
 pub(crate) use pidfd::check_child_signal;
 

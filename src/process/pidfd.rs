@@ -5,6 +5,7 @@
 //! | `waitid(P_PIDFD)` | 5.4 |
 //! | `pidfd_send_signal` | 5.1 |
 //! | `pidfd_send_signal` with `PIDFD_SIGNAL_PROCESS_GROUP` | 6.9 |
+//! | `ioctl(PIDFD_GET_INFO)` with `PIDFD_INFO_EXIT` | 6.15 |
 
 #![allow(unsafe_code)]
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
+use rustix::ioctl::{Opcode, opcode};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::exit::{Exit, ExitStatus, Usage};
@@ -24,6 +26,12 @@ use crate::text::{Text, text};
 
 /// From the kernel's `include/uapi/linux/pidfd.h`.
 const PIDFD_SIGNAL_PROCESS_GROUP: libc::c_uint = 1 << 2;
+
+/// How long the caller waits for what happens in this very moment: less than a frame.
+pub(super) const MOMENT: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 5_000_000,
+};
 
 /// Whether to block, and whether to reap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +110,63 @@ fn read(usage: &libc::rusage) -> Usage {
         voluntary_switches: usage.ru_nvcsw.unsigned_abs(),
         involuntary_switches: usage.ru_nivcsw.unsigned_abs(),
     }
+}
+
+/// `struct pidfd_info` in its first version; see the kernel's `include/uapi/linux/pidfd.h`.
+#[repr(C)]
+struct Info {
+    /// What is wanted, and then what there is.
+    mask: u64,
+    _cgroup: u64,
+    _ids: [u32; 11],
+    /// As wait(2) has it.
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+const PIDFD_GET_INFO: Opcode = opcode::read_write::<Info>(0xff, 11);
+
+/// How a process ended that others have reaped, where the kernel remembers it.
+pub(super) fn exit_of_reaped(pidfd: BorrowedFd<'_>) -> Option<ExitStatus> {
+    for _ in 0..3 {
+        match remembered(pidfd) {
+            Ok(Some(status)) => return Some(status),
+            // The kernel is about to reap it. The pidfd hangs up when it has.
+            Ok(None) => {
+                let mut fds = [PollFd::from_borrowed_fd(pidfd, PollFlags::empty())];
+                let _ = poll(&mut fds, Some(&MOMENT));
+            }
+            // It has just done so.
+            Err(Errno::SRCH) => (),
+            Err(_) => return None,
+        }
+    }
+    None
+}
+
+/// `ioctl(pidfd, PIDFD_GET_INFO, &info)` with `PIDFD_INFO_EXIT`.
+fn remembered(pidfd: BorrowedFd<'_>) -> Result<Option<ExitStatus>, Errno> {
+    let mut info = Info {
+        mask: PIDFD_INFO_EXIT,
+        _cgroup: 0,
+        _ids: [0; 11],
+        exit_code: 0,
+    };
+    // SAFETY: the number says how large the structure is, and any bits in it are a value.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO.into(), &raw mut info) };
+    if result != 0 {
+        return Err(last_errno());
+    }
+    let status = info.exit_code;
+    Ok(
+        (info.mask & PIDFD_INFO_EXIT != 0).then(|| match libc::WIFEXITED(status) {
+            true => ExitStatus::Code(libc::WEXITSTATUS(status)),
+            false => ExitStatus::Signal {
+                signal: Signal::reported(libc::WTERMSIG(status)),
+                core_dumped: libc::WCOREDUMP(status),
+            },
+        }),
+    )
 }
 
 /// A pidfd of this process, for a child that has to know when it dies. The process keeps its number

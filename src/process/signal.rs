@@ -28,6 +28,10 @@ impl Signal {
     pub const CONT: Self = Self(libc::SIGCONT);
     /// `SIGSTOP`: stop; cannot be caught.
     pub const STOP: Self = Self(libc::SIGSTOP);
+    /// `SIGTTIN`: a read from the terminal by a group in the background.
+    pub const TTIN: Self = Self(libc::SIGTTIN);
+    /// `SIGTTOU`: a change of the terminal, or a write, by a group in the background.
+    pub const TTOU: Self = Self(libc::SIGTTOU);
     /// `SIGUSR1`: defined by the program.
     pub const USR1: Self = Self(libc::SIGUSR1);
     /// `SIGUSR2`: defined by the program.

@@ -10,6 +10,8 @@ pub enum Group {
     #[default]
     Lead,
     /// A new session and group led by the child, without a controlling terminal; see setsid(2).
+    /// `/dev/tty` cannot be opened (ENXIO). The first terminal that the child opens without
+    /// `O_NOCTTY` becomes its controlling one.
     Session,
 }
 

@@ -137,17 +137,16 @@ const LISTEN_FDS_MOST: usize = 64;
 /// make in `MAKEFLAGS`, `MFLAGS` and `CARGO_MAKEFLAGS`, and numbers in variables whose names end in
 /// `_FD`, such as `NODE_CHANNEL_FD` and `BORG_PASSPHRASE_FD`.
 pub fn named_descriptors(name: &OsStr, value: &OsStr) -> Vec<RawFd> {
-    let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-        return Vec::new();
-    };
     let number = |text: &str| text.parse().ok().filter(|number: &RawFd| *number >= 0);
-    match name {
-        "LISTEN_FDS" => {
-            let count = number(value).unwrap_or_default();
+    // Few values are looked at, and each start asks this of every variable.
+    let value = || value.to_str().unwrap_or_default();
+    match name.as_bytes() {
+        b"LISTEN_FDS" => {
+            let count = number(value()).unwrap_or_default();
             let end = LISTEN_FDS_START.saturating_add(count);
             (LISTEN_FDS_START..end).take(LISTEN_FDS_MOST).collect()
         }
-        "MAKEFLAGS" | "MFLAGS" | "CARGO_MAKEFLAGS" => value
+        b"MAKEFLAGS" | b"MFLAGS" | b"CARGO_MAKEFLAGS" => value()
             .split_ascii_whitespace()
             .filter_map(|flag| {
                 flag.strip_prefix("--jobserver-auth=")
@@ -155,8 +154,8 @@ pub fn named_descriptors(name: &OsStr, value: &OsStr) -> Vec<RawFd> {
             })
             .flat_map(|pair| pair.split(',').filter_map(number))
             .collect(),
-        "WAYLAND_SOCKET" | "BASH_XTRACEFD" => number(value).into_iter().collect(),
-        _ if name.ends_with("_FD") => number(value).into_iter().collect(),
+        b"WAYLAND_SOCKET" | b"BASH_XTRACEFD" => number(value()).into_iter().collect(),
+        name if name.ends_with(b"_FD") => number(value()).into_iter().collect(),
         _ => Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 //! Elsewhere the step is [`Step::Child`], and [`SpawnError::candidates`] lists what may have
 //! failed, rather than guessing.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
@@ -123,6 +124,7 @@ struct Inner {
     step: Step,
     errno: Option<i32>,
     path: Option<PathBuf>,
+    searched: Option<OsString>,
     sentence: Text,
     candidates: Vec<Candidate>,
 }
@@ -134,6 +136,7 @@ impl SpawnError {
             step,
             errno: None,
             path: None,
+            searched: None,
             sentence,
             candidates: Vec::new(),
         }))
@@ -175,6 +178,11 @@ impl SpawnError {
         self
     }
 
+    pub(super) fn searched_in(mut self, path: OsString) -> Self {
+        self.0.searched = Some(path);
+        self
+    }
+
     pub(super) fn with_candidates(mut self, candidates: Vec<Candidate>) -> Self {
         self.0.candidates = candidates;
         self
@@ -195,6 +203,16 @@ impl SpawnError {
     /// directory.
     pub fn path(&self) -> Option<&Path> {
         self.0.path.as_deref()
+    }
+
+    /// Whether there is no such program. Most likely it is not installed.
+    pub fn is_not_found(&self) -> bool {
+        self.step() == Step::Program && matches!(self.errno(), Some(libc::ENOENT | libc::ENOTDIR))
+    }
+
+    /// The value of `PATH` in which the name of the program was searched for in vain.
+    pub fn searched(&self) -> Option<&OsStr> {
+        self.0.searched.as_deref()
     }
 
     /// What may have failed, where the system does not say ([`Step::Child`]); else empty.
@@ -237,6 +255,7 @@ impl fmt::Debug for SpawnError {
             .field("step", &self.0.step)
             .field("errno", &self.0.errno.map(Errno::from_raw))
             .field("path", &self.0.path)
+            .field("searched", &self.0.searched)
             .field("candidates", &self.0.candidates)
             .field("sentence", &self.0.sentence)
             .finish()

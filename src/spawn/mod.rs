@@ -46,6 +46,7 @@ mod diagnosis;
 mod directory;
 mod environment;
 mod error;
+mod loader;
 mod map;
 mod plan;
 mod posix_spawn;
@@ -57,6 +58,8 @@ pub use environment::{ONE_SHOT_VARIABLES, named_descriptors};
 #[cfg(feature = "app")]
 pub(crate) use error::describe;
 pub use error::{Candidate, SpawnError, Step};
+#[cfg(feature = "app")]
+pub(crate) use loader::own_file;
 pub use map::{MAX_TARGET, Standard};
 pub use plan::Plan;
 #[cfg(feature = "app")]

@@ -214,8 +214,8 @@ impl Plan {
         control: OwnedFd,
     ) -> Result<(Plan, Target), SpawnError> {
         let program = self.program.locate(self.directory.is_some())?;
-        let arg0 = self.arg0.take().unwrap_or_else(|| program.arg0.clone());
-        let arguments = c_strings(arg0, std::mem::take(&mut self.args))?;
+        let args = std::mem::take(&mut self.args);
+        let arguments = arguments(&program, self.arg0.take(), args)?;
         let moved = self.map.relocate(number);
         self.program = helper;
         let plan = self.arg("--legwork-exec").fd(number, control);
@@ -247,9 +247,8 @@ impl Plan {
         let layout = self.map.lay_out()?;
         let reservation = reservation.map_or_else(Reservation::new, Ok)?;
         let program = self.program.locate(self.directory.is_some())?;
-        let arg0 = self.arg0.unwrap_or_else(|| program.arg0.clone());
         let checked = Checked {
-            arguments: c_strings(arg0, self.args)?,
+            arguments: arguments(&program, self.arg0, self.args)?,
             environment: self.environment.strings()?,
             directory: self.directory.map(Directory::open).transpose()?,
             group: self.group,
@@ -261,6 +260,16 @@ impl Plan {
         };
         Ok((checked, reservation))
     }
+}
+
+fn arguments(
+    program: &Located,
+    arg0: Option<OsString>,
+    args: Vec<OsString>,
+) -> Result<Vec<CString>, SpawnError> {
+    let mut all = c_strings(arg0.unwrap_or_else(|| program.arg0.clone()), args)?;
+    all.splice(1..1, program.before.iter().cloned());
+    Ok(all)
 }
 
 fn c_strings(arg0: OsString, args: Vec<OsString>) -> Result<Vec<CString>, SpawnError> {

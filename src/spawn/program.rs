@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 
 use super::error::{SpawnError, Step, describe};
+use super::loader;
 use crate::text::{Text, text};
 
 /// The program that a child runs.
@@ -36,7 +37,9 @@ pub enum Program {
     /// An open executable, which may be one in memory or without a name. Scripts are refused: their
     /// interpreter could not open them. Needs `/proc`, and an app that is dumpable (see prctl(2)).
     Descriptor(OwnedFd),
-    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`.
+    /// The running program itself, even if its file has been replaced or deleted. Needs `/proc`. If it was started
+    /// through the dynamic loader (`ld-linux-x86-64.so.2 ./app`), so it is again, with the same options, and with the file
+    /// that lies at its path now.
     Current,
 }
 
@@ -81,14 +84,7 @@ impl Program {
             }
             Self::Name { name, path } => search(&name, path, moves),
             Self::Descriptor(fd) => Located::descriptor(fd),
-            Self::Current => Ok(Located {
-                exec: c"/proc/self/exe".to_owned(),
-                file: PathBuf::from("/proc/self/exe"),
-                arg0: std::env::args_os()
-                    .next()
-                    .unwrap_or_else(|| OsString::from("/proc/self/exe")),
-                _descriptor: None,
-            }),
+            Self::Current => Located::current(),
         }
     }
 }
@@ -114,6 +110,8 @@ pub(super) struct Located {
     pub(super) file: PathBuf,
     /// The argument 0 that the program gets if the plan names none: as the caller wrote it.
     pub(super) arg0: OsString,
+    /// What comes between that and the arguments of the plan.
+    pub(super) before: Vec<CString>,
     /// Stays open until the child has executed it.
     _descriptor: Option<OwnedFd>,
 }
@@ -140,8 +138,28 @@ impl Located {
             exec,
             file,
             arg0,
+            before: Vec::new(),
             _descriptor: None,
         })
+    }
+
+    /// The running program. If the loader was executed to run it, so it is again.
+    fn current() -> Result<Self, SpawnError> {
+        let own = "/proc/self/exe";
+        let mut current = Self {
+            exec: c"/proc/self/exe".to_owned(),
+            file: PathBuf::from(own),
+            arg0: std::env::args_os().next().unwrap_or_else(|| own.into()),
+            before: Vec::new(),
+            _descriptor: None,
+        };
+        if let Some(loaded) = loader::loaded() {
+            let program = Self::at(&loaded.file, true, OsString::new())?;
+            program.check()?;
+            current.before = loaded.options.clone();
+            current.before.push(program.exec);
+        }
+        Ok(current)
     }
 
     /// The path to execute, for a look from the app.
@@ -149,8 +167,8 @@ impl Located {
         Path::new(OsStr::from_bytes(self.exec.as_bytes()))
     }
 
-    /// Checks what can be known before the start.
-    fn check(&self) -> Result<(), SpawnError> {
+    /// Checks what can be known before the start, and returns whether the file has been seen.
+    fn check(&self) -> Result<bool, SpawnError> {
         let path = self.path();
         let failed =
             |errno, sentence| SpawnError::failed(Step::Program, errno, sentence).at(&self.file);
@@ -172,7 +190,7 @@ impl Located {
                             error = describe(errno)
                         ),
                     )),
-                    _ => Ok(()),
+                    _ => Ok(false),
                 };
             }
         };
@@ -197,7 +215,7 @@ impl Located {
                 text!("the program {file} is not executable", file = file()),
             )),
             // Others are about the look itself, or a file that has just changed.
-            _ => Ok(()),
+            _ => Ok(true),
         }
     }
 
@@ -291,13 +309,18 @@ fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, 
         .unwrap_or_else(|| OsString::from("/bin:/usr/bin"));
     let mut skipped = None;
     let mut forbidden = None;
+    let mut unseen = None;
     for directory in path.as_bytes().split(|byte| *byte == b':') {
         let directory = Path::new(OsStr::from_bytes(directory));
         let Ok(located) = Located::at(&directory.join(name), moves, name.to_owned()) else {
             continue;
         };
         let fault = match located.check() {
-            Ok(()) => return Ok(located),
+            Ok(true) => return Ok(located),
+            Ok(false) => {
+                unseen = unseen.or(Some(located));
+                continue;
+            }
             Err(fault) => fault,
         };
         match fs::metadata(located.path()) {
@@ -309,22 +332,17 @@ fn search(name: &OsStr, path: Option<OsString>, moves: bool) -> Result<Located, 
         }
     }
     Err(skipped.unwrap_or_else(|| {
-        let program = Path::new(name);
-        let (name, path) = (Text::quoted(name), Text::quoted(&path));
+        let shown = Text::quoted(name);
         let sentence = match forbidden {
             Some(directory) => text!(
-                "there is no program {name} in {path}, of which {directory} may not be searched",
-                name = name,
-                path = path,
+                "the program {name} was not found, and {directory} may not be searched",
+                name = shown,
                 directory = Text::quoted(directory)
             ),
-            None => text!(
-                "there is no program {name} in {path}",
-                name = name,
-                path = path
-            ),
+            None => text!("the program {name} was not found", name = shown),
         };
-        SpawnError::failed(Step::Program, libc::ENOENT, sentence).at(program)
+        let error = SpawnError::failed(Step::Program, libc::ENOENT, sentence);
+        error.at(name).searched_in(path.clone())
     }))
 }
 

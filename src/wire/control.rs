@@ -18,6 +18,7 @@ use rustix::net::{
     recvmsg, sendmsg, shutdown, socketpair,
 };
 
+use super::file_size;
 use super::frame::{JobNumber, Kind, NO_JOB};
 use crate::process::{background, own};
 
@@ -100,6 +101,16 @@ impl Drop for Unclaimed {
 pub(crate) enum Payload<'a> {
     Inline(&'a [u8]),
     Spilled(Vec<u8>),
+}
+
+impl Payload<'_> {
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn into_vec(self) -> Vec<u8> {
+        match self {
+            Payload::Inline(bytes) => bytes.to_vec(),
+            Payload::Spilled(bytes) => bytes,
+        }
+    }
 }
 
 impl std::ops::Deref for Payload<'_> {
@@ -412,6 +423,7 @@ fn fault(what: String) -> RecvError {
 }
 
 fn spill(payload: &[u8]) -> io::Result<OwnedFd> {
+    file_size::check(payload.len() as u64)?;
     let memory = memfd_create(
         "legwork-frame",
         MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,

@@ -148,6 +148,8 @@ pub(crate) struct Hello {
     pub(crate) start: Option<Start>,
 }
 
+/// Where in a hello the role is.
+pub(crate) const ROLE_AT: usize = 12;
 const WAIT_FOR_DEBUGGER: u8 = 1;
 const BRINGS_START: u8 = 2;
 
@@ -211,7 +213,7 @@ impl Hello {
         let flags = fixed[14];
         Some(Hello {
             protocol,
-            role: fixed[12],
+            role: fixed[ROLE_AT],
             log_level: fixed[13],
             wait_for_debugger: flags & WAIT_FOR_DEBUGGER != 0,
             jobs: word(fixed, 16),
@@ -368,6 +370,10 @@ pub(crate) struct LogEntry {
     #[serde(deserialize_with = "received")]
     pub(crate) file: Option<String>,
     pub(crate) line: Option<u32>,
+    /// When it was made, in microseconds since 1970.
+    pub(crate) time: u64,
+    /// How many bytes had been printed by then, to standard output and error.
+    pub(crate) printed: [u64; 2],
 }
 
 /// A panic, as the worker's panic hook reports it.

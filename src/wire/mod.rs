@@ -12,7 +12,7 @@
 //!   for names that are not UTF-8.
 //!
 //! Small parts: [`schema`] hashes the shape of a type, on which both sides must agree; [`limits`] cuts long texts, [`nul`]
-//! takes NUL out of them.
+//! takes NUL out of them; [`file_size`] knows the limit for memory that is a file.
 //!
 //! A peer is not trusted. Every length is checked before memory is taken for it, every count before it is used, and
 //! every seal before memory is mapped. Whatever is invalid is a [`Fault`](control::Fault), which ends one job and nothing
@@ -21,6 +21,7 @@
 pub(crate) mod attach;
 pub(crate) mod buffer;
 pub(crate) mod control;
+pub(crate) mod file_size;
 pub(crate) mod frame;
 pub(crate) mod limits;
 pub(crate) mod nul;

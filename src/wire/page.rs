@@ -21,9 +21,11 @@ use rustix::fs::{
     MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fstat, fstatfs, ftruncate,
     memfd_create,
 };
+use rustix::io::retry_on_intr;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::thread::futex;
 
+use super::file_size;
 use super::frame::JobNumber;
 use super::limits::PROGRESS_MAX;
 use super::nul::lossy;
@@ -66,6 +68,8 @@ struct Words {
     texts: [Text; 2],
     /// For each job, by its number modulo [`JOBS_MAX`], the last one that was asked to stop.
     cancelled: [AtomicU64; JOBS_MAX],
+    /// How many bytes of the worker's standard output and error the app has read, times two; plus one while it reads.
+    printed: [AtomicU64; 2],
 }
 
 #[repr(C)]
@@ -80,6 +84,7 @@ const _: () = {
     assert!(std::mem::offset_of!(Words, done) == 32);
     assert!(std::mem::offset_of!(Words, texts) == 48);
     assert!(std::mem::offset_of!(Words, cancelled) == 2112);
+    assert!(std::mem::offset_of!(Words, printed) == 2624);
 };
 
 /// A job's progress.
@@ -126,11 +131,12 @@ unsafe impl Sync for Page {}
 impl Page {
     /// A new page, and the descriptor with which the app maps it.
     pub(crate) fn create() -> io::Result<(Page, OwnedFd)> {
+        file_size::check(SIZE as u64)?;
         let memory = memfd_create(
             "legwork-page",
             MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
         )?;
-        ftruncate(&memory, SIZE as u64)?;
+        retry_on_intr(|| ftruncate(&memory, SIZE as u64))?;
         fcntl_add_seals(&memory, SEALS | SealFlags::SEAL)?;
         Ok((Page::map(&memory)?, memory))
     }
@@ -229,6 +235,37 @@ impl Page {
     #[cfg(test)]
     pub(crate) fn finished(&self) -> JobNumber {
         self.words().finished.load(Acquire)
+    }
+
+    /// The app reads what the worker has printed to an output, of which it has read this much: until it has
+    /// [said](Self::has_read) how much more that was, the worker cannot know how much is left.
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn begin_to_read(&self, output: usize, position: u64) {
+        self.words().printed[output].store(position << 1 | 1, SeqCst);
+    }
+
+    /// The app has read what the worker has printed to an output, up to this position.
+    #[cfg_attr(not(feature = "app"), allow(dead_code))]
+    pub(crate) fn has_read(&self, output: usize, position: u64) {
+        self.words().printed[output].store(position << 1, SeqCst);
+    }
+
+    /// How much was printed to an output, of which as much as `unread` says is still in the pipe. If the app is stopped
+    /// while it reads, this gives up after a while and returns what it knows.
+    pub(crate) fn printed(&self, output: usize, unread: impl Fn() -> u64) -> u64 {
+        const TRIES: usize = 100;
+        let word = &self.words().printed[output];
+        let mut before = word.load(SeqCst);
+        for _ in 0..TRIES {
+            let unread = unread();
+            let after = word.load(SeqCst);
+            if before == after && after & 1 == 0 {
+                return (after >> 1).saturating_add(unread);
+            }
+            std::thread::yield_now();
+            before = word.load(SeqCst);
+        }
+        (before >> 1).saturating_add(unread())
     }
 
     pub(crate) fn done(&self) -> &AtomicU64 {

@@ -491,37 +491,6 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_that_could_not_be_walked_for_want_of_a_descriptor_is_not_known() {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-        // In a process of its own the limit harms no other test.
-        let test = std::thread::current().name().unwrap().to_owned();
-        if std::env::var_os("LEGWORK_NO_DESCRIPTOR").is_none() {
-            let child = std::process::Command::new(std::env::current_exe().unwrap())
-                .args([&test, "--exact", "--test-threads=1"])
-                .env("LEGWORK_NO_DESCRIPTOR", "1")
-                .output()
-                .unwrap();
-            let said = String::from_utf8_lossy(&child.stdout);
-            assert!(
-                child.status.success() && said.contains("1 passed"),
-                "{said}"
-            );
-            return;
-        }
-        let before = getrlimit(Resource::Nofile);
-        let none = Rlimit {
-            current: Some(0),
-            ..before
-        };
-        setrlimit(Resource::Nofile, none).unwrap();
-        let refused = Fingerprint::new().add::<crate::Descriptor>();
-        setrlimit(Resource::Nofile, before).unwrap();
-        assert!(refused.is_err());
-        Fingerprint::new().add::<crate::Descriptor>().unwrap();
-    }
-
-    #[test]
     fn what_follows_a_descriptor_or_a_buffer_counts() {
         use crate::{Buffer, Descriptor};
         assert_ne!(print::<(Descriptor, u32)>(), print::<(Descriptor, i32)>());

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::error::Error;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +14,7 @@ use super::error::Cancelled;
 use super::job::Job;
 use super::link::Link;
 use super::run::{self, Run};
-use crate::process::{background, leave};
+use crate::process::{background, leave, leave_with_group};
 use crate::wire::attach;
 use crate::wire::control::Wait;
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
@@ -64,8 +65,11 @@ impl Answer {
         }
         link.flush_logs_within(LAST_LOGS);
         let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
-        // It fails when the app is gone, and then the watcher ends this process.
-        let _ = link.send_about(number, self.kind, &self.payload, &borrowed);
+        let sent = link.send_about(number, self.kind, &self.payload, &borrowed);
+        if sent.is_err_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset)) {
+            // The app is gone, and the watcher may come too late for what the job has started.
+            leave_with_group();
+        }
         link.page.finish(number);
         run::set_current(link, None);
         status

@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::time::Duration;
 
+use rustix::io::retry_on_intr;
 use rustix::net::{AddressFamily, RecvFlags, SocketType, sockopt};
 
 use super::jobs::Jobs;
@@ -19,14 +20,52 @@ use super::{answer, crash, exec, panic, watch};
 use crate::guardian;
 use crate::process::leave;
 use crate::wire::control::{Control, HEADER, Received, Scratch, Wait};
-use crate::wire::frame::{CONTROL_FD, FIRST_JOB, Hello, Kind, MAGIC, PROTOCOL, Refusal, Role};
+use crate::wire::frame::{
+    CONTROL_FD, FIRST_JOB, Hello, Kind, MAGIC, PROTOCOL, ROLE_AT, Refusal, Role,
+};
 use crate::wire::page::Page;
 
-static CHECKED: AtomicBool = AtomicBool::new(false);
+static CHECKS_FOR_WORKER: AtomicBool = AtomicBool::new(false);
+static CHECKS_FOR_HELPER: AtomicBool = AtomicBool::new(false);
 
 /// Whether this program's `main` has called [`Jobs::run_if_worker`]. Otherwise the app cannot be its own worker.
 pub(crate) fn main_checks_for_worker() -> bool {
-    CHECKED.load(Acquire)
+    CHECKS_FOR_WORKER.load(Acquire)
+}
+
+/// Whether this program's `main` has called that or [`init`]. Otherwise the app cannot help its own programs.
+#[cfg_attr(not(feature = "app"), allow(dead_code))]
+pub(crate) fn main_checks_for_helper() -> bool {
+    CHECKS_FOR_HELPER.load(Acquire)
+}
+
+/// The first line of `main` in an app that runs programs, and no jobs.
+///
+/// Legwork starts the app's own program once more as the guardian, which kills the app's programs when the app dies, and
+/// for a [`Command`](crate::Command) whose umask, nice value, limits or privileges are to be changed. In such a process
+/// this function does that, and ends the process; in the app it returns at once (after one system call). Without it, or
+/// [`Command::helper`](crate::Command::helper), programs outlive an app that is killed.
+///
+/// An app with jobs calls [`Jobs::run_if_worker`] in its place, which does the same.
+///
+/// ```no_run
+/// fn main() -> Result<(), legwork::Error> {
+///     legwork::init();
+///     let commits = legwork::Command::new("git").args(["log", "--oneline"]).output();
+///     let commits = legwork::glib::MainContext::default().block_on(commits)?;
+///     println!("{}", String::from_utf8_lossy(&commits.stdout));
+///     Ok(())
+/// }
+/// ```
+pub fn init() {
+    static NO_JOBS: Jobs = Jobs::new("", "", &[]);
+    CHECKS_FOR_HELPER.store(true, Release);
+    // A worker belongs to a table of jobs, whose turn may come.
+    if role().is_some_and(|role| role != Role::Worker as u8)
+        && let Some(control) = control_socket()
+    {
+        NO_JOBS.serve(control);
+    }
 }
 
 impl Jobs {
@@ -40,7 +79,8 @@ impl Jobs {
     /// and its environment are. A set-user-ID program never is one. A worker ends by _exit(2): destructors of `main`'s
     /// variables and `atexit` handlers do not run.
     pub fn run_if_worker(&'static self) {
-        CHECKED.store(true, Release);
+        CHECKS_FOR_WORKER.store(true, Release);
+        CHECKS_FOR_HELPER.store(true, Release);
         if let Some(control) = control_socket() {
             self.serve(control);
         }
@@ -87,7 +127,7 @@ impl Jobs {
             guardian::run(control, scratch, brought);
         }
         if hello.role == Role::Exec as u8 {
-            exec::run(control, scratch);
+            exec::run(control, scratch, brought);
         }
         drop(scratch);
         let build = match self.build_id() {
@@ -176,8 +216,8 @@ fn refuse(control: &Control, refusal: &Refusal) -> ! {
     leave(1)
 }
 
-/// The control socket, if this process was started with one.
-fn control_socket() -> Option<Control> {
+/// The role of this process, if it was started with a control socket.
+fn role() -> Option<u8> {
     // SAFETY: it is only borrowed, for calls that fail with EBADF when it is not open.
     let fd = unsafe { BorrowedFd::borrow_raw(CONTROL_FD) };
     if sockopt::socket_domain(fd).ok()? != AddressFamily::UNIX
@@ -187,12 +227,18 @@ fn control_socket() -> Option<Control> {
     {
         return None;
     }
-    let mut start = [0; HEADER + MAGIC.len()];
-    let (_, length) =
-        rustix::net::recv(fd, &mut start, RecvFlags::PEEK | RecvFlags::DONTWAIT).ok()?;
-    if length < start.len() || start[0] != Kind::Hello as u8 || start[HEADER..] != MAGIC {
-        return None;
-    }
+    let mut start = [0; HEADER + ROLE_AT + 1];
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (_, length) = retry_on_intr(|| rustix::net::recv(fd, &mut start, flags)).ok()?;
+    let is_hello = length >= HEADER + MAGIC.len()
+        && start[0] == Kind::Hello as u8
+        && start[HEADER..].starts_with(&MAGIC);
+    is_hello.then_some(start[HEADER + ROLE_AT])
+}
+
+/// The control socket, if this process was started with one.
+fn control_socket() -> Option<Control> {
+    role()?;
     // SAFETY: the descriptor is open, and at the start of `main` nothing else owns it: the app gave it to this process
     // as its control socket.
     let fd = unsafe { OwnedFd::from_raw_fd(CONTROL_FD) };

@@ -68,7 +68,8 @@ impl<J: Job> Ctx<J> {
     }
 
     /// Sends a message to the app. Blocks while the app has not yet taken as many messages as its [message
-    /// capacity](crate::JobBuilder::message_capacity) (64 by default).
+    /// capacity](crate::JobBuilder::message_capacity) (64 by default), or while those that it has not taken, and this one,
+    /// have more than 64 MiB or 252 descriptors.
     ///
     /// # Errors
     ///

@@ -6,10 +6,11 @@
 //! runs. A refusal names the step that failed; the app makes a sentence of it.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use nix::sys::resource::{Resource, setrlimit};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::process::leave;
 use crate::wire::control::{Control, Received, Scratch, Wait};
@@ -18,7 +19,8 @@ use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Kind};
 /// What shells answer when a program cannot be executed. Nobody sees it: the refusal is first.
 const NOT_EXECUTED: i32 = 126;
 
-pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
+pub(super) fn run(control: Control, mut scratch: Scratch, app: Vec<OwnedFd>) -> ! {
+    wait_for_order(&control, &app);
     let order: ExecOrder = match control.recv(&mut scratch, Wait::Yes) {
         Ok(Received::Packet(packet)) if packet.kind == Kind::Order as u8 => {
             match postcard::from_bytes(&packet.payload) {
@@ -53,6 +55,18 @@ pub(super) fn run(control: Control, mut scratch: Scratch) -> ! {
     unsafe { libc::execve(order.path.as_ptr(), arguments.as_ptr(), environment) };
     let errno = nix::errno::Errno::last_raw();
     refuse(&control, ExecStep::Execute, errno)
+}
+
+/// Waits until there is something to read. Should the app die before, this process ends: nobody knows of it. An order that
+/// has been sent does not count then; and the end of the socket does not show when a copy of the app holds it open.
+fn wait_for_order(control: &Control, app: &[OwnedFd]) {
+    let mut fds: Vec<_> = (app.iter().map(|app| PollFd::new(app, PollFlags::IN)))
+        .chain([PollFd::new(control, PollFlags::IN)])
+        .collect();
+    let _ = retry_on_intr(|| poll(&mut fds, None));
+    if fds[..app.len()].iter().any(|app| !app.revents().is_empty()) {
+        leave(NOT_EXECUTED);
+    }
 }
 
 /// Leaves the control socket's number to the descriptor that is to be there.

@@ -34,10 +34,10 @@ pub struct Entry {
 
 impl Entry {
     #[doc(hidden)]
-    pub const fn of<J: Job>(name: &'static str) -> Entry {
-        assert!(name.len() <= NAME_MAX, "the job's name is too long");
+    pub const fn of<J: Listed>() -> Entry {
+        assert!(J::NAME.len() <= NAME_MAX, "the job's name is too long");
         Entry {
-            name,
+            name: J::NAME,
             schema: |fingerprint| {
                 fingerprint.add::<J>()?;
                 fingerprint.add::<J::Message>()?;
@@ -46,6 +46,21 @@ impl Entry {
             run: run_job::<J>,
         }
     }
+}
+
+/// The name of a type that was written as a path: what comes after its modules.
+#[doc(hidden)]
+pub const fn name_of(path: &'static str) -> &'static str {
+    let bytes = path.as_bytes();
+    let (mut at, mut start) = (0, 0);
+    // What is in angle brackets has paths of its own.
+    while at < bytes.len() && bytes[at] != b'<' {
+        if bytes[at] == b':' || bytes[at] == b' ' {
+            start = at + 1;
+        }
+        at += 1;
+    }
+    path.split_at(start).1
 }
 
 impl Jobs {
@@ -140,23 +155,46 @@ pub trait Listed: Job {
 /// Invoke the macro in the crate that defines the jobs. If app and worker are two programs, put the jobs into a
 /// library that both link.
 ///
-/// It takes names, not paths: import the jobs of other modules by `use`, and by `use … as …` where two have the same
-/// name. Errors and logs call the job by that name. List each job once, in the one table of the program.
+/// A job may be a path, and a type with parameters, each of which is a job of its own:
+///
+/// ```
+/// mod images {
+///     # use std::marker::PhantomData;
+///     # use serde::{Deserialize, Serialize};
+///     #[derive(Serialize, Deserialize)]
+///     pub struct Convert<F>(PhantomData<F>);
+///     # pub struct Png;
+///     # pub struct Jpeg;
+///     # impl<F: 'static> legwork::Job for Convert<F> {
+///     #     type Message = (); type Output = (); type Error = std::convert::Infallible;
+///     #     fn run(self, _: &legwork::Ctx<Self>) -> Result<(), Self::Error> { Ok(()) }
+///     # }
+/// }
+/// legwork::jobs! {
+///     static JOBS = [images::Convert<images::Png>, images::Convert<images::Jpeg>];
+/// }
+/// # fn main() {
+/// assert_eq!(<images::Convert<images::Png> as legwork::Listed>::NAME, "Convert<images::Png>");
+/// # }
+/// ```
+///
+/// Errors and logs call the job by its name, without the modules before it; where two have the same, import one by
+/// `use … as …`. List each job once, in the one table of the program.
 #[macro_export]
 macro_rules! jobs {
-    ($(#[$attribute:meta])* $visible:vis static $table:ident = [$($job:ident),* $(,)?];) => {
+    ($(#[$attribute:meta])* $visible:vis static $table:ident = [$($job:ty),* $(,)?];) => {
         $(#[$attribute])*
         $visible static $table: $crate::Jobs = $crate::Jobs::new(
             ::core::env!("CARGO_PKG_NAME"),
             ::core::env!("CARGO_PKG_VERSION"),
-            &[$($crate::__private::Entry::of::<$job>(::core::stringify!($job))),*],
+            &[$($crate::__private::Entry::of::<$job>()),*],
         );
         $crate::jobs!(@list $table, 0; $($job,)*);
     };
-    (@list $table:ident, $index:expr; $job:ident, $($rest:ident,)*) => {
+    (@list $table:ident, $index:expr; $job:ty, $($rest:ty,)*) => {
         impl $crate::Listed for $job {
             const INDEX: u32 = $index;
-            const NAME: &'static str = ::core::stringify!($job);
+            const NAME: &'static str = $crate::__private::name_of(::core::stringify!($job));
             fn table() -> &'static $crate::Jobs {
                 &$table
             }

@@ -6,11 +6,12 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use crate::process::leave;
+use crate::process::leave_with_group;
 use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
+use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 use crate::wire::page::Page;
 
 /// How many bytes of log records may wait for space in the socket before records are dropped (4 MiB).
@@ -133,7 +134,7 @@ impl Link {
             }
             // Any other frame is about a job that has ended.
             if self.receive(&mut inbox).is_err() {
-                leave(1);
+                leave_with_group();
             }
         }
     }
@@ -171,11 +172,27 @@ impl Link {
 
     /// Sends a record to the app if the socket has space, else queues it, or drops and counts it if the queue is full.
     /// Never waits for the app.
-    pub(super) fn log(&self, entry: &LogEntry) {
+    pub(super) fn log(
+        &self,
+        level: u8,
+        target: &str,
+        text: String,
+        (file, line): (Option<&str>, Option<u32>),
+    ) {
         if !self.control.is_own() {
             return;
         }
-        let Ok(encoded) = postcard::to_allocvec(entry) else {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let entry = LogEntry {
+            level,
+            target: cut(target.to_owned(), TARGET_MAX),
+            text: cut(text, RECORD_MAX),
+            file: file.map(|file| cut(file.to_owned(), TARGET_MAX)),
+            line,
+            time: since_1970.unwrap_or_default().as_micros() as u64,
+            printed: self.printed(),
+        };
+        let Ok(encoded) = postcard::to_allocvec(&entry) else {
             return;
         };
         let mut logs = lock(&self.logs);
@@ -195,6 +212,15 @@ impl Link {
             drop(logs);
             self.wake_watcher();
         }
+    }
+
+    /// How many bytes were printed by now, to standard output and error.
+    fn printed(&self) -> [u64; 2] {
+        let unread = |fd| rustix::io::ioctl_fionread(fd).unwrap_or_default();
+        [
+            self.page.printed(0, || unread(rustix::stdio::stdout())),
+            self.page.printed(1, || unread(rustix::stdio::stderr())),
+        ]
     }
 
     /// Sends the queued records as far as the socket has space. Called by the watcher when it has some.
@@ -294,6 +320,8 @@ mod tests {
             text: text.to_owned(),
             file: None,
             line: Some(7),
+            time: 8,
+            printed: [9, 10],
         };
         let records: Vec<u8> = ["one", "two"]
             .iter()

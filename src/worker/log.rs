@@ -3,8 +3,6 @@
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::link::Link;
-use crate::wire::frame::LogEntry;
-use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 struct ToApp(&'static Link);
 
@@ -32,13 +30,9 @@ impl Log for ToApp {
         if !self.enabled(record.metadata()) {
             return;
         }
-        self.0.log(&LogEntry {
-            level: record.level() as u8,
-            target: cut(record.target().to_owned(), TARGET_MAX),
-            text: cut(record.args().to_string(), RECORD_MAX),
-            file: record.file().map(|file| cut(file.to_owned(), TARGET_MAX)),
-            line: record.line(),
-        });
+        let text = record.args().to_string();
+        let place = (record.file(), record.line());
+        (self.0).log(record.level() as u8, record.target(), text, place);
     }
 
     fn flush(&self) {}

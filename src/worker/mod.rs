@@ -42,8 +42,10 @@ mod run;
 mod tracing;
 mod watch;
 
-pub(crate) use boot::main_checks_for_worker;
+pub use boot::init;
+#[cfg(feature = "app")]
+pub(crate) use boot::{main_checks_for_helper, main_checks_for_worker};
 pub use ctx::Ctx;
 pub use error::{Cancelled, RecvError, SendError};
 pub use job::{Job, Receive};
-pub use jobs::{Entry, Jobs, Listed};
+pub use jobs::{Entry, Jobs, Listed, name_of};

@@ -1,14 +1,15 @@
 //! The state of one job: what it has sent, whether it is to stop, and its progress. The next job gets a new one.
 
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::error::{Cancelled, RecvError, SendError};
 use super::link::{Link, lock};
-use crate::wire::control::{self, Wait};
+use crate::wire::control::{self, DESCRIPTORS_MAX, FRAME_MAX, Wait};
 use crate::wire::frame::{JobNumber, Kind, NO_JOB, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::page::MESSAGES_MAX;
@@ -44,9 +45,8 @@ pub(super) struct Run {
     link: &'static Link,
     number: JobNumber,
     /// How many messages the job may have sent that the app has not taken.
-    capacity: u64,
-    /// How many messages were sent, or are about to be.
-    sent: AtomicU64,
+    capacity: usize,
+    outbox: Mutex<Outbox>,
     requests_ended: AtomicBool,
     /// The progress in the page is newer than what was sent.
     progress_pending: AtomicBool,
@@ -62,14 +62,59 @@ struct Sent {
     unsent_text: Option<String>,
 }
 
+/// The messages that were sent.
+#[derive(Default)]
+struct Outbox {
+    sent: u64,
+    /// Those that the app has not taken.
+    waiting: VecDeque<Size>,
+    /// All of them together.
+    size: Size,
+}
+
+/// How large a message is.
+#[derive(Default, Clone, Copy)]
+struct Size {
+    bytes: usize,
+    descriptors: usize,
+}
+
+impl Outbox {
+    /// One more was sent.
+    fn add(&mut self, size: Size) {
+        self.sent += 1;
+        self.waiting.push_back(size);
+        self.size.bytes += size.bytes;
+        self.size.descriptors += size.descriptors;
+    }
+
+    /// The app has taken this many.
+    fn notice(&mut self, taken: u64) {
+        let waiting = self.sent.saturating_sub(taken);
+        while self.waiting.len() as u64 > waiting {
+            let size = self.waiting.pop_front().unwrap_or_default();
+            self.size.bytes -= size.bytes;
+            self.size.descriptors -= size.descriptors;
+        }
+    }
+
+    fn has_room(&self, capacity: usize, size: Size) -> bool {
+        // What no frame can carry is refused where it is sent.
+        self.waiting.is_empty()
+            || self.waiting.len() < capacity
+                && self.size.bytes + size.bytes <= FRAME_MAX
+                && self.size.descriptors + size.descriptors <= DESCRIPTORS_MAX
+    }
+}
+
 impl Run {
     /// A job that begins.
     pub(super) fn new(link: &'static Link, number: JobNumber, capacity: u32) -> Run {
         Run {
             link,
             number,
-            capacity: u64::from(capacity.max(1)),
-            sent: AtomicU64::new(0),
+            capacity: capacity.max(1) as usize,
+            outbox: Mutex::default(),
             requests_ended: AtomicBool::new(false),
             progress_pending: AtomicBool::new(false),
             progress: Mutex::default(),
@@ -82,48 +127,51 @@ impl Run {
         self.link.page.is_cancelled(self.number) || self.link.is_retiring()
     }
 
-    /// Sends a message, once the app has taken enough of those before it.
+    /// Sends a message, once the app has taken enough of those before it. One thread at a time, so that messages are taken
+    /// in the order in which they are counted.
     pub(super) fn send_message(
         &self,
         payload: &[u8],
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), SendError> {
-        self.reserve()?;
+        let size = Size {
+            bytes: payload.len(),
+            descriptors: descriptors.len(),
+        };
+        let mut outbox = self.room_for(size)?;
         let sent = (self.link).send_about(self.number, Kind::Message, payload, descriptors);
-        sent.map_err(|error| {
-            // Another message may be sent in place of this one, also by a thread that waits.
-            self.sent.fetch_sub(1, AcqRel);
-            self.link.page.notify();
-            match error.kind() {
-                // The app has dropped the job, which is a request to stop.
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Cancelled.into(),
-                _ => SendError::other(error),
+        match sent {
+            Ok(()) => {
+                outbox.add(size);
+                Ok(())
             }
-        })
+            // The app has dropped the job, which is a request to stop.
+            Err(error) => match error.kind() {
+                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(Cancelled.into()),
+                _ => Err(SendError::other(error)),
+            },
+        }
     }
 
-    /// Waits until one more message may be sent, and counts it.
-    fn reserve(&self) -> Result<(), SendError> {
+    /// Waits until a message of this size may be sent.
+    fn room_for(&self, size: Size) -> Result<MutexGuard<'_, Outbox>, SendError> {
         let page = &self.link.page;
+        let mut outbox = lock(&self.outbox);
         loop {
             let changes = page.changes();
             if self.is_cancelled() {
                 return Err(Cancelled.into());
             }
-            let sent = self.sent.load(Acquire);
-            if sent == MESSAGES_MAX {
+            if outbox.sent == MESSAGES_MAX {
                 return Err(SendError::other(
                     "this job has sent 2^40 - 1 messages, which is the most that a job can send",
                 ));
             }
-            if sent.saturating_sub(page.taken()) >= self.capacity {
-                page.wait(changes);
-            } else if (self.sent)
-                .compare_exchange_weak(sent, sent + 1, AcqRel, Relaxed)
-                .is_ok()
-            {
-                return Ok(());
+            outbox.notice(page.taken());
+            if outbox.has_room(self.capacity, size) {
+                return Ok(outbox);
             }
+            page.wait(changes);
         }
     }
 

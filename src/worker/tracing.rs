@@ -7,8 +7,6 @@ use tracing_core::field::{Field, Visit};
 use tracing_core::{Event, Level, LevelFilter, Metadata, Subscriber, dispatcher, span};
 
 use super::link::Link;
-use crate::wire::frame::LogEntry;
-use crate::wire::limits::{RECORD_MAX, TARGET_MAX, cut};
 
 struct ToApp {
     link: &'static Link,
@@ -72,18 +70,14 @@ impl Subscriber for ToApp {
         let mut text = Text::default();
         event.record(&mut text);
         let metadata = event.metadata();
-        self.link.log(&LogEntry {
-            level: match *metadata.level() {
-                Level::ERROR => 1,
-                Level::WARN => 2,
-                Level::INFO => 3,
-                Level::DEBUG => 4,
-                _ => 5,
-            },
-            target: cut(metadata.target().to_owned(), TARGET_MAX),
-            text: cut(text.message + &text.fields, RECORD_MAX),
-            file: metadata.file().map(|file| cut(file.to_owned(), TARGET_MAX)),
-            line: metadata.line(),
-        });
+        let level = match *metadata.level() {
+            Level::ERROR => 1,
+            Level::WARN => 2,
+            Level::INFO => 3,
+            Level::DEBUG => 4,
+            _ => 5,
+        };
+        let place = (metadata.file(), metadata.line());
+        (self.link).log(level, metadata.target(), text.message + &text.fields, place);
     }
 }

@@ -14,12 +14,11 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::Ordering::Acquire;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{getpgrp, getpid};
 
 use super::crash;
 use super::link::Link;
 use super::run;
-use crate::process::leave;
+use crate::process::leave_with_group;
 use crate::wire::control::Wait;
 
 /// Enough to look up the names of a crash's frames. Memory is taken for the touched part only.
@@ -57,7 +56,7 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
         }
         let gone = PollFlags::HUP | PollFlags::ERR;
         if fds[0].revents().intersects(gone) || !fds[2].revents().is_empty() {
-            die();
+            leave_with_group();
         }
         if fds[0].revents().contains(PollFlags::RDHUP) {
             link.retire();
@@ -72,14 +71,4 @@ fn watch(link: &'static Link, app: &OwnedFd) -> ! {
         crash::name_frames(link);
         wait = run::current().and_then(|run| run.flush_progress(Wait::No));
     }
-}
-
-/// Ends this process and, when it leads one, its group.
-fn die() -> ! {
-    let own = getpid();
-    if getpgrp() == own {
-        let _ = rustix::process::kill_process_group(own, rustix::process::Signal::KILL);
-    }
-    let _ = rustix::process::kill_process(own, rustix::process::Signal::KILL);
-    leave(1)
 }

@@ -90,6 +90,8 @@ impl Job for Unpack {
 pub enum Misbehave {
     /// Fails with an error that has a cause.
     Fail,
+    /// Asks the terminal, as a library would for a password.
+    AskTerminal,
     /// Panics.
     Panic,
     /// Panics on a thread of its own, and continues.
@@ -128,6 +130,8 @@ pub enum Misbehave {
     ForbiddenCall,
     /// Sends messages that are too long, this often, and then one that is not.
     SendTooMuch(u32),
+    /// Sends messages of 30 MiB, this often.
+    SendMuch(u32),
     /// Does this on a thread of its own.
     OnThread(Box<Misbehave>),
     /// Forks, and lets both processes send a message and answer, the copy first.
@@ -144,6 +148,10 @@ impl Job for Misbehave {
             Misbehave::Fail => {
                 let cause = std::fs::read("/nonexistent").map(drop);
                 cause.map_err(|cause| Context("reading the list", cause))?;
+            }
+            Misbehave::AskTerminal => {
+                let answer = std::fs::read("/dev/tty").map(drop);
+                answer.map_err(|cause| Context("asking for a password", cause))?;
             }
             Misbehave::Panic => panic!("on purpose"),
             Misbehave::PanicAside => {
@@ -222,6 +230,12 @@ impl Job for Misbehave {
                     assert!(cx.send("x".repeat(65 << 20)).is_err());
                 }
                 cx.send("short".to_owned())?;
+            }
+            Misbehave::SendMuch(times) => {
+                for _ in 0..times {
+                    cx.send("x".repeat(30 << 20))?;
+                    cx.advance(1);
+                }
             }
             Misbehave::OnThread(inner) => {
                 let thread = std::thread::scope(|scope| scope.spawn(|| inner.run(cx)).join());

@@ -14,6 +14,8 @@ pub mod raw;
 pub mod report;
 pub mod scene;
 pub mod scene_jobs;
+#[cfg(target_arch = "x86_64")]
+pub mod tracer;
 pub mod with_glib;
 
 use std::{
@@ -93,6 +95,15 @@ pub fn is_alive(pid: u32) -> bool {
         .rsplit_once(") ")
         .and_then(|(_, rest)| rest.chars().next());
     !matches!(state, None | Some('Z' | 'X'))
+}
+
+/// Returns whether the kernel remembers how a child ended that others have reaped: since Linux 6.15.
+pub fn kernel_remembers_exits() -> bool {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("a release");
+    let mut numbers = release
+        .split(['.', '-'])
+        .map_while(|number| number.parse::<u32>().ok());
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
 }
 
 /// Waits until a condition is true. The timeout is generous, because the machine may be busy.

@@ -20,6 +20,8 @@ legwork::jobs! {
 pub enum Speak {
     /// This many numbers, each by `log`, by `tracing`, on standard output and on standard error.
     Everywhere(u32),
+    /// This many numbers, each by `log` and then on standard error (or, else, output).
+    ByTurns(u32, bool),
     /// This many numbers from each of this many threads.
     FromThreads(u32, u32),
     /// One record of each level.
@@ -50,6 +52,16 @@ impl Job for Speak {
                     tracing::info!("tracing {number}");
                     println!("stdout {number}");
                     eprintln!("stderr {number}");
+                }
+            }
+            Speak::ByTurns(count, to_errors) => {
+                for number in 0..count {
+                    log::info!("{number}");
+                    if to_errors {
+                        eprintln!("{number}");
+                    } else {
+                        println!("{number}");
+                    }
                 }
             }
             Speak::FromThreads(threads, count) => std::thread::scope(|scope| {

@@ -23,7 +23,8 @@ pub struct Seen {
     since: Option<Duration>,
 }
 
-fn used() -> Duration {
+/// Returns the processor time that this thread has used.
+pub fn used() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }

@@ -86,7 +86,8 @@ fn flood(lie: Step) {
 fn a_flood_of_frames_does_not_stop_the_loop() {
     let _alone = alone();
     let batch = |dropped: u64, records: u32| {
-        let record = (3u8, "target", "text", None::<&str>, None::<u32>);
+        let counts = (0u64, [0u64; 2]);
+        let record = (3u8, "target", "text", None::<&str>, None::<u32>, counts);
         said(kind::LOG, &(dropped, vec![record; records as usize]))
     };
     let long = "m".repeat(20_000);

@@ -20,7 +20,7 @@ use legwork_tests::{
     context::{is_alive, run},
     hostile::{
         Believe, Memory, NUMBERED, SEALED, SPILLED, Step, Thing, Word, kind, open_descriptors,
-        packet, packet_about, ready, ready_with, said, script, sealed, send, spilled,
+        packet, packet_about, ready, ready_with, said, script, sealed, sealed_after, send, spilled,
     },
     jobs::Count,
     until,
@@ -178,7 +178,11 @@ fn progress() -> Vec<u8> {
 fn records(level: u8, texts: &[&str]) -> Vec<u8> {
     let records: Vec<_> = texts
         .iter()
-        .map(|text| (level, "target", text, Some("file.rs"), Some(7u32)))
+        .map(|text| {
+            // Its time, and what was printed before, are not true either.
+            let counts = (u64::MAX, [u64::MAX; 2]);
+            (level, "target", text, Some("file.rs"), Some(7u32), counts)
+        })
         .collect();
     said(kind::LOG, &(0u64, records))
 }

@@ -4,6 +4,7 @@ use super::*;
 
 fn memory(length: u64, seals: i32) -> Memory {
     Memory {
+        start: vec![],
         bytes: vec![0; 16],
         times: (length / 16) as usize,
         length,
@@ -182,21 +183,103 @@ fn a_value_nested_without_end_does_not_use_up_the_stack() {
     seen(&[ready(), spilled(kind::MESSAGE, 16 << 20, deep)], "nested");
 }
 
+/// Sends `packet` with a descriptor whose close takes a minute, answers perhaps, and stays: its end would cut the minute
+/// short.
+fn lingers(packet: Vec<u8>, answer: Option<Step>) -> JobHandle<Believe> {
+    let lie = Step::Send(packet, vec![Thing::Lingering]);
+    let mut steps = vec![ready(), lie];
+    steps.extend(answer);
+    steps.push(Step::Sleep(600_000));
+    let job = hostile(&steps).spawn();
+    // The worker has closed its own by then: the app's is the last.
+    std::thread::sleep(Duration::from_millis(300));
+    job
+}
+
 #[test]
 fn a_descriptor_whose_close_takes_a_minute_does_not_stop_the_loop() {
     let _alone = alone();
-    for lie in [progress(), message(), vec![1]] {
+    // A part of a list that cannot be read to its end.
+    let broken = packet(kind::MESSAGE, &[1, 2, 4, 1, 0, 99]);
+    for lie in [progress(), message(), vec![1], broken] {
         run(|| async {
             let (ticks, task) = Ticks::start();
-            let lie = Step::Send(lie, vec![Thing::Lingering]);
-            let job = hostile(&[ready(), lie, Step::Sleep(600_000)]).spawn();
-            // The worker has closed its own by then: the app's is the last.
-            std::thread::sleep(Duration::from_millis(300));
-            let error = job.await.unwrap_err();
+            let error = lingers(lie, None).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
             glib::timeout_future(Duration::from_millis(50)).await;
             task.abort();
             ticks.assert_smooth();
         });
     }
+}
+
+#[test]
+fn what_comes_for_nobody_does_not_stop_the_loop_either() {
+    let _alone = alone();
+    let word = || said(kind::MESSAGE, &(4u32, &[0u32][..]));
+    run(|| async {
+        let (ticks, task) = Ticks::start();
+        // Nobody reads messages.
+        assert!(lingers(word(), Some(done())).await.is_ok());
+        // Nobody reads them any more.
+        let mut job = lingers(word(), Some(done()));
+        let messages = job.messages();
+        glib::timeout_future(Duration::from_millis(200)).await;
+        drop(messages);
+        assert!(job.await.is_ok());
+        glib::timeout_future(Duration::from_millis(50)).await;
+        task.abort();
+        ticks.assert_smooth();
+    });
+}
+
+/// A list of empty texts: 60 MiB in a frame, and a gigabyte in memory.
+fn many_texts() -> Step {
+    let (start, zeros) = ([1, 0x80, 0x80, 0x80, 0x0e], [0; 30 << 10]);
+    let memory = sealed_after(&start, &zeros, 2 << 10);
+    spilled(kind::MESSAGE, (5 + (60 << 20)) as u64, memory)
+}
+
+#[test]
+fn a_message_that_takes_much_more_memory_than_its_frame_is_refused() {
+    let _alone = alone();
+    let steps = [ready(), many_texts(), done()];
+    let refused = |outcome: Result<Word, Error>| {
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Protocol, "{error:?}");
+        assert!(error.to_string().contains("MiB of memory"), "{error}");
+    };
+    refused(confront(&steps));
+    refused(confront_as(hostile(&steps), |mut job| async move {
+        assert!(job.message().await.is_none());
+        job.await
+    }));
+    refused(confront_as(hostile(&steps), |mut job| async move {
+        job.on_message(|_| panic!("it cannot be read"));
+        job.await
+    }));
+}
+
+#[test]
+fn larger_messages_than_may_wait_are_a_fault() {
+    let _alone = alone();
+    let keep = |mut job: JobHandle<Believe>| async move {
+        let messages = job.messages();
+        let outcome = job.await;
+        drop(messages);
+        outcome
+    };
+    let outcome = confront_as(
+        hostile(&[ready(), many_texts(), many_texts(), done()]),
+        keep,
+    );
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("larger messages"), "{error:?}");
+    let hundred = || Step::Send(message(), vec![Thing::Null; 100]);
+    let outcome = confront_as(
+        hostile(&[ready(), hundred(), hundred(), hundred(), done()]),
+        keep,
+    );
+    let error = outcome.unwrap_err();
+    assert!(error.to_string().contains("larger messages"), "{error:?}");
 }

@@ -129,7 +129,7 @@ fn one_that_stops_itself_is_ended_all_the_same() {
 }
 
 #[test]
-fn one_that_leaves_its_group_is_ended_all_the_same() {
+fn one_that_tries_to_leave_its_group_is_ended_all_the_same() {
     let _alone = alone();
     timed_out(&[ready(), Step::LeaveGroup, Step::Sleep(600_000)]);
 }

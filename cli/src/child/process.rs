@@ -10,13 +10,12 @@ use legwork::process::{Exit, Process, Signal, WaitError};
 use legwork::spawn::{Plan, Program};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use super::event::{Ended, Event};
 use super::job_control::stop_by;
 use super::signals::{Arrived, Signals};
 use super::streams::Streams;
-use crate::failure::{Failure, cannot};
+use crate::failure::{Failure, cannot, tell};
 
 /// Returns the program that a command line names: by its path if there is a slash in it, otherwise by its name.
 pub(crate) fn program(name: OsString) -> Program {
@@ -38,7 +37,7 @@ impl Child {
         let process = plan.spawn()?;
         if let Err(error) = legwork::guardian::watch_over(&process, Program::Current) {
             // The program is running already, and may outlive the command. That is no reason to kill it.
-            crate::failure::tell(&format!(
+            tell(&format!(
                 "{error}; if legwork is killed, the program runs on"
             ));
         }
@@ -115,7 +114,7 @@ impl Child {
             }
             if over {
                 if timed_out {
-                    let _ = self.process.kill();
+                    self.kill()?;
                     due = None;
                 } else {
                     streams.happened(&Event::Timeout);
@@ -160,15 +159,20 @@ impl Child {
                 _ if self.has_it(&arrived) => (),
                 _ => {
                     signalled = true;
-                    streams.happened(&Event::Signal(arrived.signal));
-                    let _ = self.signal(arrived.signal);
+                    match self.signal(arrived.signal) {
+                        Err(error) if is_refused(&error) => tell(&format!(
+                            "{} cannot be sent to the program: {error}",
+                            arrived.signal
+                        )),
+                        _ => streams.happened(&Event::Signal(arrived.signal)),
+                    }
                     if !is_stop(arrived.signal) {
                         self.go_on();
                     }
                 }
             }
         }
-        if let Some(signal) = self.stopped_by()
+        if let Some(signal) = self.process.stopped_by()
             && self.shares_group()
         {
             stop_by(signal);
@@ -188,18 +192,21 @@ impl Child {
         self.shares_group() && (typed || arrived.sender == self.pid())
     }
 
-    /// Returns the signal that has stopped the program, if it is stopped.
-    fn stopped_by(&self) -> Option<Signal> {
-        // This consumes nothing: the answer is the same as long as the program is stopped.
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = waitid(WaitId::PidFd(self.process.pidfd()), options).ok()??;
-        Signal::from_raw(status.stopping_signal()?)
-    }
-
     /// Continues the program if it is stopped, because a stopped process does not handle signals.
     fn go_on(&self) {
-        if self.stopped_by().is_some() {
+        if self.process.stopped_by().is_some() {
             let _ = self.signal(Signal::CONT);
+        }
+    }
+
+    /// Fails if the program may not be killed: then nobody waits for it.
+    fn kill(&self) -> Result<(), Failure> {
+        match self.process.kill() {
+            Err(error) if is_refused(&error) => Err(Failure::Own(format!(
+                "the program could not be stopped, and runs on: {error}; most likely it has become another \
+                 user's process"
+            ))),
+            _ => Ok(()),
         }
     }
 
@@ -210,6 +217,11 @@ impl Child {
             self.process.signal(signal)
         }
     }
+}
+
+/// Another user's process may not be sent signals.
+fn is_refused(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EPERM)
 }
 
 fn is_stop(signal: Signal) -> bool {

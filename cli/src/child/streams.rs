@@ -14,6 +14,7 @@ use super::event::{Event, Stream};
 use super::outlet::{Line, Outlet};
 use super::queue::READ;
 use super::terminal::Terminal;
+use crate::failure::Failure;
 
 /// The terminal and the pipes of a program, and the events.
 #[derive(Default)]
@@ -82,7 +83,7 @@ impl Streams {
         }
     }
 
-    pub(crate) fn happened(&mut self, event: &Event<'_>) {
+    pub(super) fn happened(&mut self, event: &Event<'_>) {
         if let Some(outlet) = &mut self.outlet {
             outlet.happened(event);
         }
@@ -147,7 +148,7 @@ impl Streams {
     }
 
     /// Prints the last event.
-    pub(crate) fn end(&mut self, event: &Event<'_>) {
+    pub(super) fn end(&mut self, event: &Event<'_>) {
         for source in std::mem::take(&mut self.sources) {
             if !source.part.is_empty() {
                 self.happened(&Event::Output(source.stream, &source.part));
@@ -156,13 +157,14 @@ impl Streams {
         self.happened(event);
     }
 
-    /// Writes the rest, however long that takes.
-    pub(crate) fn flush(&mut self) {
-        let Some(outlet) = &mut self.outlet else {
-            return;
-        };
-        while !outlet.is_empty() && poll(&mut [outlet.room()], None).is_ok() {
-            let _ = outlet.write();
+    /// Prints that the command has failed, and waits until that is written, unless the reader is slow already.
+    pub(crate) fn fail(&mut self, failure: &Failure) {
+        let is_held_up = self.are_held_up();
+        self.end(&Event::Failed(failure));
+        if let (Some(outlet), false) = (&mut self.outlet, is_held_up) {
+            while !outlet.is_empty() && poll(&mut [outlet.room()], None).is_ok() {
+                let _ = outlet.write();
+            }
         }
     }
 }

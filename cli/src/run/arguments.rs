@@ -26,9 +26,12 @@ use crate::seconds::seconds;
 /// Signals that ask legwork to end are passed on to the program. Signals that were ignored when legwork was started, as
 /// by nohup(1), are ignored by the program as well, except SIGCHLD.
 ///
-/// Exit codes: those of the program; 124 if it was stopped by the timeout; 125 if legwork itself failed or its options
-/// are wrong; 126 if the program cannot be executed; 127 if it does not exist. If a signal ended the program, the same
-/// signal ends legwork, which a shell shows as 128+N.
+/// A program that becomes another user's process, as by sudo(8), cannot be sent signals. It keeps running after the timeout,
+/// and if legwork dies.
+///
+/// Exit codes: those of the program; 124 if it was stopped by the timeout; 125 if legwork itself failed, could not stop
+/// the program, or its options are wrong; 126 if the program cannot be executed; 127 if it does not exist. If a signal
+/// ended the program, the same signal ends legwork, which a shell shows as 128+N.
 // The aliases are the names of the library, env(1) or bwrap(1).
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {

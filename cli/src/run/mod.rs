@@ -11,7 +11,7 @@ use legwork::process::ExitStatus;
 
 pub(crate) use arguments::Arguments;
 
-use crate::child::{Child, Ended, Event, Signals, Streams, end_by};
+use crate::child::{Child, Ended, Signals, Streams, end_by};
 use crate::failure::{Failure, TIMED_OUT, tell};
 
 /// Runs the program, and returns its exit code.
@@ -34,8 +34,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
             }
         },
         Err(failure) => {
-            streams.end(&Event::Failed(&failure));
-            streams.flush();
+            streams.fail(&failure);
             tell(&failure.to_string());
             failure.code()
         }

@@ -44,6 +44,10 @@ pub(crate) fn failed(name: &str, failure: &Failure<'_>) -> Outcome {
             "Could not be started".into(),
             "The details give the reason.",
         ),
+        (ErrorKind::NotStopped, ..) => (
+            "Could not be stopped, and runs on".into(),
+            "It belongs to another user by now, who may end it.",
+        ),
         (ErrorKind::Signal, ..) => match failure.signal.as_deref() {
             Some("SIGSEGV" | "SIGBUS") => (MEMORY_FAULT.into(), REPORT),
             Some("SIGABRT" | "SIGILL" | "SIGFPE" | "SIGTRAP") => (INTERNAL_ERROR.into(), REPORT),

@@ -34,7 +34,7 @@ pub(super) use self::input_writer::InputWriter;
 use self::output_reader::Read;
 pub(super) use self::output_reader::{KEPT, OutputReader, Rule};
 pub(super) use self::progress_reader::ProgressReader;
-use self::stop_steps::StopSteps;
+use self::stop_steps::{StopSteps, is_refused};
 use self::timers::{Timer, Timers};
 use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
@@ -46,7 +46,7 @@ use crate::guardian;
 use crate::main_loop::hub::{Entry, Hub, Slice, Token};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
-use crate::process::{Exit, Process, SharedProcess, Signal};
+use crate::process::{Exit, Process, SharedProcess, Signal, is_held};
 use crate::spawn::SpawnError;
 
 /// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
@@ -54,6 +54,15 @@ const LAST_READ: usize = 1024 * 1024;
 
 /// How many times the drain bound, which counts from the last byte, an output is read after the end at most.
 const DRAIN_TOTAL: u32 = 10;
+
+/// When it is looked whether a program that may be stopped by the app's terminal is: so long after the start, and then
+/// after each other. Later it is looked at whenever another alarm rings.
+const LOOKS: [Duration; 4] = [
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(4),
+    Duration::from_secs(15),
+];
 
 /// How often a descriptor is looked at for which the kernel has no memory to watch it, or of which the user has too many
 /// watched already; see epoll(7), `max_user_watches`.
@@ -69,6 +78,8 @@ pub(super) struct Rules {
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
     pub(super) drain: Duration,
+    /// It is in the session of the app, and in another group: it is stopped if it asks the app's terminal.
+    pub(super) in_apps_session: bool,
 }
 
 /// The app's ends of its standard descriptors.
@@ -126,6 +137,8 @@ pub(super) struct Supervisor {
     facts: RefCell<Facts>,
     /// The app has sent it SIGSTOP.
     is_paused: Cell<bool>,
+    /// How many of the [`LOOKS`] were taken.
+    looks: Cell<usize>,
     /// The next cancel is of the wait alone.
     cancel_wait: Arc<AtomicBool>,
 }
@@ -150,6 +163,7 @@ impl Supervisor {
             alarm: Cell::new(None),
             facts: RefCell::default(),
             is_paused: Cell::new(false),
+            looks: Cell::new(0),
             cancel_wait: Arc::default(),
         });
         supervisor.status.begin(parts.pid);
@@ -161,6 +175,7 @@ impl Supervisor {
         timers.set(Timer::Deadline, rules.deadline);
         timers.set(Timer::Stall, rules.stall);
         timers.set(Timer::Helper, has_helper.then_some(HELPER_WITHIN));
+        supervisor.look_again();
         // May be its end already.
         supervisor.watch();
         supervisor.set_alarm();
@@ -373,14 +388,15 @@ impl Supervisor {
             .is_some_and(ProgressReader::is_behind)
     }
 
-    fn check_stall(&self, after: Duration, slice: &Slice) {
-        let may_wait_for_app = self.is_paused.get()
+    /// Whether it may be silent because of the app, or of somebody who keeps it from running.
+    fn waits_for_others(&self) -> bool {
+        self.is_paused.get()
             || self.is_parser_behind()
-            || self.outputs().any(OutputReader::is_paused);
-        if may_wait_for_app {
-            self.renew_stall();
-            return;
-        }
+            || self.outputs().any(OutputReader::is_paused)
+            || self.pid().is_some_and(is_held)
+    }
+
+    fn check_stall(&self, after: Duration, slice: &Slice) {
         // It may have written what the main loop had no time to look at.
         let has_written = self
             .outputs()
@@ -431,6 +447,25 @@ impl Supervisor {
         stop_steps::signal(&self.seat, signal)
     }
 
+    /// What has stopped it, unless that was the app.
+    fn stopped_by(&self) -> Option<Signal> {
+        let process = || self.seat.with_process(|process| process.stopped_by());
+        (!self.is_paused.get()).then(process).flatten().flatten()
+    }
+
+    /// Ends a program that the app's terminal has stopped: no shell knows it, and nobody would continue it.
+    fn check_terminal(&self) {
+        if let Some(signal @ (Signal::TTIN | Signal::TTOU)) = self.stopped_by() {
+            self.stop(StopReason::Terminal(signal));
+        }
+    }
+
+    fn look_again(&self) {
+        let look = self.looks.replace(self.looks.get() + 1);
+        let next = LOOKS.get(look).filter(|_| self.rules.in_apps_session);
+        self.timers.set(Timer::Look, next.copied());
+    }
+
     /// Stored before its bell rings, it means that only the wait is cancelled.
     pub(super) fn cancel_wait(&self) -> Arc<AtomicBool> {
         self.cancel_wait.clone()
@@ -467,7 +502,13 @@ impl Supervisor {
         if self.facts.borrow().stop.is_some() {
             return;
         }
-        self.facts.borrow_mut().stop = Some(reason);
+        let stopped_by = self.stopped_by();
+        {
+            let mut facts = self.facts.borrow_mut();
+            facts.stop = Some(reason);
+            facts.stopped_by = stopped_by;
+        }
+        self.timers.set(Timer::Look, None);
         self.timers.set(Timer::Deadline, None);
         self.timers.set(Timer::Stall, None);
         self.status.set_state(State::Stopping);
@@ -476,9 +517,17 @@ impl Supervisor {
 
     fn take_stop_step(&self) {
         if !self.seat.has_ended() {
-            let grace = self.stop.take(&self.seat, &self.standards.input);
-            self.set_timer(Timer::StopStep, grace);
-            self.write_input();
+            match self.stop.take(&self.seat, &self.standards.input) {
+                Ok(grace) => {
+                    self.set_timer(Timer::StopStep, grace);
+                    self.write_input();
+                }
+                // It is reaped elsewhere, when it ends.
+                Err(error) => {
+                    self.facts.borrow_mut().unstoppable = Some(error);
+                    self.finish();
+                }
+            }
         }
     }
 
@@ -500,6 +549,7 @@ impl Supervisor {
             Some(Ok(None)) | None => return,
         };
         self.exit.set(end);
+        self.judge_stop();
         self.seat.unwatch_exit();
         guardian::has_ended();
         let mut wakers = self.exit.take_wakers();
@@ -516,6 +566,21 @@ impl Supervisor {
         wakers.into_iter().for_each(Waker::wake);
         self.finish_if_drained();
         self.set_alarm();
+    }
+
+    /// It was reaped: was it stopped, and is nothing left of its group?
+    fn judge_stop(&self) {
+        let mut facts = self.facts.borrow_mut();
+        if facts.stop == Some(StopReason::Cancelled) && self.stop.was_refused() {
+            // It has ended by itself.
+            facts.stop = None;
+        }
+        if facts.stop.is_some() {
+            let killed = self
+                .seat
+                .with_process(|process| process.signal_group(Signal::KILL));
+            facts.unstoppable = killed.and_then(Result::err).filter(is_refused);
+        }
     }
 
     /// How it exited, once it has.
@@ -544,12 +609,13 @@ impl Supervisor {
 
     /// Another process has written, after the end.
     fn renew_drain(&self) {
-        if self.timers.is_set(Timer::Drain)
-            && let Some(next) = Instant::now().checked_add(self.rules.drain)
-        {
-            let end = self.drain_end.get();
-            self.timers
-                .set_at(Timer::Drain, Some(end.map_or(next, |end| end.min(next))));
+        if self.timers.is_set(Timer::Drain) {
+            let left = self
+                .drain_end
+                .get()
+                .map(|end| end.saturating_duration_since(Instant::now()));
+            let next = left.unwrap_or(Duration::MAX).min(self.rules.drain);
+            self.timers.set(Timer::Drain, Some(next));
         }
     }
 
@@ -674,8 +740,15 @@ impl Entry for Supervisor {
         if self.seat.is_exit_due() {
             self.exited(slice);
         }
+        if self.rules.in_apps_session {
+            self.check_terminal();
+        }
         let now = Instant::now();
-        let [progress, poll, helper, deadline, stall, step, drained] = [
+        if self.timers.rings(Timer::Stall, now) && self.waits_for_others() {
+            self.renew_stall();
+        }
+        let [look, progress, poll, helper, deadline, stall, step, drained] = [
+            Timer::Look,
             Timer::Progress,
             Timer::Poll,
             Timer::Helper,
@@ -685,6 +758,9 @@ impl Entry for Supervisor {
             Timer::Drain,
         ]
         .map(|timer| self.timers.is_due(timer, now));
+        if look {
+            self.look_again();
+        }
         if progress {
             self.parse_progress(slice);
             self.finish_if_drained();

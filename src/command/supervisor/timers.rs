@@ -3,10 +3,14 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use crate::main_loop::countdown::Countdown;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Timer {
     /// The exec helper has to have executed the program.
     Helper,
+    /// It is looked whether the app's terminal has stopped the program.
+    Look,
     /// The program has to have ended.
     Deadline,
     /// The program has to have written something.
@@ -23,37 +27,60 @@ pub(super) enum Timer {
 
 const COUNT: usize = Timer::Progress as usize + 1;
 
+impl Timer {
+    /// Whether it is the time that the program, or what it has left, has for something.
+    fn is_for_program(self) -> bool {
+        use Timer::{Drain, Helper, Stall, StopStep};
+        matches!(self, Helper | Stall | StopStep | Drain)
+    }
+}
+
 /// One alarm for each [`Timer`] that was set.
 #[derive(Debug, Default)]
-pub(super) struct Timers([Cell<Option<Instant>>; COUNT]);
+pub(super) struct Timers([Cell<Option<Countdown>>; COUNT]);
 
 impl Timers {
     /// `None` is never, and so is a time beyond the end of the clock.
     pub(super) fn set(&self, timer: Timer, after: Option<Duration>) {
-        self.set_at(
-            timer,
-            after.and_then(|after| Instant::now().checked_add(after)),
-        );
+        let countdown = match timer.is_for_program() {
+            true => after.and_then(Countdown::new),
+            false => after
+                .and_then(|after| Instant::now().checked_add(after))
+                .map(Countdown::until),
+        };
+        self.0[timer as usize].set(countdown);
     }
 
+    /// At a point of time.
     pub(super) fn set_at(&self, timer: Timer, at: Option<Instant>) {
-        self.0[timer as usize].set(at);
+        self.0[timer as usize].set(at.map(Countdown::until));
     }
 
     pub(super) fn is_set(&self, timer: Timer) -> bool {
         self.0[timer as usize].get().is_some()
     }
 
+    /// Whether at least a part of its time has passed since the last look.
+    pub(super) fn rings(&self, timer: Timer, now: Instant) -> bool {
+        let countdown = self.0[timer as usize].get();
+        countdown.is_some_and(|countdown| countdown.at() <= now)
+    }
+
+    /// Whether its time has come; a part that has passed is counted.
     pub(super) fn is_due(&self, timer: Timer, now: Instant) -> bool {
-        self.0[timer as usize].get().is_some_and(|at| at <= now)
+        let mut countdown = self.0[timer as usize].get();
+        let is_due = countdown.as_mut().is_some_and(|left| left.is_over(now));
+        self.0[timer as usize].set(countdown);
+        is_due
     }
 
     pub(super) fn clear(&self) {
         self.0.iter().for_each(|at| at.set(None));
     }
 
-    /// When the first is due.
+    /// When the first is to be looked at.
     pub(super) fn first(&self) -> Option<Instant> {
-        self.0.iter().filter_map(Cell::get).min()
+        let set = self.0.iter().filter_map(Cell::get);
+        set.map(|countdown| countdown.at()).min()
     }
 }

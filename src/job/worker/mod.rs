@@ -7,7 +7,7 @@
 //!
 //! - [`link`]: the socket and the page, for any thread.
 //! - [`frames`]: which frame may come when.
-//! - [`prints`]: what it prints, line by line.
+//! - [`prints`]: what it prints, line by line, and how that and its log come in one order.
 
 mod frames;
 mod link;
@@ -16,6 +16,7 @@ mod prints;
 mod tests;
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,11 +29,15 @@ use self::prints::{BURST as PRINTS_BURST, Prints};
 use super::outcome::ProcessFacts;
 use crate::child::Worker;
 use crate::child::seat::Seat;
+use crate::job::lines::Tail;
 use crate::main_loop::count_frame;
+use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::{Entry, HangUp, Hub, Slice, Token};
 use crate::process::{Process, SharedProcess};
-use crate::wire::control::{Control, Fault, Packet, Received, RecvError, Scratch, Unclaimed, Wait};
-use crate::wire::frame::{JobNumber, Kind};
+use crate::wire::control::{
+    Control, Fault, Packet, Payload, Received, RecvError, Scratch, Unclaimed, Wait,
+};
+use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, LogEntry};
 
 /// How long a worker may take to end once its last job has answered, or once it has closed its control
 /// socket.
@@ -49,6 +54,7 @@ thread_local! {
 /// Its descriptors, as the hub knows them.
 const CONTROL: Token = 0;
 const EXIT: Token = 1;
+/// Its standard output, and the one after it its standard error.
 const PRINTS: Token = 2;
 
 /// A job, as its worker knows it. Called with nothing borrowed.
@@ -62,12 +68,15 @@ pub(super) trait Tenant {
     fn frame(
         &self,
         kind: Kind,
-        payload: &[u8],
+        payload: Payload<'_>,
         descriptors: Unclaimed,
     ) -> Result<Progression, Fault>;
 
-    /// A line that the worker has printed.
-    fn printed(&self, line: String);
+    /// A log record, before which others may have been dropped; `None` when only those are to be told.
+    fn logged(&self, entry: Option<LogEntry>, dropped: u64);
+
+    /// A line that the worker has printed, to its standard output (0) or error (1).
+    fn printed(&self, output: usize, line: String);
 
     /// The control socket has room.
     fn has_room(&self);
@@ -98,9 +107,9 @@ pub(super) enum Progression {
 /// When something has to happen by itself.
 #[derive(Debug, Default)]
 struct Due {
-    handshake: Option<Instant>,
+    handshake: Option<Countdown>,
     /// Its last job has answered, or its socket is closed.
-    end: Option<Instant>,
+    end: Option<Countdown>,
 }
 
 /// See the module.
@@ -108,7 +117,11 @@ pub(super) struct WorkerProcess {
     seat: Seat,
     program: Worker,
     link: Arc<Link>,
-    prints: Prints,
+    prints: [Prints; 2],
+    /// The last of what it has printed.
+    tail: Rc<RefCell<Tail>>,
+    /// Log records that wait for what was printed before them, each with the number of those that were dropped.
+    records: RefCell<VecDeque<(LogEntry, u64)>>,
     handshake: Option<Duration>,
     /// How many jobs it still runs before it ends by itself; `None` for any number.
     jobs_left: Cell<Option<u32>>,
@@ -130,7 +143,8 @@ pub(super) struct Parts {
     pub(super) program: Worker,
     pub(super) process: SharedProcess,
     pub(super) pid: u32,
-    pub(super) prints: OwnedFd,
+    /// The pipes of its standard output and error.
+    pub(super) prints: [OwnedFd; 2],
     pub(super) handshake: Option<Duration>,
     /// After how many jobs it ends by itself; `None` for any number.
     pub(super) jobs: Option<u32>,
@@ -145,19 +159,23 @@ impl WorkerProcess {
         hang_up: HangUp,
     ) -> Rc<WorkerProcess> {
         let handshake = parts.handshake;
+        let tail = Rc::<RefCell<Tail>>::default();
+        let [output, errors] = parts.prints;
         Seat::take(hub, parts.process, parts.pid, hang_up, |seat| {
             WorkerProcess {
                 seat,
                 program: parts.program,
                 link: Arc::new(Link::new(control)),
-                prints: Prints::new(parts.prints),
+                prints: [Prints::new(0, output, &tail), Prints::new(1, errors, &tail)],
+                tail,
+                records: RefCell::default(),
                 handshake,
                 jobs_left: Cell::new(parts.jobs),
                 closed: Cell::new(false),
                 placeholder: Cell::new(None),
                 frames_left: Cell::new(None),
                 due: RefCell::new(Due {
-                    handshake: handshake.and_then(|time| Instant::now().checked_add(time)),
+                    handshake: handshake.and_then(Countdown::new),
                     end: None,
                 }),
                 facts: RefCell::default(),
@@ -171,7 +189,8 @@ impl WorkerProcess {
         self.tenant.replace(Some(tenant));
         self.hold_place();
         let watched = (self.seat.watch(CONTROL, self.link.control.as_fd()))
-            .and_then(|()| self.prints.watch(&self.seat, PRINTS))
+            .and_then(|()| self.prints[0].watch(&self.seat, PRINTS))
+            .and_then(|()| self.prints[1].watch(&self.seat, PRINTS + 1))
             .and_then(|()| self.seat.watch_exit(EXIT));
         if let Err(error) = watched {
             // The kernel has no memory for it, or the user no right to more: there will be no events.
@@ -225,7 +244,8 @@ impl WorkerProcess {
     pub(super) fn set_alarm(&self) {
         let tenant = self.tenant().and_then(|tenant| tenant.due());
         let due = self.due.borrow();
-        let first = [due.handshake, due.end, tenant].into_iter().flatten().min();
+        let own = [due.handshake, due.end].into_iter().flatten();
+        let first = own.map(|own| own.at()).chain(tenant).min();
         self.seat.set_alarm(first);
     }
 
@@ -259,7 +279,7 @@ impl WorkerProcess {
     fn expect_end(&self) {
         *self.due.borrow_mut() = Due {
             handshake: None,
-            end: Some(Instant::now() + END_WITHIN),
+            end: Countdown::new(END_WITHIN),
         };
         self.set_alarm();
     }
@@ -287,14 +307,15 @@ impl WorkerProcess {
         for _ in 0..BURST {
             let all_read = self.frames_left.get() == Some(0);
             more = self.is_open() && !all_read && self.read_frame(&mut scratch);
-            if !more || slice.is_over() {
+            // Another frame has to wait for the records of this one.
+            if !more || !self.tell_records(slice) || slice.is_over() {
                 break;
             }
         }
         SCRATCH.set(Some(scratch));
         self.hold_place();
         // Of what is there after that nobody may tell: somebody else may hold the worker's end.
-        more && self.frames_left.get() != Some(0)
+        more && self.frames_left.get() != Some(0) || !self.records.borrow().is_empty()
     }
 
     /// Handles one frame; false when there was none, or when there will be no other.
@@ -302,6 +323,7 @@ impl WorkerProcess {
         let handled = match self.link.control.recv(scratch, Wait::No) {
             Ok(Received::Packet(packet)) => {
                 count_frame();
+                (self.prints.iter()).for_each(|prints| prints.handled_frame(packet.length));
                 let left = self.frames_left.get();
                 self.frames_left
                     .set(left.map(|left| left.saturating_sub(packet.length)));
@@ -313,16 +335,31 @@ impl WorkerProcess {
                 return false;
             }
             Err(RecvError::Fault(fault)) => Err(fault),
-            Err(RecvError::Io(error)) => Err(Fault(format!("receiving failed: {error}"))),
+            // The app is short of something, which is not the worker's fault.
+            Err(RecvError::Io(error)) => {
+                self.facts.borrow_mut().unwatched = Some(error);
+                self.give_up();
+                return false;
+            }
         };
-        handled.is_ok() || {
-            let mut facts = self.facts.borrow_mut();
-            facts.fault = facts.fault.take().or(handled.err());
-            drop(facts);
-            self.seat.kill();
-            self.close();
-            false
+        match handled {
+            Ok(()) => true,
+            Err(fault) => {
+                self.refuse(fault);
+                false
+            }
         }
+    }
+
+    /// Something that it said cannot be right: it is not listened to any more. The first fault counts.
+    pub(super) fn refuse(&self, fault: Fault) {
+        self.facts.borrow_mut().fault.get_or_insert(fault);
+        self.give_up();
+    }
+
+    fn give_up(&self) {
+        self.seat.kill();
+        self.close();
     }
 
     fn handle(&self, packet: Packet<'_>) -> Result<(), Fault> {
@@ -330,6 +367,9 @@ impl WorkerProcess {
         match admitted {
             Admitted::Ready(page) => {
                 self.link.set_page(page);
+                self.prints
+                    .iter()
+                    .for_each(|prints| prints.tell_position(self.link.page()));
                 self.facts.borrow_mut().ready = true;
                 self.due.borrow_mut().handshake = None;
                 self.set_alarm();
@@ -360,25 +400,97 @@ impl WorkerProcess {
         }
         // Other threads than a job's may have something to say after its end.
         let Some(tenant) = tenant else { return Ok(()) };
-        let after = tenant.frame(kind, &packet.payload, packet.descriptors)?;
+        if kind == Kind::Log {
+            return self.take_records(&*tenant, parsed("a batch of log records", &packet.payload)?);
+        }
+        let after = tenant.frame(kind, packet.payload, packet.descriptors)?;
         if after == Progression::Answered {
             self.job_ended();
         }
         Ok(())
     }
 
+    fn take_records(&self, tenant: &dyn Tenant, batch: LogBatch) -> Result<(), Fault> {
+        if batch.records.len() > LOG_RECORDS_MAX {
+            return Err(Fault("too many log records at once".to_owned()));
+        }
+        if batch.records.is_empty() && batch.dropped > 0 {
+            tenant.logged(None, batch.dropped);
+        }
+        let dropped = std::iter::once(batch.dropped).chain(std::iter::repeat(0));
+        (self.records.borrow_mut()).extend(batch.records.into_iter().zip(dropped));
+        Ok(())
+    }
+
+    /// Hands out the records that wait, each after what was printed before it; false if some still wait.
+    fn tell_records(&self, slice: &Slice) -> bool {
+        loop {
+            let next = self
+                .records
+                .borrow()
+                .front()
+                .map(|(entry, _)| entry.printed);
+            let Some(printed) = next else {
+                return true;
+            };
+            for (output, position) in printed.into_iter().enumerate() {
+                let prints = &self.prints[output];
+                let behind = prints.is_behind(position);
+                if behind > 0 {
+                    self.read_prints(output, behind, slice);
+                }
+                // Then there is something to read, which goes on here.
+                if slice.is_over() && prints.is_behind(position) > 0 {
+                    return false;
+                }
+            }
+            self.tell_next_record();
+        }
+    }
+
+    fn tell_next_record(&self) {
+        let next = self.records.borrow_mut().pop_front();
+        if let Some((entry, dropped)) = next
+            && let Some(tenant) = self.tenant()
+        {
+            tenant.logged(Some(entry), dropped);
+        }
+    }
+
+    /// Reads what it has printed to one output, after the frames that were sent before that.
+    fn prints_ready(&self, output: usize, slice: &Slice) {
+        let prints = &self.prints[output];
+        let in_socket = || match self.is_open() {
+            true => {
+                rustix::io::ioctl_fionread(&self.link.control).map_or(0, |bytes| bytes as usize)
+            }
+            false => 0,
+        };
+        let turn = prints.begin_turn(in_socket);
+        if turn.frames > 0 && self.is_open() && self.read_frames(slice) || !self.tell_records(slice)
+        {
+            return;
+        }
+        let most = usize::try_from(turn.until.saturating_sub(prints.position()));
+        let most = most.map_or(PRINTS_BURST, |most| most.clamp(1, PRINTS_BURST));
+        if !self.read_prints(output, most, slice) {
+            self.close_prints(output);
+        }
+    }
+
     /// Reads what it has printed, at most `most` bytes; false when there will be no more of it.
-    fn read_prints(&self, most: usize, slice: &Slice) -> bool {
-        self.prints.read(most, slice, |line| self.printed(line))
+    fn read_prints(&self, output: usize, most: usize, slice: &Slice) -> bool {
+        let page = self.link.page().map(|page| &**page);
+        self.prints[output].read(most, slice, page, |line| self.printed(output, line))
     }
 
-    fn close_prints(&self) {
-        (self.prints).close(&self.seat, |line| self.printed(line));
+    fn close_prints(&self, output: usize) {
+        (self.prints[output]).close(&self.seat, |line| self.printed(output, line));
     }
 
-    fn printed(&self, line: String) {
+    fn printed(&self, output: usize, line: String) {
         if let Some(tenant) = self.tenant() {
-            tenant.printed(line);
+            tenant.printed(output, line);
         }
     }
 
@@ -411,16 +523,19 @@ impl WorkerProcess {
         let frames = rustix::io::ioctl_fionread(&self.link.control);
         self.frames_left
             .set(Some(frames.map_or(0, |bytes| bytes as usize)));
-        self.prints.ends();
+        self.prints.iter().for_each(Prints::ends);
         self.drain(slice);
     }
 
     /// Reads on after the end. What the worker said and printed just before is there already, so
     /// nothing is waited for; but it may be more than one slice.
     fn drain(&self, slice: &Slice) {
-        let more_frames = self.read_frames(slice);
-        let more_prints = self.read_prints(usize::MAX, slice);
-        if !more_frames && !more_prints {
+        // Also those that the last slice has left.
+        if !self.tell_records(slice) || self.read_frames(slice) {
+            return;
+        }
+        let more = [0, 1].map(|output| self.read_prints(output, usize::MAX, slice));
+        if more == [false; 2] {
             self.finish();
         }
     }
@@ -429,7 +544,10 @@ impl WorkerProcess {
         if self.seat.has_ended() {
             return;
         }
-        self.close_prints();
+        while !self.records.borrow().is_empty() {
+            self.tell_next_record();
+        }
+        (0..self.prints.len()).for_each(|output| self.close_prints(output));
         drop(self.placeholder.take());
         if !self.closed.get() {
             self.seat.unwatch(self.link.control.as_fd());
@@ -443,7 +561,7 @@ impl WorkerProcess {
         if let Some(tenant) = tenant {
             tenant.closed();
             let mut facts = self.facts.take();
-            facts.output_tail = self.prints.tail();
+            facts.output_tail = self.tail.borrow_mut().text();
             tenant.ended(Some(facts));
         }
     }
@@ -458,12 +576,8 @@ impl Entry for WorkerProcess {
             _ if self.seat.has_ended() => (),
             _ if self.frames_left.get().is_some() => self.drain(slice),
             CONTROL => drop(self.read_frames(slice)),
-            PRINTS => {
-                if !self.read_prints(PRINTS_BURST, slice) {
-                    self.close_prints();
-                }
-            }
-            _ => self.exited(slice),
+            EXIT => self.exited(slice),
+            output => self.prints_ready(usize::from(output - PRINTS), slice),
         }
     }
 
@@ -473,10 +587,11 @@ impl Entry for WorkerProcess {
             return;
         }
         let now = Instant::now();
-        let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        let is_due =
+            |left: &mut Option<Countdown>| left.as_mut().is_some_and(|left| left.is_over(now));
         let (handshake, end) = {
-            let due = self.due.borrow();
-            (is_due(due.handshake), is_due(due.end))
+            let mut due = self.due.borrow_mut();
+            (is_due(&mut due.handshake), is_due(&mut due.end))
         };
         if handshake {
             self.facts.borrow_mut().silent_for = self.handshake;

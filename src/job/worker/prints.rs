@@ -1,14 +1,21 @@
-//! What a worker prints: one pipe behind its standard output and error, cut into lines.
+//! What a worker prints: the pipe behind its standard output or error, cut into lines.
+//!
+//! What it logs comes by the control socket, and the app is to have all of it in one order. So each record says how many
+//! bytes had been printed before it, which are read first ([`Prints::is_behind`]); and before anything is read here, the
+//! frames are handled that were in the socket at that time ([`Prints::begin_turn`]).
 
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
 
 use rustix::io::{Errno, ioctl_fionread, read};
 
 use crate::child::seat::Seat;
-use crate::job::lines::Lines;
+use crate::job::lines::{Lines, Tail};
 use crate::main_loop::hub::{Slice, Token};
+use crate::wire::page::Page;
 
 /// How much of what it prints is read in a row before the others have their turn (64 KiB).
 pub(super) const BURST: usize = 64 * 1024;
@@ -17,10 +24,25 @@ const PRINTS_READ: usize = 1024;
 
 /// The app's end of the pipe.
 pub(super) struct Prints {
+    /// Which output it is: 0 or 1.
+    output: usize,
     fd: RefCell<Option<OwnedFd>>,
     lines: RefCell<Lines>,
+    tail: Rc<RefCell<Tail>>,
+    /// How many bytes were read.
+    position: Cell<u64>,
     /// How many bytes were in the pipe when the process ended. Others may hold it and go on.
     left: Cell<Option<usize>>,
+    turn: Cell<Option<Turn>>,
+}
+
+/// What may be read, and which frames come first.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    /// Up to this position.
+    pub(super) until: u64,
+    /// How many bytes of frames are left of those that come first.
+    pub(super) frames: usize,
 }
 
 /// What one look at the pipe found.
@@ -31,11 +53,15 @@ enum Look {
 }
 
 impl Prints {
-    pub(super) fn new(fd: OwnedFd) -> Self {
+    pub(super) fn new(output: usize, fd: OwnedFd, tail: &Rc<RefCell<Tail>>) -> Self {
         Prints {
+            output,
             fd: RefCell::new(Some(fd)),
             lines: RefCell::default(),
+            tail: tail.clone(),
+            position: Cell::new(0),
             left: Cell::new(None),
+            turn: Cell::new(None),
         }
     }
 
@@ -48,17 +74,62 @@ impl Prints {
 
     /// The process has ended: what is in the pipe now is the last.
     pub(super) fn ends(&self) {
-        let waiting = |fd: &OwnedFd| ioctl_fionread(fd).map_or(0, |bytes| bytes as usize);
-        self.left
-            .set(Some(self.fd.borrow().as_ref().map_or(0, waiting)));
+        self.left.set(Some(self.waiting()));
     }
 
-    /// The last of what was printed.
-    pub(super) fn tail(&self) -> String {
-        self.lines.borrow().tail()
+    /// How many bytes are in the pipe.
+    fn waiting(&self) -> usize {
+        let fd = self.fd.borrow();
+        let waiting = fd.as_ref().map(|fd| ioctl_fionread(fd).unwrap_or(0));
+        let waiting = waiting.map_or(0, |bytes| bytes as usize);
+        waiting.min(self.left.get().unwrap_or(usize::MAX))
     }
 
-    fn look(&self, most: usize) -> (Look, usize) {
+    pub(super) fn position(&self) -> u64 {
+        self.position.get()
+    }
+
+    /// The worker is told from now on how much was read: so much by now.
+    pub(super) fn tell_position(&self, page: Option<&Arc<Page>>) {
+        if let Some(page) = page {
+            page.has_read(self.output, self.position.get());
+        }
+    }
+
+    /// How many bytes up to this position are still in the pipe. What a hostile worker says of it is not believed.
+    pub(super) fn is_behind(&self, position: u64) -> usize {
+        let behind = position.saturating_sub(self.position.get());
+        match behind {
+            0 => 0,
+            _ => self
+                .waiting()
+                .min(usize::try_from(behind).unwrap_or(usize::MAX)),
+        }
+    }
+
+    /// Begins to read what is in the pipe now, after as many bytes of frames; or goes on with that.
+    pub(super) fn begin_turn(&self, frames: impl FnOnce() -> usize) -> Turn {
+        let turn = self.turn.get().unwrap_or_else(|| {
+            // At the end of the pipe there is nothing, which has to be read.
+            let until = self.position.get() + self.waiting().max(1) as u64;
+            Turn {
+                until,
+                frames: frames(),
+            }
+        });
+        self.turn.set(Some(turn));
+        turn
+    }
+
+    /// A frame of this length was handled.
+    pub(super) fn handled_frame(&self, length: usize) {
+        self.turn.set(self.turn.get().map(|turn| Turn {
+            frames: turn.frames.saturating_sub(length),
+            ..turn
+        }));
+    }
+
+    fn look(&self, most: usize, page: Option<&Page>) -> (Look, usize) {
         let mut buffer = [0; PRINTS_READ];
         let most = most.min(self.left.get().unwrap_or(usize::MAX));
         let buffer = &mut buffer[..PRINTS_READ.min(most)];
@@ -69,11 +140,21 @@ impl Prints {
         if buffer.is_empty() {
             return (Look::End, 0);
         }
-        match read(fd, &mut *buffer) {
+        let before = self.position.get();
+        if let Some(page) = page {
+            page.begin_to_read(self.output, before);
+        }
+        let result = read(fd, &mut *buffer);
+        (self.position).set(before + result.unwrap_or(0) as u64);
+        if let Some(page) = page {
+            page.has_read(self.output, self.position.get());
+        }
+        match result {
             Ok(0) => (Look::End, 0),
             Ok(length) => {
                 self.left
                     .set(self.left.get().map(|left| left.saturating_sub(length)));
+                self.tail.borrow_mut().feed(&buffer[..length]);
                 let mut lines = Vec::new();
                 let mut cutter = self.lines.borrow_mut();
                 cutter.feed(&buffer[..length], |line| lines.push(line));
@@ -88,20 +169,34 @@ impl Prints {
     }
 
     /// Reads at most `most` bytes, and hands out the lines that are whole; false when there will be no
-    /// more.
-    pub(super) fn read(&self, most: usize, slice: &Slice, mut line: impl FnMut(String)) -> bool {
+    /// more. The worker sees in the page how much was read.
+    pub(super) fn read(
+        &self,
+        most: usize,
+        slice: &Slice,
+        page: Option<&Page>,
+        mut line: impl FnMut(String),
+    ) -> bool {
         let mut total = 0;
         while total < most {
-            let (look, length) = self.look(most - total);
+            let (look, length) = self.look(most - total, page);
             total += length;
             match look {
                 Look::Lines(lines) => lines.into_iter().for_each(&mut line),
-                Look::Empty => return true,
+                Look::Empty => break,
                 Look::End => return false,
             }
             if slice.is_over() {
                 break;
             }
+        }
+        if self
+            .turn
+            .get()
+            .is_some_and(|turn| self.position.get() >= turn.until)
+            || total == 0
+        {
+            self.turn.set(None);
         }
         self.left.get() != Some(0)
     }

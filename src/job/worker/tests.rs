@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::channel::{Messages, Open};
 use super::super::run::{self, Run, Shared, Sink};
 use super::super::sink::{Typed, TypedSink};
 use super::super::taken::Taken;
 use super::*;
 use crate::child::Error;
 use crate::child::control::Supervised;
+use crate::main_loop::hub::Pace;
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Program, Reservation};
@@ -79,8 +81,10 @@ fn serve() {
 fn worker() -> Rc<WorkerProcess> {
     let hub = Hub::of_thread_default().unwrap();
     let (control, theirs) = Control::pair().unwrap();
-    let (prints, printing) = rustix::pipe::pipe().unwrap();
-    rustix::io::ioctl_fionbio(&prints, true).unwrap();
+    let pipes = [(); 2].map(|()| rustix::pipe::pipe().unwrap());
+    let [(output, printing), (errors, _)] = pipes;
+    rustix::io::ioctl_fionbio(&output, true).unwrap();
+    rustix::io::ioctl_fionbio(&errors, true).unwrap();
     let hello = Hello {
         build: JOBS.build_id().unwrap(),
         ..Hello::plain(Role::Worker)
@@ -93,7 +97,7 @@ fn worker() -> Rc<WorkerProcess> {
             ["--exact", concat!(module_path!(), "::serve"), "--nocapture"]
                 .map(|argument| argument.strip_prefix("legwork::").unwrap_or(argument)),
         )
-        .group(Group::Lead)
+        .group(Group::Session)
         .fd(1, printing)
         .fd(CONTROL_FD, theirs)
         .spawn_into(Some(reservation))
@@ -102,7 +106,7 @@ fn worker() -> Rc<WorkerProcess> {
         program: Worker::current_exe(),
         pid: process.pid(),
         process: Arc::new(Mutex::new(Some(process))),
-        prints,
+        prints: [output, errors],
         handshake: Some(Duration::from_secs(60)),
         jobs: None,
     };
@@ -112,7 +116,7 @@ fn worker() -> Rc<WorkerProcess> {
 /// A job in a worker.
 struct Tried {
     run: Rc<Run>,
-    messages: Mailbox<u64>,
+    messages: Messages<u64>,
     taken: Arc<Taken>,
     outcome: Mailbox<Result<u32, Error>>,
 }
@@ -131,7 +135,7 @@ impl Tried {
         // The worker makes room when the socket is full of what the job before has not read.
         (control.send_about(number, Kind::Start, &start.encode(), &[], Wait::Yes)).unwrap();
         let taken = Arc::new(Taken::new());
-        let ((messages_in, messages), (outcome_in, outcome)) = (mailbox(2), mailbox(1));
+        let ((messages_in, mailbox), (outcome_in, outcome)) = (mailbox(2), mailbox(1));
         let typed = Typed::<Act>::new("act".to_owned(), 2, taken.clone(), messages_in, outcome_in);
         let sink: Box<dyn Sink> = Box::new(TypedSink(Rc::new(typed)));
         let run = Run::new(
@@ -152,20 +156,21 @@ impl Tried {
             FIRST_JOB => worker.begin(run.clone()),
             _ => worker.let_in(run.clone()),
         }
+        let open = Open {
+            mailbox,
+            taken: taken.clone(),
+            pace: Pace::default(),
+        };
         Tried {
             run,
-            messages,
+            messages: Messages::new(Some(open)),
             taken,
             outcome,
         }
     }
 
     async fn message(&mut self) -> Option<u64> {
-        let next = std::future::poll_fn(|cx| self.messages.poll_next(cx)).await;
-        if next.is_some() {
-            self.taken.one_more();
-        }
-        next
+        self.messages.recv().await
     }
 
     async fn outcome(&mut self) -> Result<u32, Error> {
@@ -199,7 +204,7 @@ fn a_worker_runs_a_second_job_of_which_the_first_has_left_nothing() {
         // What is said late of the first one.
         Supervised::cancel(&*first.run);
         worker.link().cancel(FIRST_JOB);
-        first.taken.one_more();
+        first.taken.one_more_at_once();
         let mut second = Tried::start(&worker, 2, &Act::Send(4));
         // Of its own two places none was taken: it waits with the third message.
         while second.message().await != Some(1) {}

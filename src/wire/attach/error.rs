@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use super::DECODED_MAX;
 use super::why::Refusal;
 use crate::wire::control::DESCRIPTORS_MAX;
 
@@ -37,6 +38,8 @@ pub(crate) enum DecodeError {
     },
     /// The value is nested too deeply for the stack.
     TooDeep { kind: &'static str },
+    /// The value takes more memory than [`DECODED_MAX`].
+    TooLarge { kind: &'static str },
     /// Bytes follow the value.
     TrailingBytes { count: usize },
     /// An index without a descriptor.
@@ -92,6 +95,13 @@ impl fmt::Display for DecodeError {
             }
             Self::TooDeep { kind } => {
                 write!(f, "the data is not a valid {kind}: it is nested too deeply")
+            }
+            Self::TooLarge { kind } => {
+                write!(
+                    f,
+                    "the data is not a valid {kind}: it takes more than {} MiB of memory; send large data as a Buffer",
+                    DECODED_MAX >> 20
+                )
             }
             Self::TrailingBytes { count } => {
                 write!(f, "{count} bytes follow the value")

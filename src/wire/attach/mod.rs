@@ -9,15 +9,14 @@
 //!
 //! - each index occurs once; an index that is out of range or occurs again is an error;
 //! - a descriptor whose index does not occur is closed, and is an error, as are bytes after the value;
-//! - how much memory is taken depends on the bytes that are there, never on a length in them;
+//! - how much memory is taken depends on the bytes that are there, never on a length in them, and has a limit
+//!   ([`DECODED_MAX`]);
 //! - a value that is nested too deeply is an error, and does not overflow the stack;
 //! - outside a frame, with any other serializer, serializing such a value is an error that says so.
 //!
-//! One limit is left to the author of a job: postcard writes an element without content (`()`, an empty struct) as no
-//! bytes, so a sequence of them can have any length. Such a type does not belong in a message.
-//!
 //! [`Buffer`]: crate::Buffer
 
+mod counted;
 mod error;
 mod source;
 mod why;
@@ -25,7 +24,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -35,12 +34,16 @@ use postcard::ser_flavors::Flavor;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::control::DESCRIPTORS_MAX;
+use self::counted::Counted;
+use super::control::{DESCRIPTORS_MAX, FRAME_MAX};
 use crate::process::background;
 pub(crate) use error::{DecodeError, EncodeError};
 
 /// The payload of a frame and the descriptors that go with it, in the order of their indices.
 pub(crate) type Encoded = (Vec<u8>, Vec<Arc<OwnedFd>>);
+
+/// The most memory that a decoded value may take, as far as that can be estimated, in bytes (256 MiB).
+pub(crate) const DECODED_MAX: usize = 4 * FRAME_MAX;
 
 /// Encodes `value`.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, EncodeError> {
@@ -80,16 +83,20 @@ pub(crate) fn decode<T: DeserializeOwned>(
     let count = descriptors.len();
     let table = Incoming {
         descriptors: descriptors.into_iter().map(Some).collect(),
-        made_up: false,
-        refused: None,
+        ..Incoming::default()
     };
     let scope = Scope::enter(&INCOMING, table);
     let mut reader = postcard::Deserializer::from_flavor(source::Source::new(bytes));
-    let read = T::deserialize(&mut reader);
+    let allowance = Cell::new(Some(DECODED_MAX));
+    let read = T::deserialize(Counted {
+        inner: &mut reader,
+        allowance: &allowance,
+    });
     let table = scope.leave();
 
-    let surplus: Vec<_> = table.descriptors.into_iter().flatten().collect();
+    let mut surplus: Vec<_> = table.descriptors.into_iter().flatten().collect();
     let surplus_count = surplus.len();
+    surplus.extend(table.dropped);
     background::close(surplus);
     if let Some(refused) = table.refused {
         return Err(refused);
@@ -99,6 +106,7 @@ pub(crate) fn decode<T: DeserializeOwned>(
     let value = match read {
         Ok(value) => value,
         Err(_) if end.too_deep => return Err(DecodeError::TooDeep { kind }),
+        Err(_) if allowance.get().is_none() => return Err(DecodeError::TooLarge { kind }),
         Err(error) => {
             return Err(DecodeError::Value {
                 kind,
@@ -122,9 +130,8 @@ pub(crate) fn decode<T: DeserializeOwned>(
 /// Runs a deserialization that makes up a descriptor for each index. Fails if one could not be made.
 pub(super) fn with_made_up<T>(walk: impl FnOnce() -> T) -> io::Result<T> {
     let table = Incoming {
-        descriptors: Vec::new(),
         made_up: true,
-        refused: None,
+        ..Incoming::default()
     };
     let scope = Scope::enter(&INCOMING, table);
     let walked = walk();
@@ -164,23 +171,37 @@ fn made_up() -> Result<OwnedFd, DecodeError> {
 /// # std::io::Result::Ok(())
 /// ```
 #[derive(Debug)]
-pub struct Descriptor(OwnedFd);
+pub struct Descriptor(Option<OwnedFd>);
+
+const OWNED: &str = "owned until it is dropped";
 
 impl From<OwnedFd> for Descriptor {
     fn from(descriptor: OwnedFd) -> Self {
-        Self(descriptor)
+        Self(Some(descriptor))
     }
 }
 
 impl From<Descriptor> for OwnedFd {
-    fn from(descriptor: Descriptor) -> Self {
-        descriptor.0
+    fn from(mut descriptor: Descriptor) -> Self {
+        descriptor.0.take().expect(OWNED)
     }
 }
 
 impl AsFd for Descriptor {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.0.as_ref().expect(OWNED).as_fd()
+    }
+}
+
+impl Drop for Descriptor {
+    /// A part of a value whose decoding fails is closed in the [background], as closing it may block.
+    fn drop(&mut self) {
+        // At the end of a thread there is no table, and nothing is decoded.
+        let _ = INCOMING.try_with(|slot| {
+            if let Some(table) = &mut *slot.borrow_mut() {
+                table.dropped.extend(self.0.take());
+            }
+        });
     }
 }
 
@@ -192,7 +213,7 @@ struct OnTheWire(u32);
 impl Serialize for Descriptor {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // The sender still owns the value, and may drop it while the table lives: hence a duplicate.
-        let duplicate = match self.0.try_clone() {
+        let duplicate = match self.as_fd().try_clone_to_owned() {
             Ok(duplicate) => Arc::new(duplicate),
             Err(error) => return Err(refuse_to_send(EncodeError::Duplicate(error))),
         };
@@ -203,7 +224,7 @@ impl Serialize for Descriptor {
 impl<'de> Deserialize<'de> for Descriptor {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let OnTheWire(index) = OnTheWire::deserialize(deserializer)?;
-        take("Descriptor", index).map(Self)
+        take("Descriptor", index).map(Self::from)
     }
 }
 
@@ -287,8 +308,11 @@ struct Outgoing {
 }
 
 /// The descriptors of the frame that is being decoded.
+#[derive(Default)]
 struct Incoming {
     descriptors: Vec<Option<OwnedFd>>,
+    /// Those of values that were dropped meanwhile.
+    dropped: Vec<OwnedFd>,
     /// Whether a descriptor is made up for each index.
     made_up: bool,
     refused: Option<DecodeError>,

@@ -462,3 +462,34 @@ fn a_path_of_any_bytes_comes_back() {
     let error = encode(&PathBuf::from(odd)).unwrap_err().to_string();
     assert!(error.contains("legwork::path"), "{error}");
 }
+
+/// The start of a list of this many elements, and zeros.
+fn list_of_zeros(elements: u64, zeros: usize) -> Vec<u8> {
+    let mut bytes = received(&elements);
+    bytes.resize(bytes.len() + zeros, 0);
+    bytes
+}
+
+#[test]
+fn a_value_that_takes_too_much_memory_is_not_decoded() {
+    #[derive(Debug, Deserialize)]
+    enum Large {
+        Small,
+        #[allow(dead_code)]
+        Big(u64, u64, u64, u64, u64, u64, u64, u64),
+    }
+    fn refused<T: DeserializeOwned>(elements: u64, zeros: usize) {
+        let refused = decode::<Vec<T>>(&list_of_zeros(elements, zeros), vec![]).err();
+        let too_large = matches!(refused, Some(DecodeError::TooLarge { .. }));
+        assert!(too_large, "{}: {refused:?}", std::any::type_name::<T>());
+    }
+    refused::<String>(16 << 20, 16 << 20);
+    refused::<Large>(4 << 20, 4 << 20);
+    refused::<Box<Large>>(4 << 20, 4 << 20);
+    refused::<()>(u64::MAX, 0);
+    // As many elements that take little.
+    let small = list_of_zeros(2 << 20, 2 << 20);
+    assert_eq!(decode::<Vec<u8>>(&small, vec![]).unwrap().len(), 2 << 20);
+    let few = decode::<Vec<Large>>(&list_of_zeros(1000, 1000), vec![]).unwrap();
+    assert!(matches!(few[..], [Large::Small, .., Large::Small]));
+}

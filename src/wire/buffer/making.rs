@@ -8,6 +8,7 @@ use std::ops::{Deref, DerefMut};
 use super::mapping::Fill;
 use super::memory;
 use super::shared::Buffer;
+use crate::wire::file_size;
 
 /// Memory of a fixed length that is filled in place and becomes a [`Buffer`]. It derefs to `[u8]`.
 ///
@@ -35,8 +36,8 @@ impl BufferMut {
     ///
     /// # Errors
     ///
-    /// Those of memfd_create(2), fallocate(2) and mmap(2): the process has reached its limit of open files, or there is
-    /// not enough memory. More than all memory of the machine is refused at once.
+    /// Those of memfd_create(2), fallocate(2) and mmap(2): the process has reached its limit of open files or of the size
+    /// of files, or there is not enough memory. More than all memory of the machine is refused at once.
     pub fn new(len: usize) -> io::Result<Self> {
         Fill::new(len).map(Self)
     }
@@ -128,12 +129,22 @@ impl BufferWriter {
     }
 }
 
+impl BufferWriter {
+    /// Fails if there is no room for as many bytes.
+    fn check_room(&mut self, bytes: usize) -> io::Result<()> {
+        let end = self.0.stream_position()?.saturating_add(bytes as u64);
+        file_size::check(end)
+    }
+}
+
 impl Write for BufferWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check_room(bytes.len())?;
         self.0.write(bytes)
     }
 
     fn write_vectored(&mut self, bytes: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.check_room(bytes.iter().map(|part| part.len()).sum())?;
         self.0.write_vectored(bytes)
     }
 

@@ -11,10 +11,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::ptr::{NonNull, null_mut};
 
 use rustix::fs::{FallocateFlags, fallocate, ftruncate};
+use rustix::io::retry_on_intr;
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap, munmap};
 
 use super::memory::{self, Sealed};
 use crate::process::own;
+use crate::wire::file_size;
 
 /// How much one call maps or unmaps. While it runs (a millisecond or two), no other thread can map or unmap anything.
 const STEP: usize = 8 << 20;
@@ -125,8 +127,9 @@ impl Fill {
         if len as u64 > machine_memory() {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
+        file_size::check(len as u64)?;
         let memory = memory::create()?;
-        ftruncate(&memory, len as u64)?;
+        retry_on_intr(|| ftruncate(&memory, len as u64))?;
         let access = ProtFlags::READ | ProtFlags::WRITE;
         let pages = Pages::map(&memory, len, access, MapFlags::SHARED)?;
         let mut fill = Self { pages, memory };
@@ -153,12 +156,8 @@ impl Fill {
 
     /// Allocates the pages of a part, and then maps them. This takes two thirds of the time that page faults would.
     fn take(&self, start: usize, len: usize) -> io::Result<()> {
-        fallocate(
-            &self.memory,
-            FallocateFlags::empty(),
-            start as u64,
-            len as u64,
-        )?;
+        let none = FallocateFlags::empty();
+        retry_on_intr(|| fallocate(&self.memory, none, start as u64, len as u64))?;
         assert!(start <= self.pages.len && len <= self.pages.len - start);
         // SAFETY: inside of the mapping, as was just checked.
         let place = unsafe { self.pages.start.add(start) };

@@ -15,6 +15,7 @@ use super::memory::{self, Sealed};
 use super::release;
 use crate::process::own;
 use crate::wire::attach::{self, DecodeError, EncodeError};
+use crate::wire::file_size;
 
 /// A received buffer of at most this size keeps no descriptor, and is copied if it is sent on.
 pub(super) const SMALL: usize = 1 << 20;
@@ -83,8 +84,10 @@ impl Buffer {
     ///
     /// # Errors
     ///
-    /// Those of memfd_create(2) and write(2): the process has reached its limit of open files, or memory is exhausted.
+    /// Those of memfd_create(2) and write(2): the process has reached its limit of open files or of the size of files, or
+    /// memory is exhausted.
     pub fn copy_from_slice(bytes: &[u8]) -> io::Result<Self> {
+        file_size::check(bytes.len() as u64)?;
         let mut memory = File::from(memory::create()?);
         memory.write_all(bytes)?;
         memory::seal(memory.into()).map(Self::sealed)

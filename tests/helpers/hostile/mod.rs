@@ -63,7 +63,7 @@ pub enum Step {
     Scribble(u32),
     /// Closes a descriptor.
     Close(i32),
-    /// Leaves its process group for one that it creates.
+    /// Tries to leave its process group for one that it creates.
     LeaveGroup,
     /// Sends itself a signal.
     Raise(i32),
@@ -93,7 +93,9 @@ pub enum Thing {
 /// A memfd.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Memory {
-    /// What is written to it.
+    /// What is written to it first.
+    pub start: Vec<u8>,
+    /// What is written to it then.
     pub bytes: Vec<u8>,
     /// How often it is written.
     pub times: usize,
@@ -157,10 +159,16 @@ pub fn spilled(kind: u8, length: u64, thing: Thing) -> Step {
 
 /// Creates sealed memory that contains these bytes this often.
 pub fn sealed(bytes: &[u8], times: usize) -> Thing {
+    sealed_after(&[], bytes, times)
+}
+
+/// The same, after other bytes.
+pub fn sealed_after(start: &[u8], bytes: &[u8], times: usize) -> Thing {
     Thing::Memory(Memory {
+        start: start.to_vec(),
         bytes: bytes.to_vec(),
         times,
-        length: (bytes.len() * times) as u64,
+        length: (start.len() + bytes.len() * times) as u64,
         seals: SEALED,
         huge: false,
     })

@@ -165,6 +165,7 @@ impl Memory {
         };
         let mut file = File::from(fd);
         if !self.huge {
+            file.write_all(&self.start).unwrap();
             for _ in 0..self.times {
                 file.write_all(&self.bytes).unwrap();
             }
@@ -192,7 +193,8 @@ fn lingering() -> OwnedFd {
     stream.into()
 }
 
-/// Joins a group that a child of its own leads, because a group leader cannot simply leave.
+/// Tries to join a group that a child of its own leads, because a group leader cannot simply leave. The leader of a
+/// session may not.
 fn leave_group() {
     // SAFETY: this program has one thread.
     let child = unsafe { libc::fork() };
@@ -209,7 +211,7 @@ fn leave_group() {
     unsafe { libc::setpgid(child, child) };
     // SAFETY: plain numbers.
     let joined = unsafe { libc::setpgid(0, child) };
-    assert_eq!(joined, 0, "setpgid");
+    assert_eq!(joined, -1, "setpgid");
 }
 
 fn raise(signal: i32) {
