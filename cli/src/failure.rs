@@ -1,26 +1,26 @@
-//! Why the command could not do what it was asked to, and its exit codes.
+//! Failures of the command itself, and their exit codes.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use legwork::spawn::{SpawnError, Step};
 
-/// The time was up, as timeout(1) has it.
+/// The time limit was reached; the same as in timeout(1).
 pub(crate) const TIMED_OUT: u8 = 124;
-/// The command line makes no sense, where no program's own codes are in the way.
+/// A wrong command line, unless the codes of a program are passed on.
 const USAGE: u8 = 2;
-/// The command itself failed, as timeout(1) and env(1) have it.
+/// The command itself failed; the same as in timeout(1) and env(1).
 pub(crate) const OWN_FAILURE: u8 = 125;
-/// The program cannot be executed, as shells have it.
+/// The program cannot be executed; the same as in shells.
 const NOT_EXECUTABLE: u8 = 126;
-/// The program is not there, as shells have it.
+/// The program does not exist; the same as in shells.
 const NOT_FOUND: u8 = 127;
 
-/// Why the command could not do what it was asked to.
+/// Why the command failed.
 pub(crate) enum Failure {
     /// The program did not start.
     Spawn(SpawnError),
-    /// The command line makes no sense.
+    /// The command line is wrong.
     Usage(String),
     /// Anything else.
     Own(String),
@@ -61,12 +61,12 @@ impl From<String> for Failure {
     }
 }
 
-/// "This cannot be done: why", as a failure.
+/// Returns a function that turns an error into a failure: "this cannot be done: why".
 pub(crate) fn cannot<E: fmt::Display>(what: &str) -> impl Fn(E) -> Failure {
     move |error| Failure::Own(format!("{what}: {error}"))
 }
 
-/// Writes a sentence on standard error, which may be closed.
+/// Writes a sentence to standard error, which may be closed.
 pub(crate) fn tell(sentence: &str) {
     let _ = writeln!(io::stderr(), "legwork: {sentence}");
 }

@@ -1,15 +1,14 @@
 //! The command `legwork`: Legwork for a terminal.
 //!
-//! One room per subcommand; this file only tells them apart. The command uses the library as anybody
-//! does, by what is public, and lies in a package of its own, so that an app that depends on Legwork
-//! never builds a parser of arguments:
+//! Each subcommand has its own module. The command uses only the public interface of the library, and it is a separate
+//! package, so that an app that depends on Legwork never builds an argument parser:
 //!
 //! ```sh
 //! cargo install --git https://github.com/legwork-rs/legwork legwork-cli
 //! ```
 //!
-//! Nothing in here starts a process but by [`legwork::spawn`]. Output for programs is JSON on standard output; what
-//! goes wrong is a sentence on standard error, with an exit code that each subcommand's `--help` lists.
+//! Every process is started by [`legwork::spawn`]. Output for programs is JSON on standard output. Errors are sentences
+//! on standard error, with exit codes that each subcommand's `--help` lists.
 
 mod child;
 mod doctor;
@@ -23,7 +22,7 @@ use clap::error::{ContextKind, ErrorKind};
 use clap::{Parser, Subcommand};
 
 legwork::jobs! {
-    // It runs no job, but it is its own guardian.
+    // The command runs no jobs, but it is its own guardian.
     static JOBS = [];
 }
 
@@ -47,7 +46,7 @@ fn main() -> ExitCode {
     match arguments.map(|legwork| legwork.task) {
         Ok(Task::Doctor(arguments)) => doctor::main(arguments),
         Ok(Task::Run(arguments)) => run::main(*arguments),
-        // `run` has its program's codes, among which 2 is a common one.
+        // `run` passes on the codes of its program, and 2 is a common one.
         Err(error)
             if error.use_stderr()
                 && std::env::args_os().nth(1).is_some_and(|task| task == "run") =>
@@ -59,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Without clap's tip for an unknown option, which is to write `--` before it: that would run a program of its name.
+/// Removes clap's tip for an unknown option, to write `--` before it: that would run a program of that name.
 fn without_tip(mut error: clap::Error) -> clap::Error {
     if error.kind() == ErrorKind::UnknownArgument {
         error.remove(ContextKind::Suggested);

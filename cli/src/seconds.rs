@@ -1,8 +1,8 @@
-//! A time on the command line.
+//! Durations on the command line.
 
 use std::time::Duration;
 
-/// Any number of seconds that is not negative, such as 2 or 0.5.
+/// Parses a number of seconds, such as 2 or 0.5, that is not negative.
 pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text
         .parse()

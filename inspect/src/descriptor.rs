@@ -1,4 +1,4 @@
-//! One open descriptor, and the list of all that a process has.
+//! An open descriptor, and the list of all descriptors of a process.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -27,33 +27,32 @@ pub struct DescriptorInfo {
     pub description: String,
     /// Whether it is closed when the process executes another program.
     pub close_on_exec: bool,
-    /// Whether reading and writing never wait.
+    /// Whether reading and writing never block.
     pub nonblocking: bool,
     /// Whether it was opened for reading.
     pub readable: bool,
     /// Whether it was opened for writing.
     pub writable: bool,
-    /// Whether it is a socket that waits for connections.
+    /// Whether it is a listening socket.
     pub listening: bool,
-    /// Who is at the other end of a socket, where its address tells.
+    /// The service at the other end of a socket, if its address is known.
     pub service: Option<Service>,
-    /// What it leads to, where that can be recognised in another process.
+    /// The kernel object that it refers to, if that can be recognized in other processes.
     pub object: Option<Object>,
-    /// What a socket is connected to, if that is on this machine. Both ends of a pipe are one object.
+    /// The object that a socket is connected to, if it is on this machine. (Both ends of a pipe are one object.)
     pub other_end: Option<Object>,
     /// The link in `/proc/PID/fd`: a path, or a name such as `socket:[4711]`.
     pub link: PathBuf,
 }
 
-/// The open descriptors of a process, in the order of their numbers.
+/// Lists the open descriptors of a process, by number.
 ///
-/// May wait for a file system that does not answer, as stat(2) does; call it from another thread
-/// than the main one.
+/// It may block on a file system that does not respond, as stat(2) does, so do not call it on the main thread.
 ///
 /// # Errors
 ///
 /// `NotFound` if there is no such process (or no `/proc`), `PermissionDenied` if it belongs to another user,
-/// `Unsupported` if `/proc` is that of another PID namespace.
+/// `Unsupported` if `/proc` belongs to another PID namespace.
 pub fn list(pid: u32) -> io::Result<Vec<DescriptorInfo>> {
     link::check_proc()?;
     let network = Network::of(pid);
@@ -63,7 +62,7 @@ pub fn list(pid: u32) -> io::Result<Vec<DescriptorInfo>> {
         .collect())
 }
 
-/// `None`: closed meanwhile.
+/// Returns `None` if the descriptor has been closed meanwhile.
 fn describe(network: &Network, pid: u32, number: RawFd) -> Option<DescriptorInfo> {
     let link = Link::read(pid, number)?;
     let details = FdInfo::read(pid, number)?;

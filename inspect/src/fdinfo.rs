@@ -1,24 +1,23 @@
-//! What `/proc/PID/fdinfo` says of a descriptor; see proc_pid_fdinfo(5). By hand: procfs has
-//! nothing of it.
+//! The files in `/proc/PID/fdinfo`; see proc_pid_fdinfo(5). procfs does not read them.
 
 use std::fs;
 use std::os::fd::RawFd;
 
 use rustix::fs::OFlags;
 
-/// The text of one file, a field a line.
+/// The text of one file, with one field per line.
 #[derive(Clone)]
 pub(crate) struct FdInfo(String);
 
 impl FdInfo {
-    /// `None`: closed meanwhile, or not readable.
+    /// Returns `None` if the descriptor has been closed, or if the file cannot be read.
     pub(crate) fn read(pid: u32, number: RawFd) -> Option<Self> {
-        // Drivers write names of their clients there, which may be any bytes.
+        // Drivers write the names of their clients there, which may be any bytes.
         let text = fs::read(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
         Some(Self(String::from_utf8_lossy(&text).into_owned()))
     }
 
-    /// As of open(2), with `CLOEXEC` for the descriptor's own flag.
+    /// The flags of open(2), including `CLOEXEC`, which belongs to the descriptor.
     pub(crate) fn flags(&self) -> OFlags {
         let flags = self.field("flags:");
         let flags = flags.and_then(|flags| u32::from_str_radix(flags, 8).ok());
@@ -41,7 +40,7 @@ impl FdInfo {
         self.field("eventfd-id:")?.parse().ok()
     }
 
-    /// The count of an eventfd, which reading it would reset.
+    /// The count of an eventfd. Reading the eventfd itself would reset it.
     pub(crate) fn eventfd_count(&self) -> Option<u64> {
         u64::from_str_radix(self.field("eventfd-count:")?, 16).ok()
     }

@@ -1,4 +1,4 @@
-//! What a child can do with a descriptor that it has inherited by carelessness, and what some have done.
+//! What a child can do with an inherited descriptor, and what some have done.
 
 use crate::descriptor::DescriptorInfo;
 use crate::kind::Kind;
@@ -27,12 +27,12 @@ impl Harm {
         }
     }
 
-    /// What a child can do, as a sentence without its full stop.
+    /// Returns what a child can do, as a sentence without its full stop.
     pub const fn risk(self) -> &'static str {
         self.risk
     }
 
-    /// Where it has happened.
+    /// Returns the scene in which it has happened.
     pub const fn scene(self) -> Option<Scene> {
         self.scene
     }
@@ -50,12 +50,12 @@ impl Scene {
     /// Two processes write to one log.
     pub const LOG: Self = Self(5);
 
-    /// Its number, 1 to 13.
+    /// Returns its number, 1 to 13.
     pub const fn number(self) -> u8 {
         self.0
     }
 
-    /// What happened, as a sentence without its full stop.
+    /// Returns what happened, as a sentence without its full stop.
     pub const fn happened(self) -> &'static str {
         match self.0 {
             1 => "A forked child wrote to it: its idle parent used 98 % of a processor",
@@ -69,8 +69,8 @@ impl Scene {
 }
 
 impl DescriptorInfo {
-    /// What a child that inherits it can do to this process. `None` for what does no harm, and for 0,
-    /// 1 and 2 where they are what every program expects there.
+    /// Returns what a child that inherits it can do to this process. `None` if it does no harm, and for 0, 1 and 2 if
+    /// they are what every program expects there.
     pub fn harm(&self) -> Option<Harm> {
         if let Some(service) = self.service {
             return of_service(service);
@@ -106,7 +106,7 @@ impl DescriptorInfo {
         })
     }
 
-    /// What came to lie at 0, 1 or 2 because nothing was open there.
+    /// Returns whether it got the number 0, 1 or 2 only because nothing was open there.
     fn is_odd_for_a_standard_one(&self) -> bool {
         matches!(
             self.kind,

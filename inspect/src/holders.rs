@@ -1,4 +1,4 @@
-//! Who else holds what a descriptor leads to, or its other end.
+//! The processes that hold the same object as a descriptor, or its other end.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::RawFd;
@@ -27,17 +27,17 @@ pub struct Holder {
 /// Which end of something another process holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// The very same: the process has inherited it or was handed it.
+    /// The same end: the process has inherited it, or it was passed to it.
     Same,
     /// The end that it is connected to.
     Other,
 }
 
-/// Who else holds each of a process' descriptors, by its number there. The process itself is among them where it holds
-/// a thing more than once, or both of its ends.
+/// Finds who else holds the descriptors of a process, by their numbers in that process. The process itself is included
+/// if it holds an object more than once, or both of its ends.
 ///
-/// Looks through every process that may be looked at; what others hold is not found. Eventfds and pipes, sockets,
-/// memory and logind's inhibitors are known again, files are not.
+/// Only processes that this one may inspect are searched. Eventfds, pipes, sockets, memory and logind's inhibitors are
+/// recognized; files are not.
 pub fn holders(pid: u32, open: &[DescriptorInfo]) -> BTreeMap<RawFd, Vec<Holder>> {
     let wanted = open
         .iter()
@@ -55,7 +55,7 @@ pub fn holders(pid: u32, open: &[DescriptorInfo]) -> BTreeMap<RawFd, Vec<Holder>
         .collect()
 }
 
-/// One that holds it, and whether for reading and for writing.
+/// A holder, and whether it can read and write.
 struct Found {
     holder: Holder,
     access: (bool, bool),

@@ -8,19 +8,19 @@ use procfs::process::Process;
 
 use crate::kind::Kind;
 
-/// One end of a connection, or a socket that waits for some.
+/// One end of a connection, or a listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InternetSocket {
     pub(crate) kind: Kind,
     pub(crate) own: SocketAddr,
-    /// `None`: it is not connected.
+    /// `None` if it is not connected.
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) listening: bool,
-    /// Bytes that wait to be read.
+    /// How many bytes can be read.
     pub(crate) waiting: Option<u64>,
 }
 
-/// All of them.
+/// All sockets.
 #[derive(Debug, Default)]
 pub(crate) struct InternetTable {
     by_inode: HashMap<u64, InternetSocket>,
@@ -29,7 +29,7 @@ pub(crate) struct InternetTable {
 }
 
 impl InternetTable {
-    /// As the process sees them; empty if they cannot be read.
+    /// Reads the table that the process sees; empty if it cannot be read.
     pub(crate) fn read(pid: u32) -> Self {
         let Ok(process) = Process::new(pid.cast_signed()) else {
             return Self::default();
@@ -42,7 +42,7 @@ impl InternetTable {
                 own: tcp.local_address,
                 peer: connected(tcp.remote_address),
                 listening,
-                // What waits in a listening socket are connections.
+                // In a listening socket, this is the number of connections.
                 waiting: (!listening).then_some(tcp.rx_queue.into()),
             };
             (tcp.inode, socket)
@@ -71,7 +71,7 @@ impl InternetTable {
         self.by_inode.get(&inode)
     }
 
-    /// The other end, if it is on this machine as well.
+    /// Returns the other end, if it is on this machine.
     pub(crate) fn other_end(&self, own: SocketAddr, peer: SocketAddr) -> Option<u64> {
         self.by_ends.get(&ends(peer, own)).copied()
     }
@@ -81,7 +81,7 @@ fn connected(peer: SocketAddr) -> Option<SocketAddr> {
     (peer.port() != 0).then_some(peer)
 }
 
-/// An address of IPv4 is the same where a socket of IPv6 has it.
+/// Converts an IPv4 address that is mapped to IPv6 back to IPv4.
 fn ends(own: SocketAddr, peer: SocketAddr) -> (SocketAddr, SocketAddr) {
     let plain = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
     (plain(own), plain(peer))
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn both_ends_of_a_connection_on_this_machine_are_found() {
         for local in ["127.0.0.1:0", "[::1]:0"] {
-            // A machine may do without the newer one.
+            // IPv6 may be missing.
             let Ok(listener) = TcpListener::bind(local) else {
                 continue;
             };

@@ -54,7 +54,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Its name for a program: in lower case, one word or two with a hyphen.
+    /// Returns its name for programs: lower case, one word or two with a hyphen.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -79,7 +79,7 @@ impl Kind {
         }
     }
 
-    /// The kind of anything but a socket.
+    /// Returns the kind of anything but a socket.
     pub(crate) fn of(link: &Link) -> Self {
         match &link.target {
             FDTarget::AnonInode(name) => match name.as_str() {
@@ -125,7 +125,7 @@ impl Kind {
     }
 }
 
-/// logind hands out the writing ends of pipes that it keeps in one folder; see
+/// Returns whether it is an inhibitor of logind: the write end of a named pipe in a folder of its own; see
 /// org.freedesktop.login1(5).
 pub(crate) fn is_inhibitor(link: &Path) -> bool {
     link.parent()
@@ -138,7 +138,7 @@ fn is_terminal(major: u32) -> bool {
     matches!(major, 4 | 5 | 136..=143)
 }
 
-/// In words.
+/// Describes a descriptor for people.
 pub(crate) fn describe(kind: Kind, link: &Link, details: &FdInfo) -> String {
     let shown = link.path.display();
     match kind {

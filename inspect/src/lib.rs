@@ -1,19 +1,19 @@
-//! What a process has open: every descriptor in words, and who holds the other ends.
+//! Describes what a process has open, and finds who holds the other ends.
 //!
-//! For each descriptor this crate says what it is: the wakeup eventfd of a main loop, the
-//! connection to the session bus, the display. It is for diagnosis, to see with one's own eyes what
-//! a child has inherited. The command `legwork doctor` shows the same in a terminal.
+//! For each descriptor, this crate tells what it is: the wakeup eventfd of a main loop, the connection to the session
+//! bus, the display. It is meant for diagnosis, to see what a child has inherited. The command `legwork doctor` shows
+//! the same in a terminal.
 //!
-//! It only looks, at something that moves: a descriptor that is closed meanwhile is left out.
-//! Nothing is taken from the process, nothing is stopped, and what is ready to be read stays there.
+//! The process is only observed, while it runs: a descriptor that it closes meanwhile is left out. It is not stopped,
+//! and nothing is read from its descriptors.
 //!
-//! | to know | ask |
+//! | to find out | use |
 //! |---|---|
 //! | what is open, and what each descriptor is connected to | [`list`] |
 //! | what a child that inherits it could do, and what some have done | [`DescriptorInfo::harm`] |
 //! | who else holds it, or its other end | [`holders`](fn@holders) |
 //! | whether it wakes a main loop that waits for it | [`readiness`](fn@readiness) |
-//! | whether `/proc` shows the processes by the numbers that they have here | [`check_proc`] |
+//! | whether `/proc` belongs to this PID namespace | [`check_proc`] |
 //!
 //! ```
 //! use std::os::fd::AsRawFd;
@@ -35,12 +35,12 @@
 //!
 //! # The files
 //!
-//! `descriptor` puts a [`DescriptorInfo`] together: from its `link` and its `fdinfo`, which say what
-//! `kind` it is and which `object` it leads to, and, for a socket, from what `socket` finds out by a
-//! `duplicate` or in the kernel's lists (`network`, with `unix_table` and `internet_table`) and what
-//! `service` knows of its address. `harm`, `holders` and `readiness` ask further about it.
+//! `descriptor` assembles a [`DescriptorInfo`] from its `link` and its `fdinfo`, which determine its `kind` and its
+//! `object`. For a socket, `socket` finds the peer by a `duplicate` or in the kernel's lists (`network`, with
+//! `unix_table` and `internet_table`), and `service` recognizes the address. `harm`, `holders` and `readiness` answer
+//! further questions.
 //!
-//! `/proc` is read through [`procfs`]; what is read by hand here says why.
+//! `/proc` is read through [`procfs`]. Files that are parsed here say why.
 
 mod descriptor;
 mod duplicate;

@@ -1,8 +1,7 @@
 //! The links in `/proc/PID/fd`; see proc_pid_fd(5).
 //!
-//! Listed and read by hand: procfs has a link's text only as far as it is UTF-8, makes four system
-//! calls of the one, and would show its own open directory among the descriptors of this process.
-//! What a link says is procfs's to parse.
+//! They are listed and read here because procfs has the text of a link only if it is UTF-8, makes four system calls
+//! instead of one, and would list its own open directory among the descriptors of this process. procfs parses the text.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,9 +11,9 @@ use std::path::PathBuf;
 
 use procfs::process::FDTarget;
 
-/// Where a descriptor leads.
+/// The link of a descriptor.
 pub(crate) struct Link {
-    /// The link itself, which leads to the open file whatever became of its name.
+    /// The path of the link, which refers to the open file even if that was renamed or deleted.
     pub(crate) entry: PathBuf,
     /// Its text: a path, or a name such as `socket:[4711]`.
     pub(crate) path: PathBuf,
@@ -22,7 +21,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// `None`: closed meanwhile.
+    /// Returns `None` if the descriptor has been closed meanwhile.
     pub(crate) fn read(pid: u32, number: RawFd) -> Option<Self> {
         let entry = PathBuf::from(format!("/proc/{pid}/fd/{number}"));
         let path = fs::read_link(&entry).ok()?;
@@ -36,20 +35,20 @@ impl Link {
     }
 }
 
-/// Whether `/proc` shows the processes by the numbers that they have here: in a PID namespace of its own, it may be that
-/// of another, in which any number is a stranger's.
+/// Checks that `/proc` belongs to the PID namespace of this process. If it belongs to another one, process numbers
+/// refer to other processes there.
 ///
 /// # Errors
 ///
-/// `NotFound` if there is no `/proc`, `Unsupported` if it is that of another PID namespace.
+/// `NotFound` if there is no `/proc`, `Unsupported` if it belongs to another PID namespace.
 pub fn check_proc() -> io::Result<()> {
     let own = fs::read_link("/proc/self");
     match own {
         Ok(own) if own.as_os_str() == &*std::process::id().to_string() => Ok(()),
-        // It leads nowhere if this process is not among those that are shown.
+        // The link is dangling if this process is not visible there.
         _ if fs::symlink_metadata("/proc/self").is_ok() => Err(io::Error::new(
             ErrorKind::Unsupported,
-            "the /proc here is that of another PID namespace",
+            "/proc belongs to another PID namespace",
         )),
         _ => Err(io::Error::new(
             ErrorKind::NotFound,
@@ -58,8 +57,8 @@ pub fn check_proc() -> io::Result<()> {
     }
 }
 
-/// The numbers of a process's descriptors. Read to the end first: in this process, the open
-/// directory is one of them.
+/// Lists the numbers of a process's descriptors. The directory is read to its end before anything else, because in this
+/// process its own descriptor is one of them.
 pub(crate) fn numbers(pid: u32) -> io::Result<Vec<RawFd>> {
     let mut numbers = fs::read_dir(format!("/proc/{pid}/fd"))?
         .map(|entry| Ok(entry?.file_name()))

@@ -1,4 +1,4 @@
-//! What is asked of the system about sockets: addresses of the buses, and the kernel's lists.
+//! What the system knows about sockets: the addresses of the buses, and the kernel's lists.
 
 use std::cell::OnceCell;
 
@@ -6,7 +6,7 @@ use crate::internet_table::InternetTable;
 use crate::service::Addresses;
 use crate::unix_table::UnixTable;
 
-/// Asked once for all sockets of a process, and not before there is one.
+/// The lists, which are read once per process, when the first socket needs them.
 pub(crate) struct Network {
     pub(crate) pid: u32,
     addresses: OnceCell<Addresses>,

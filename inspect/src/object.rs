@@ -1,4 +1,4 @@
-//! What a descriptor leads to, so that it is recognised where another process holds it.
+//! The kernel object behind a descriptor, to recognize it in other processes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,16 +9,16 @@ use crate::fdinfo::FdInfo;
 use crate::kind::is_inhibitor;
 use crate::link::Link;
 
-/// What an open descriptor leads to. Two descriptors with the same one, in whichever processes, lead
-/// to the same thing.
+/// The kernel object that a descriptor refers to. Two descriptors with the same object, even in different processes,
+/// refer to the same thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Object {
-    /// A counter, by the number that the kernel gave it (fdinfo, since Linux 5.2).
+    /// An eventfd, by the number that the kernel gave it (in fdinfo, since Linux 5.2).
     Eventfd(u64),
     /// One end of a socket, by its inode.
     Socket(u64),
-    /// A pipe without a name, both ends of it, by its inode.
+    /// A pipe without a name, by its inode. Both ends are one object.
     Pipe(u64),
     /// Memory or an inhibitor, by device and inode.
     File {
@@ -30,7 +30,7 @@ pub enum Object {
 }
 
 impl Object {
-    /// `None` where it does not matter who else holds it, as for a regular file.
+    /// Returns `None` if it does not matter who else holds it, as for a regular file.
     pub(crate) fn of(link: &Link, details: impl FnOnce() -> Option<FdInfo>) -> Option<Self> {
         match &link.target {
             FDTarget::Socket(inode) => Some(Self::Socket(*inode)),
@@ -38,7 +38,7 @@ impl Object {
             FDTarget::AnonInode(name) if name == "[eventfd]" => {
                 Some(Self::Eventfd(details()?.eventfd_id()?))
             }
-            // Not every path: a look at a file may wait for its file system.
+            // Not for every path: a stat may wait for the file system.
             target if matches!(target, FDTarget::MemFD(_)) || is_inhibitor(&link.path) => {
                 let status = fs::metadata(&link.entry).ok()?;
                 Some(Self::File {

@@ -1,8 +1,7 @@
-//! Whether a descriptor of another process is ready, found out without taking anything from it.
+//! Whether a descriptor of another process is ready. Nothing is read from it.
 //!
-//! A duplicate is polled for no time and closed again; poll(2) and `FIONREAD` consume nothing. Where
-//! no duplicate may be had, fdinfo knows the counters and the kernel's lists know what waits in
-//! sockets.
+//! A duplicate is polled without waiting and closed again; poll(2) and `FIONREAD` consume nothing. If duplicating is
+//! denied, fdinfo has the counters, and the kernel's lists have how much can be read from sockets.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;
@@ -14,29 +13,29 @@ use crate::kind::Kind;
 use crate::network::Network;
 use crate::object::Object;
 
-/// What a poll of a descriptor finds at this instant.
+/// The result of polling a descriptor once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Readiness {
-    /// Reading would not wait: there is something, or the end.
+    /// Whether reading would not block: there is data, or end-of-file.
     pub readable: bool,
-    /// The other end is gone.
+    /// Whether the other end is closed.
     pub hung_up: bool,
-    /// How much there is: bytes, or the count of an eventfd.
+    /// How much can be read: bytes, or the count of an eventfd.
     pub waiting: Option<u64>,
 }
 
 impl Readiness {
-    /// Whether a main loop that waits for it is woken.
+    /// Returns whether a main loop that waits for it is woken.
     pub fn wakes(self) -> bool {
         self.readable || self.hung_up
     }
 }
 
-/// Whether a descriptor in a process' list is ready now.
+/// Polls a descriptor of a process.
 ///
-/// `None` for kinds that no main loop waits for, such as files, which are always ready; and where it
-/// cannot be known: the process or the descriptor is gone, or the rights do not suffice.
+/// Returns `None` for kinds that no main loop waits for, such as files, which are always ready. Also if the process or
+/// the descriptor is gone, or if this process may not know.
 pub fn readiness(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
     let is_waited_for = match info.kind {
         Kind::Eventfd
@@ -65,7 +64,7 @@ fn by_poll(pid: u32, info: &DescriptorInfo) -> Option<Readiness> {
     let found = polled[0].revents();
     let waiting = match info.kind {
         Kind::Eventfd => FdInfo::read(pid, info.number).and_then(|details| details.eventfd_count()),
-        // What waits there are connections.
+        // In a listening socket, this would be the number of connections.
         _ if info.listening => None,
         Kind::Epoll | Kind::Pidfd | Kind::Timerfd => None,
         _ => ioctl_fionread(&descriptor).ok(),

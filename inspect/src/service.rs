@@ -1,10 +1,10 @@
-//! Well-known peers, known by their address.
+//! Well-known services, recognized by their address.
 
 use std::ffi::OsStr;
 
 use procfs::process::Process;
 
-/// Well-known peers of a desktop app.
+/// Well-known services that desktop apps connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Service {
@@ -25,7 +25,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// Its name for a person.
+    /// Returns its name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::SessionBus => "session bus",
@@ -46,12 +46,12 @@ const BUSES: [(&str, Service); 3] = [
     ("AT_SPI_BUS_ADDRESS", Service::AccessibilityBus),
 ];
 
-/// Where the buses of one process are, as its environment says.
+/// The addresses of the buses, from the environment of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses(Vec<(Service, String)>);
 
 impl Addresses {
-    /// By the environment that the process was started with; by our own where that cannot be read.
+    /// Reads the environment that the process was started with, or our own if that is denied.
     pub(crate) fn of(pid: u32) -> Self {
         let theirs = Process::new(pid.cast_signed()).and_then(|process| process.environ());
         let variable = |name: &str| match &theirs {
@@ -65,7 +65,7 @@ impl Addresses {
         Self(addresses.collect())
     }
 
-    /// Whose address it is: of those that the process was told first, then of the customary ones.
+    /// Returns the service with this address: first those in the environment, then the usual ones.
     pub(crate) fn service(&self, address: &str) -> Option<Service> {
         let told = self
             .0
@@ -91,7 +91,7 @@ impl Addresses {
     }
 }
 
-/// Whether a list of D-Bus addresses, such as `unix:path=/run/user/1000/bus;…`, names this Unix address.
+/// Returns whether a list of D-Bus addresses, such as `unix:path=/run/user/1000/bus;…`, has this Unix address.
 fn names_address(buses: &str, address: &str) -> bool {
     buses
         .split([';', ',', ':'])

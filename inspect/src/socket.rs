@@ -1,8 +1,8 @@
 //! What a socket is connected to.
 //!
-//! A duplicate of the descriptor is taken for a moment and asked for its peer. Where none may be had,
-//! the kernel's lists of sockets tell, by the inode. Of a socket that is in neither, nothing is known
-//! but that it is one.
+//! The descriptor is duplicated for a moment to ask for its peer. If that is denied, the peer is looked up in the
+//! kernel's lists of sockets, by the inode. If it is not in the lists either, it is described as a socket and nothing
+//! more.
 
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use crate::kind::Kind;
 use crate::network::Network;
 use crate::service::Service;
 
-/// What was found out about a socket.
+/// What is known about a socket.
 pub(crate) struct Socket {
     pub(crate) kind: Kind,
     pub(crate) description: String,
@@ -66,7 +66,7 @@ pub(crate) fn look_at(network: &Network, number: RawFd, inode: u64) -> Socket {
     }
 }
 
-/// By the kernel's lists alone.
+/// Describes a socket by the kernel's lists alone.
 fn in_tables(network: &Network, inode: u64) -> Option<Socket> {
     if let Some(socket) = network.unix().get(inode) {
         let peer = network.unix().name_of_peer(inode).map(str::to_owned);

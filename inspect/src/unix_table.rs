@@ -1,10 +1,9 @@
 //! Every Unix socket of the machine with its name and its other end, as the kernel lists them.
 //!
-//! By sock_diag(7) over netlink, which is what `ss` asks as well, and which needs no right over the
-//! process that holds the socket. Where that is denied (in some sandboxes) there is
-//! `/proc/PID/net/unix`, which has the names but not the other ends. That is read by hand: procfs
-//! drops the flag of a listening socket, and gives up at a name that is not UTF-8, which any process
-//! of the machine may bind.
+//! They are read by sock_diag(7) over netlink, as `ss` does, which needs no rights over the process that holds a
+//! socket. If that is denied, as in some sandboxes, `/proc/PID/net/unix` is read, which has the names but not the other
+//! ends. It is parsed here because procfs drops the flag of a listening socket, and fails at a name that is not UTF-8,
+//! which any process on the machine may bind.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -16,7 +15,7 @@ use rustix::net::{
     socket_with,
 };
 
-/// One end of a connection, or a socket that waits for some.
+/// One end of a connection, or a listening socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct UnixSocket {
     /// Its own address, with `@` for an abstract one.
@@ -24,16 +23,16 @@ pub(crate) struct UnixSocket {
     /// The inode of its other end.
     pub(crate) peer: Option<u64>,
     pub(crate) listening: bool,
-    /// Bytes that wait to be read.
+    /// How many bytes can be read.
     pub(crate) waiting: Option<u64>,
 }
 
-/// All of them by their inodes.
+/// All sockets, by inode.
 #[derive(Debug, Default)]
 pub(crate) struct UnixTable(HashMap<u64, UnixSocket>);
 
 impl UnixTable {
-    /// As the process sees them.
+    /// Reads the table that the process sees.
     pub(crate) fn read(pid: u32) -> Self {
         let asked = ask_the_kernel();
         Self(asked.unwrap_or_else(|_| {
@@ -46,7 +45,7 @@ impl UnixTable {
         self.0.get(&inode)
     }
 
-    /// The address of the other end: of the listening socket that it was accepted from.
+    /// Returns the address of the other end: that of the listening socket that accepted it.
     pub(crate) fn name_of_peer(&self, inode: u64) -> Option<&str> {
         let peer = self.0.get(&inode)?.peer?;
         self.0.get(&peer)?.name.as_deref()
@@ -64,7 +63,7 @@ const UDIAG_SHOW_NAME_PEER_RQLEN: u32 = 0x01 | 0x04 | 0x10;
 const UNIX_DIAG_NAME: u16 = 0;
 const UNIX_DIAG_PEER: u16 = 2;
 const UNIX_DIAG_RQLEN: u16 = 4;
-/// `TCP_LISTEN`, which serves for Unix sockets as well.
+/// `TCP_LISTEN`, which is used for Unix sockets as well.
 const LISTENING: u8 = 10;
 
 fn ask_the_kernel() -> rustix::io::Result<HashMap<u64, UnixSocket>> {
@@ -112,7 +111,7 @@ fn request() -> Vec<u8> {
     let mut message = length.to_ne_bytes().to_vec();
     message.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     message.extend(NLM_F_REQUEST_DUMP.to_ne_bytes());
-    // Sequence and port, which the kernel does not look at.
+    // Sequence number and port, which the kernel ignores.
     message.extend([0; 8]);
     message.extend(body);
     message
@@ -151,7 +150,7 @@ fn entry(body: &[u8]) -> Option<(u64, UnixSocket)> {
         rest = &rest[next..];
     }
     if socket.listening {
-        // Then the count is one of connections.
+        // In a listening socket, this is the number of connections.
         socket.waiting = None;
     }
     Some((u64::from(inode), socket))

@@ -304,11 +304,11 @@ if __name__ == '__main__':
     let forked = start("fork");
     let child = forked.figure("child");
     let (code, first) = answer(&forked);
-    let words = format!("A fork of it that has never executed a program is running: {child}. ");
+    let words = format!("Forks of this process that have never executed a program: {child}. ");
     assert_eq!(code, Some(1), "{first}");
     assert!(first.starts_with(&words), "{first}");
     assert!(
-        first.contains("What to do: Start children so that"),
+        first.contains("What to do: Start children that execute"),
         "{first}"
     );
     assert!(first.contains("set_start_method(\"spawn\")"), "{first}");
@@ -323,7 +323,7 @@ if __name__ == '__main__':
     // The cure, tried.
     let spawned = start("spawn");
     let (_, first) = answer(&spawned);
-    assert!(!first.contains("fork of it"), "{first}");
+    assert!(!first.contains("Forks of this process"), "{first}");
 }
 
 #[test]
@@ -357,7 +357,7 @@ fn a_loop_is_not_said_to_spin_around_what_it_does_not_wait_for() {
     let note = |kind: &str| notes.iter().find(|note| note["kind"] == kind).unwrap();
     let said = note("spins")["text"].as_str().unwrap();
     assert!(
-        said.contains("could not be seen. If it waits for one of"),
+        said.contains("it is not known what it waits for. If it waits for one of"),
         "{said}"
     );
     assert_eq!(note("suspect")["scene"], Value::Null);

@@ -1,21 +1,21 @@
-//! What happens to a program while the command stays with it.
+//! What happens to a program, as the command sees it.
 
 use legwork::process::{Exit, Signal};
 
 use crate::failure::Failure;
 
-/// What happens to a program while the command stays with it.
+/// What happens to a program.
 pub(crate) enum Event<'a> {
-    /// It runs, as this process.
+    /// It was started, as this process.
     Started(u32),
-    /// It has written this.
+    /// It has written these bytes.
     Output(Stream, &'a [u8]),
-    /// The signal was handed on to it.
+    /// The signal was passed on to it.
     Signal(Signal),
-    /// Its time was up, and it was asked to end.
+    /// The timeout has passed, and it was asked to end.
     Timeout,
     Ended(&'a Ended),
-    /// The command could not do what it was asked to.
+    /// The command failed.
     Failed(&'a Failure),
 }
 

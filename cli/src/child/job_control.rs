@@ -1,4 +1,4 @@
-//! A command that stops and ends as its program does, so that a shell sees the program in it.
+//! Job control: the command stops and ends as its program does, so that a shell sees no difference.
 #![allow(unsafe_code)]
 
 use legwork::process::Signal;
@@ -7,8 +7,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal as NixSignal, raise, signal};
 use rustix::fs::{Mode, OFlags, open};
 
-/// The program's group: with a controlling terminal the one that this command is in, as the shell has
-/// made it; else one of the program's own, so that its descendants can be ended with it.
+/// Returns the process group for the program: with a controlling terminal the group of this command, which the shell
+/// has created; otherwise a new one, so that its descendants can be killed with it.
 pub(crate) fn group() -> Group {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     match open("/dev/tty", flags, Mode::empty()) {
@@ -17,19 +17,19 @@ pub(crate) fn group() -> Group {
     }
 }
 
-/// Stops this process by a signal that has stopped its program, and returns when it goes on.
+/// Stops this process by the signal that has stopped its program, and returns when it is continued.
 pub(super) fn stop_by(signal: Signal) {
     take(signal);
 }
 
-/// Ends this process by the signal that has ended its program. Returns if that signal ends nobody.
+/// Ends this process by the signal that has ended its program. Returns if the signal does not end a process.
 pub(crate) fn end_by(signal: Signal) {
-    // The program has left a core file if one was wanted.
+    // The program has already dumped core if that was wanted.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     take(signal);
 }
 
-/// Has the signal do to this process what it does by default.
+/// Raises the signal with its default action.
 fn take(number: Signal) {
     let Ok(number) = NixSignal::try_from(number.as_raw()) else {
         return;

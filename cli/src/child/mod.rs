@@ -1,13 +1,13 @@
-//! The program that the command starts and stays with until it ends.
+//! The program that the command starts, and waits for.
 //!
-//! It links no GLib: its own start is most of what it costs. A [`Child`] is started by a
-//! [`Plan`](legwork::spawn::Plan), watched over by a guardian, so that it does not outlive the
-//! command. The command then sleeps in one `poll` for the program's end, for signals to hand on, and for
-//! the time that is up.
+//! The command does not link GLib: starting it would take most of the time. A [`Child`] is started by a
+//! [`Plan`](legwork::spawn::Plan) and watched over by a guardian, so that it does not outlive the command. Then the
+//! command waits in one `poll` for everything: the end of the program, signals to pass on, its streams, and the
+//! timeout.
 //!
-//! A terminal has one foreground group, and a shell puts all of a pipeline into one group. So where there
-//! is a controlling terminal, the program stays in the group that the shell has made: it reads what is
-//! typed, hears Ctrl+C and Ctrl+Z by itself, and the command stops and ends as it does (`job_control`).
+//! A terminal has one foreground group, and a shell puts all processes of a pipeline into one group. So if there is a
+//! controlling terminal, the program stays in the group that the shell has created: it reads from the terminal,
+//! receives Ctrl+C and Ctrl+Z itself, and the command stops and ends as the program does (`job_control`).
 
 mod event;
 mod job_control;

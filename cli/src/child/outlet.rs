@@ -1,4 +1,4 @@
-//! The standard output of this command, while a program runs.
+//! The standard output of this command while a program runs.
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::OFlags;
@@ -9,11 +9,11 @@ use super::event::Event;
 use super::queue::{End, Queue};
 use crate::failure::tell;
 
-/// Shows what a program writes, or everything that happens, a line each.
+/// Writes what a program has written, or a line for each event.
 pub(super) struct Outlet {
     end: End,
     waiting: Queue,
-    /// What is printed of an event. Without it, what the program writes is shown as it is.
+    /// Returns the line of an event. If it is missing, the output of the program is written unchanged.
     line: Option<Line>,
     is_broken: bool,
 }
@@ -43,17 +43,17 @@ impl Outlet {
         }
     }
 
-    /// Whether everything is written that is to be.
+    /// Returns whether nothing is left to write.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// What to wait for if it is not.
+    /// Returns what to wait for if something is left to write.
     pub(super) fn room(&self) -> PollFd<'_> {
         PollFd::new(&self.end, PollFlags::OUT)
     }
 
-    /// Writes as much as is taken without waiting. After an error, nothing more is written.
+    /// Writes as much as possible without blocking. After an error, nothing more is written.
     pub(super) fn write(&mut self) -> Result<(), Errno> {
         while !self.waiting.is_empty() && self.end.is_ready(PollFlags::OUT) {
             match self.waiting.empty_into(&self.end) {

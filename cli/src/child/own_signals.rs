@@ -1,6 +1,6 @@
-//! Which signals this command was started with as ignored.
+//! The signals that were ignored when this command was started.
 //!
-//! Rust's runtime ignores SIGPIPE before `main`, so that this is looked at earlier still.
+//! Rust's runtime ignores SIGPIPE before `main`, so they have to be read before that.
 #![allow(unsafe_code)]
 
 use std::mem::MaybeUninit;
@@ -28,7 +28,7 @@ extern "C" fn look() {
     IGNORED.store(bits, Ordering::Relaxed);
 }
 
-/// The signals that whoever started this command had it ignore.
+/// Returns the signals that were ignored when this command was started.
 pub(crate) fn ignored() -> impl Iterator<Item = Signal> {
     let bits = IGNORED.load(Ordering::Relaxed);
     (1..=64)
@@ -36,7 +36,7 @@ pub(crate) fn ignored() -> impl Iterator<Item = Signal> {
         .filter_map(Signal::from_raw)
 }
 
-/// A parent that ignores SIGCHLD has its children vanish; this command is to wait for its own.
+/// Restores the default of SIGCHLD. If it is ignored, nobody can wait for a child.
 pub(super) fn hear_of_children() {
     // SAFETY: the default action runs no code of this process.
     let _ = unsafe {

@@ -1,4 +1,4 @@
-//! The program itself: its start, what happens to it, its end.
+//! The program: its start, what happens while it runs, and its end.
 
 use std::ffi::OsString;
 use std::io;
@@ -17,7 +17,7 @@ use super::signals::{Arrived, Signals};
 use super::streams::Streams;
 use crate::failure::{Failure, cannot, tell};
 
-/// The program that a command line names: by its path where that has a slash, else by its name.
+/// Returns the program that a command line names: by its path if there is a slash in it, otherwise by its name.
 pub(crate) fn program(name: OsString) -> Program {
     if name.as_bytes().contains(&b'/') {
         Program::path(PathBuf::from(name))
@@ -26,7 +26,7 @@ pub(crate) fn program(name: OsString) -> Program {
     }
 }
 
-/// A program that runs, or has ended and is still to be waited for.
+/// A program that runs, or that has ended and has not been waited for.
 pub(crate) struct Child {
     process: Process,
     signals: Signals,
@@ -36,7 +36,7 @@ impl Child {
     pub(crate) fn start(plan: Plan, signals: Signals) -> Result<Self, Failure> {
         let process = plan.spawn()?;
         if let Err(error) = legwork::guardian::watch_over(&process, Program::Current) {
-            // The program runs: that it may outlive the command is no reason to end it.
+            // The program is running already, and may outlive the command. That is no reason to kill it.
             tell(&format!(
                 "{error}; if legwork is killed, the program runs on"
             ));
@@ -48,12 +48,12 @@ impl Child {
         self.process.pid()
     }
 
-    /// Waits for the program to end, which it may have done.
+    /// Waits for the program to end.
     pub(crate) fn wait(&mut self) -> Result<Exit, WaitError> {
         self.process.wait()
     }
 
-    /// Sleeps for a time and hands on signals; whether the program has ended meanwhile.
+    /// Sleeps for a time and passes on signals; returns whether the program has ended.
     pub(crate) fn nap(&self, time: Duration) -> bool {
         let end = Instant::now() + time;
         let streams = &mut Streams::default();
@@ -67,8 +67,8 @@ impl Child {
         }
     }
 
-    /// Stays until the program has ended. When its time is up, it is asked to, and killed after the
-    /// grace.
+    /// Returns when the program has ended. When the timeout has passed, the program is asked to end, and killed after
+    /// the grace period.
     pub(crate) fn stay(
         mut self,
         streams: &mut Streams,
@@ -81,7 +81,7 @@ impl Child {
         let (mut ended, mut is_told) = (None, false);
         loop {
             let left = due.map(|due| due.saturating_duration_since(Instant::now()));
-            // After its end nothing more comes: only to be rid of what there is takes time.
+            // After its end, only writing the rest of its output can take time.
             let left = match ended {
                 Some(_) if !streams.are_held_up() => Some(Duration::ZERO),
                 _ => left,
@@ -104,7 +104,7 @@ impl Child {
                     is_told = true;
                     streams.end(&Event::Ended(&end));
                 }
-                // What it has written right before its end is shown, but nobody has to wait for that.
+                // The last output is shown, but a timeout or a signal does not wait for it.
                 let is_shown = is_told && !streams.are_held_up();
                 if is_shown || over || signalled {
                     return Ok(end);
@@ -127,8 +127,8 @@ impl Child {
         }
     }
 
-    /// Sleeps until the program ends, a signal has been handed on, one of its streams has something, or
-    /// the time is over; whether the program has ended, and whether a signal was handed on.
+    /// Sleeps until the program ends, a signal arrives, a stream is ready, or the time has passed. Returns whether the
+    /// program has ended, and whether a signal was passed on.
     fn sleep(
         &self,
         streams: &mut Streams,
@@ -154,7 +154,7 @@ impl Child {
             match arrived.signal.as_raw() {
                 libc::SIGWINCH => streams.take_size(),
                 libc::SIGCHLD => (),
-                // To the command alone, perhaps. A program that runs has no use for it.
+                // It may have been sent to the command alone. A program that runs does not need it.
                 libc::SIGCONT => self.go_on(),
                 _ if self.has_it(&arrived) => (),
                 _ => {
@@ -180,19 +180,19 @@ impl Child {
         Ok((ended, signalled))
     }
 
-    /// Whether the program is in the group of this command.
+    /// Returns whether the program is in the process group of this command.
     fn shares_group(&self) -> bool {
         !self.process.leads_group()
     }
 
-    /// Whether the program has got a signal by itself: what is typed at the terminal goes to the whole
-    /// group, but a hang-up to the leader of the session alone.
+    /// Returns whether the program has received a signal as well: the terminal sends what is typed to the whole group,
+    /// but a hang-up only to the leader of the session.
     fn has_it(&self, arrived: &Arrived) -> bool {
         let typed = arrived.by_kernel && arrived.signal != Signal::HUP;
         self.shares_group() && (typed || arrived.sender == self.pid())
     }
 
-    /// Has a program that is stopped go on: it could not hear what it is sent.
+    /// Continues the program if it is stopped, because a stopped process does not handle signals.
     fn go_on(&self) {
         if self.process.stopped_by().is_some() {
             let _ = self.signal(Signal::CONT);

@@ -1,4 +1,4 @@
-//! Bytes on their way between standard descriptors of this command and the program.
+//! Buffered bytes between the standard descriptors of this command and the program.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -6,14 +6,14 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open, readlink};
 use rustix::io::Errno;
 
-/// So much goes into a pipe that can be written to at all; see pipe(7).
+/// How much a writable pipe takes at least without blocking; see pipe(7).
 const STEP: usize = 4096;
 
-/// So much is read at a time.
+/// How much is read at a time.
 pub(super) const READ: usize = 4 * STEP;
 
-/// A standard descriptor of this command, which others share: its flags are not ours to change. So pipes and
-/// terminals are opened once more, not to block.
+/// A standard descriptor of this command. Other processes share it, so its flags must not change. Pipes and terminals
+/// are therefore opened again, without blocking.
 pub(super) enum End {
     Shared(BorrowedFd<'static>),
     Own(OwnedFd),
@@ -25,7 +25,7 @@ impl End {
         let kind = fstat(fd).map(|status| FileType::from_raw_mode(status.st_mode));
         let again = match kind {
             Ok(FileType::Fifo) => true,
-            // Opened again, a multiplexer is another terminal.
+            // Opening a multiplexer again makes another terminal.
             Ok(FileType::CharacterDevice) => readlink(&path, Vec::new())
                 .is_ok_and(|target| !target.to_bytes().ends_with(b"ptmx")),
             _ => false,
@@ -71,7 +71,7 @@ impl Queue {
         self.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes some of it.
+    /// Writes a part of it.
     pub(super) fn empty_into(&mut self, to: impl AsFd) -> Result<(), Errno> {
         let rest = &self.bytes[self.written..];
         self.written += rustix::io::write(to, &rest[..rest.len().min(STEP)])?;

@@ -1,4 +1,4 @@
-//! The signals that the command hands on to its program.
+//! The signals that the command passes on to its program.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -9,8 +9,8 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::failure::{Failure, cannot};
 
-/// Those that ask for an end or mean what the program says, and the one that tells of another size
-/// of the terminal.
+/// The signals that ask a process to end or whose meaning the program defines, and the one that reports a new size of
+/// the terminal.
 const HELD: [NixSignal; 7] = [
     NixSignal::SIGINT,
     NixSignal::SIGTERM,
@@ -21,8 +21,8 @@ const HELD: [NixSignal; 7] = [
     NixSignal::SIGWINCH,
 ];
 
-/// Those of job control, which a shell sends to the group that the command shares with its program: the
-/// command does not stop before its program does, and hears when that is.
+/// The signals of job control, which a shell sends to the group that the command shares with its program. The command
+/// must not stop before its program does, and is notified when the program stops.
 const OF_JOB_CONTROL: [NixSignal; 5] = [
     NixSignal::SIGCHLD,
     NixSignal::SIGCONT,
@@ -31,20 +31,19 @@ const OF_JOB_CONTROL: [NixSignal; 5] = [
     NixSignal::SIGTTOU,
 ];
 
-/// A signal that this command has got.
+/// A signal that this command has received.
 pub(super) struct Arrived {
     pub(super) signal: Signal,
-    /// Not by another process: by the terminal.
+    /// Whether the kernel sent it, for the terminal, and not another process.
     pub(super) by_kernel: bool,
     pub(super) sender: u32,
 }
 
-/// Signals that are held, to be read from a descriptor.
+/// Blocked signals, which are read from a descriptor.
 pub(crate) struct Signals(SignalFd);
 
 impl Signals {
-    /// Holds them, from before the program is there: none of them is lost. The program starts with an
-    /// empty mask.
+    /// Blocks them before the program is started, so that none is lost. The program starts with an empty mask.
     pub(crate) fn hold(group: Group) -> Result<Self, Failure> {
         super::own_signals::hear_of_children();
         let mut held: SigSet = HELD.into_iter().collect();
@@ -58,7 +57,7 @@ impl Signals {
             .map_err(cannot("signals cannot be read"))
     }
 
-    /// The next one that has arrived.
+    /// Returns the next one that has arrived.
     pub(super) fn next(&self) -> Option<Arrived> {
         let info = self.0.read_signal().ok()??;
         Some(Arrived {
@@ -68,7 +67,7 @@ impl Signals {
         })
     }
 
-    /// Readable when one has arrived.
+    /// Returns the descriptor, which is readable when one has arrived.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

@@ -1,8 +1,7 @@
-//! What goes between a program and the standard descriptors of this command, where that is not left to the
-//! program itself.
+//! The data that this command copies between a program and its own standard descriptors.
 //!
-//! Each way holds one bufferful at most, and reads on when that is written. Nothing blocks: a program that does
-//! not read, or nobody who looks at what it shows, holds up that way alone.
+//! Each direction has one buffer, and is read again when the buffer has been written. Nothing blocks: a program that
+//! does not read its input, or a reader that does not read the output, delays only that direction.
 
 use std::ffi::CString;
 use std::io::{self, PipeWriter, pipe};
@@ -15,8 +14,9 @@ use super::event::{Event, Stream};
 use super::outlet::{Line, Outlet};
 use super::queue::READ;
 use super::terminal::Terminal;
+use crate::failure::Failure;
 
-/// All of that, and the events.
+/// The terminal and the pipes of a program, and the events.
 #[derive(Default)]
 pub(crate) struct Streams {
     terminal: Option<Terminal>,
@@ -24,18 +24,18 @@ pub(crate) struct Streams {
     outlet: Option<Outlet>,
 }
 
-/// Something that a program writes to.
+/// Where output of the program is read.
 struct Source {
     stream: Stream,
     fd: OwnedFd,
-    /// There was nothing more to read.
+    /// The last read found nothing.
     is_drained: bool,
-    /// The beginning of a character.
+    /// The beginning of a character whose end has not arrived.
     part: Vec<u8>,
 }
 
 impl Streams {
-    /// Prints events.
+    /// Creates streams that print events.
     pub(crate) fn with_events(line: Line) -> Self {
         Self {
             outlet: Some(Outlet::new(Some(line))),
@@ -43,12 +43,12 @@ impl Streams {
         }
     }
 
-    /// Whether what the program writes comes as events.
+    /// Returns whether output of the program becomes events.
     pub(crate) fn have_events(&self) -> bool {
         self.outlet.is_some()
     }
 
-    /// A terminal for the program; returns its path.
+    /// Opens a terminal for the program; returns its path.
     pub(crate) fn open_terminal(&mut self) -> io::Result<CString> {
         let terminal = Terminal::open()?;
         let path = terminal.path();
@@ -58,7 +58,7 @@ impl Streams {
         Ok(path)
     }
 
-    /// A pipe for what the program writes there; returns the program's end.
+    /// Creates a pipe for one stream of the program; returns the program's end.
     pub(crate) fn open_pipe(&mut self, stream: Stream) -> io::Result<PipeWriter> {
         let (reader, writer) = pipe()?;
         rustix::io::ioctl_fionbio(&reader, true)?;
@@ -75,7 +75,7 @@ impl Streams {
         });
     }
 
-    /// The program runs.
+    /// Is called when the program has been started.
     pub(crate) fn begin(&mut self, pid: u32) {
         self.happened(&Event::Started(pid));
         if let Some(terminal) = &mut self.terminal {
@@ -83,20 +83,20 @@ impl Streams {
         }
     }
 
-    pub(crate) fn happened(&mut self, event: &Event<'_>) {
+    pub(super) fn happened(&mut self, event: &Event<'_>) {
         if let Some(outlet) = &mut self.outlet {
             outlet.happened(event);
         }
     }
 
-    /// The terminal of this command has another size.
+    /// Is called when the terminal of this command has a new size.
     pub(super) fn take_size(&self) {
         if let Some(terminal) = &self.terminal {
             terminal.take_size();
         }
     }
 
-    /// Adds what there is to wait for.
+    /// Adds the descriptors to wait for.
     pub(super) fn add_to<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         if let Some(terminal) = &self.terminal {
             terminal.add_to(fds);
@@ -110,18 +110,18 @@ impl Streams {
         }
     }
 
-    /// Whether something waits for whoever looks at what is shown.
+    /// Returns whether output waits for its reader.
     pub(super) fn are_held_up(&self) -> bool {
         let outlet = self.outlet.as_ref();
         outlet.is_some_and(|outlet| !outlet.is_empty())
     }
 
-    /// Whether everything has been read that the program has written, when it has ended.
+    /// Returns whether everything has been read that a program has written before its end.
     pub(super) fn are_drained(&self) -> bool {
         self.sources.iter().all(|source| source.is_drained)
     }
 
-    /// Copies what there is, both ways, as far as that is taken.
+    /// Copies in both directions as much as possible without blocking.
     pub(super) fn copy(&mut self) {
         if let Some(outlet) = &mut self.outlet {
             if outlet.is_empty() {
@@ -136,8 +136,8 @@ impl Streams {
         }
     }
 
-    /// Nobody sees any more what is shown: as when the window of a terminal is closed, or as for a program that
-    /// writes to a pipe that nobody reads. What else it writes is read and dropped.
+    /// Nobody reads the output any more. The program sees the same as without this command: its terminal is hung up,
+    /// and its standard output is a pipe without a reader. Its other output is read and dropped.
     fn lose_reader(&mut self, error: Errno) {
         self.terminal = None;
         self.sources.retain(|source| match source.stream {
@@ -147,8 +147,8 @@ impl Streams {
         });
     }
 
-    /// The last event.
-    pub(crate) fn end(&mut self, event: &Event<'_>) {
+    /// Prints the last event.
+    pub(super) fn end(&mut self, event: &Event<'_>) {
         for source in std::mem::take(&mut self.sources) {
             if !source.part.is_empty() {
                 self.happened(&Event::Output(source.stream, &source.part));
@@ -157,19 +157,20 @@ impl Streams {
         self.happened(event);
     }
 
-    /// Writes what is still to be written, however long that takes.
-    pub(crate) fn flush(&mut self) {
-        let Some(outlet) = &mut self.outlet else {
-            return;
-        };
-        while !outlet.is_empty() && poll(&mut [outlet.room()], None).is_ok() {
-            let _ = outlet.write();
+    /// Prints that the command has failed, and waits until that is written, unless the reader is slow already.
+    pub(crate) fn fail(&mut self, failure: &Failure) {
+        let is_held_up = self.are_held_up();
+        self.end(&Event::Failed(failure));
+        if let (Some(outlet), false) = (&mut self.outlet, is_held_up) {
+            while !outlet.is_empty() && poll(&mut [outlet.room()], None).is_ok() {
+                let _ = outlet.write();
+            }
         }
     }
 }
 
 impl Source {
-    /// Hands on what there is; returns whether more may come.
+    /// Reads once, and passes on what was read; returns whether there may be more later.
     fn read(&mut self, outlet: &mut Outlet) -> bool {
         let mut buffer = [0; READ];
         let length = match rustix::io::read(&self.fd, &mut buffer) {
@@ -182,7 +183,7 @@ impl Source {
         };
         self.is_drained = false;
         self.part.extend_from_slice(&buffer[..length]);
-        // In lines, a character is not divided.
+        // A character is never split between two events.
         let whole = match str::from_utf8(&self.part) {
             Err(error) if error.error_len().is_none() && outlet.is_of_lines() && length > 0 => {
                 error.valid_up_to()

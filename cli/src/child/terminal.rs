@@ -1,4 +1,4 @@
-//! The terminal that the program may get.
+//! The terminal of the program, for `--pty`.
 
 use std::ffi::CString;
 use std::io;
@@ -16,18 +16,18 @@ use rustix::termios::{
 
 use super::queue::{End, Queue, READ};
 
-/// A pseudo-terminal: what is typed here goes to the program.
+/// A pseudo-terminal. The input of this command is typed on it.
 pub(super) struct Terminal {
-    /// Our side of it. Closed, with its duplicate, it hangs up on the program.
+    /// Our side. When it and its duplicate are closed, the terminal is hung up.
     ours: OwnedFd,
-    /// The program's side, so that it is not taken to have ended when the program closes it for a while.
+    /// The program's side, kept open because a read would fail while the program has it closed.
     _theirs: OwnedFd,
     path: CString,
-    /// What our own terminal was like, while it is raw.
+    /// The attributes of our own terminal before it was made raw.
     before: Option<Termios>,
     input: Option<End>,
     typed: Queue,
-    /// What was typed last ended a line.
+    /// Whether the last input ended a line.
     at_line_start: bool,
 }
 
@@ -62,12 +62,12 @@ impl Terminal {
         self.path.clone()
     }
 
-    /// What the program shows is read from it.
+    /// Duplicates our side, to read the output of the program.
     pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
         self.ours.try_clone()
     }
 
-    /// Has our own terminal hand everything on as it is typed.
+    /// Makes our own terminal raw, so that every key is passed on at once.
     pub(super) fn begin(&mut self) {
         if let Ok(before) = tcgetattr(stdio::stdin()) {
             let mut raw = before.clone();
@@ -78,14 +78,14 @@ impl Terminal {
         }
     }
 
-    /// Our terminal has another size.
+    /// Sets the size of our own terminal.
     pub(super) fn take_size(&self) {
         if let Some(size) = own_size() {
             let _ = tcsetwinsize(&self.ours, size);
         }
     }
 
-    /// Adds what there is to wait for.
+    /// Adds the descriptors to wait for.
     pub(super) fn add_to<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
         if !self.typed.is_empty() {
             fds.push(PollFd::new(&self.ours, PollFlags::OUT));
@@ -94,7 +94,7 @@ impl Terminal {
         }
     }
 
-    /// Types what there is, as far as that is taken.
+    /// Types as much input as possible without blocking.
     pub(super) fn copy(&mut self) {
         if let Some(input) = &self.input
             && self.typed.is_empty()
@@ -107,8 +107,8 @@ impl Terminal {
                     self.at_line_start = matches!(buffer[length - 1], b'\n' | b'\r');
                     self.typed.push(&buffer[..length]);
                 }
-                // The end of a file is typed as people type it: in the middle of a line, the first
-                // such character only hands on what there is of it.
+                // The end of the input is typed as people type it: in the middle of a line, the first such
+                // character only passes on the beginning of the line.
                 _ => {
                     let times = if self.at_line_start { 1 } else { 2 };
                     let end = end_of_file(self.ours.as_fd());
@@ -129,7 +129,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The size of the terminal that this command runs on, whichever of its descriptors leads there.
+/// Returns the size of the terminal that this command runs on, whichever of its descriptors refers to it.
 fn own_size() -> Option<Winsize> {
     let standard = [stdio::stdout(), stdio::stdin(), stdio::stderr()];
     let found = standard.into_iter().find_map(|fd| tcgetwinsize(fd).ok());
@@ -141,7 +141,7 @@ fn own_size() -> Option<Winsize> {
         .filter(|size| size.ws_row > 0 && size.ws_col > 0)
 }
 
-/// The character that means the end of a file on this terminal.
+/// Returns the character that means end-of-file on this terminal.
 fn end_of_file(terminal: BorrowedFd<'_>) -> u8 {
     let usual = 4;
     tcgetattr(terminal).map_or(usual, |attributes| {

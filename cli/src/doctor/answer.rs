@@ -1,17 +1,17 @@
-//! What all that was found comes to: what is wrong, and what to do about it.
+//! The answer in short: what is wrong, and what to do about it.
 
 use super::finding::{Conclusion, Finding, Suspect};
-use super::sentence::{list, names, numbers};
+use super::sentence::{list, sentence};
 
-/// So many faults are named.
+/// How many faults are named.
 const NAMED: usize = 3;
 
-/// Some sentences.
+/// Returns some sentences.
 pub(super) fn answer(findings: &[Finding<'_>]) -> String {
     match Conclusion::of(findings) {
         Conclusion::Found => of_faults(findings),
         Conclusion::Unknown => {
-            "Nothing was found in what could be seen, but not everything could.".into()
+            "Nothing is wrong in what could be read, but some parts could not be read.".into()
         }
         Conclusion::Nothing => {
             let harmful = findings.iter().find_map(|finding| match finding {
@@ -20,7 +20,7 @@ pub(super) fn answer(findings: &[Finding<'_>]) -> String {
             });
             let fork = match harmful {
                 Some(count) => format!(
-                    " A child that only forks would inherit {count} descriptors that it can do harm with."
+                    " A child that is only forked would inherit {count} descriptors that can do harm."
                 ),
                 None => " It has no descriptor that a careless child could do harm with.".into(),
             };
@@ -31,7 +31,7 @@ pub(super) fn answer(findings: &[Finding<'_>]) -> String {
 
 fn of_faults(findings: &[Finding<'_>]) -> String {
     let faults = findings.iter().filter(|finding| finding.is_fault());
-    let faults = faults.filter_map(|fault| Some((fault_in_words(fault)?, cure(fault))));
+    let faults = faults.filter_map(|fault| Some((in_short(fault)?, cure(fault))));
     let faults = faults.collect::<Vec<_>>();
     let (mut text, mut cures) = (String::new(), Vec::new());
     for (words, cure) in faults.iter().take(NAMED) {
@@ -48,9 +48,10 @@ fn of_faults(findings: &[Finding<'_>]) -> String {
     format!("{text}What to do: {}.", cures.join(". "))
 }
 
-/// What is wrong, in short; none where another fault says the same.
-fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
+/// Returns what is wrong, in short; `None` if another finding says the same.
+fn in_short(fault: &Finding<'_>) -> Option<String> {
     Some(match fault {
+        Finding::Busy(_) | Finding::Suspect(_) => return None,
         Finding::Unexplained { .. } => "A thread is busy, and no descriptor explains it".into(),
         Finding::Spins { suspects, seen } => {
             let which = match &suspects[..] {
@@ -66,38 +67,10 @@ fn fault_in_words(fault: &Finding<'_>) -> Option<String> {
                 false => format!("A thread never sleeps, and may spin around {which}"),
             }
         }
-        Finding::IsCopy { of, .. } => format!(
-            "It is a fork of process {} ({}) that has never executed a program",
-            of.pid, of.name
-        ),
-        Finding::Copies { pids, .. } => format!(
-            "A fork of it that has never executed a program is running: {}",
-            list(pids)
-        ),
-        Finding::HeldByChildren(entries) => {
-            format!("A child holds its descriptor {}", numbers(entries))
+        other => {
+            let words = sentence(other);
+            words.split(". ").next().unwrap_or_default().to_owned()
         }
-        Finding::ByExec(entries) => format!(
-            "Programs that it executes can inherit its descriptor {}",
-            numbers(entries)
-        ),
-        Finding::ByFork { count, .. } => {
-            format!("A child that only forks inherits {count} descriptors that it can do harm with")
-        }
-        Finding::ChildSignalIgnored => "It ignores SIGCHLD".into(),
-        Finding::Zombies { pids, .. } => {
-            format!("Nobody has waited for its children: {}", list(pids))
-        }
-        Finding::WaitsForAny { .. } => "One of its threads waits for any child".into(),
-        Finding::BlockedByMainThread(signals) => {
-            format!("Its children start with {} blocked", names(signals))
-        }
-        Finding::Ignored(signals) => format!("Its children ignore {}", names(signals)),
-        Finding::Variable(variable) => format!(
-            "Its environment has {}, which is not meant for its children",
-            variable.name
-        ),
-        _ => return None,
     })
 }
 
@@ -107,18 +80,18 @@ fn with_name(suspect: &Suspect<'_>) -> String {
     format!("{}{is}", suspect.ready.number)
 }
 
-/// What to do about it. As many faults as can have the same words.
+/// Returns what to do about it. Faults with the same remedy have the same words.
 pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
     match fault {
         Finding::Spins { suspects, .. } if suspects.iter().any(|one| one.is_wakeup_of_two) => {
             NO_FORK
         }
         Finding::Spins { seen: true, .. } => {
-            "Have its loop read what is ready there, or close it when its other end is closed"
+            "Read what is ready there, or close it if its other end is closed"
         }
         Finding::Spins { seen: false, .. } => {
-            "See by `strace -p` which descriptors it waits for: one that is always ready has to be read, or closed when \
-             its other end is closed; if it waits for none of these, look for a source that always asks to be called \
+            "Find out by `strace -p` which descriptors it waits for. One that is always ready has to be read, or closed if \
+             its other end is closed. If it does not wait for these, look for a source that always asks to be called \
              again"
         }
         Finding::IsCopy { .. }
@@ -126,21 +99,20 @@ pub(super) fn cure(fault: &Finding<'_>) -> &'static str {
         | Finding::HeldByChildren(_)
         | Finding::ByFork { .. } => NO_FORK,
         Finding::ByExec(_) => {
-            "Open descriptors with O_CLOEXEC or its like, or have whatever starts programs close the others"
+            "Open descriptors with O_CLOEXEC or the like, or close them in the child"
         }
         Finding::ChildSignalIgnored => "Leave SIGCHLD at its default",
-        Finding::Zombies { .. } => "Wait for every child, as by g_child_watch_add() or waitid()",
-        Finding::WaitsForAny { .. } => "Wait for the children that are known, each by its number",
+        Finding::Zombies { .. } => {
+            "Wait for every child, for example by g_child_watch_add() or waitid()"
+        }
+        Finding::WaitsForAny { .. } => "Wait for known children only, each by its number or pidfd",
         Finding::BlockedByMainThread(_) | Finding::Ignored(_) => {
-            "Start children with an empty mask and the default dispositions, as by POSIX_SPAWN_SETSIGMASK and \
-             POSIX_SPAWN_SETSIGDEF"
+            "Start children with an empty mask and default dispositions (POSIX_SPAWN_SETSIGMASK and POSIX_SPAWN_SETSIGDEF)"
         }
-        Finding::Variable(_) => {
-            "Remove such variables from the environment once they have been read"
-        }
+        Finding::Variable(_) => "Remove such variables from the environment after reading them",
         _ => "Look at it with strace or a profiler",
     }
 }
 
-const NO_FORK: &str = "Start children so that they execute a program and inherit nothing else, as by posix_spawn and \
-     posix_spawn_file_actions_addclosefrom_np, or by Legwork; in Python by multiprocessing.set_start_method(\"spawn\")";
+const NO_FORK: &str = "Start children that execute a program and inherit nothing else: by posix_spawn with \
+     posix_spawn_file_actions_addclosefrom_np, by Legwork, or in Python by multiprocessing.set_start_method(\"spawn\")";

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -7,47 +7,47 @@ use clap::{ArgGroup, Args};
 
 use super::explain::SCENES;
 
-/// Shows what a process has that a careless child would inherit, and what that has done to others.
+/// Shows what a careless child of a process would inherit, and what that has done to other programs.
 ///
-/// The answer comes first, and again at the end: what is wrong, and what to do about it. Between them every
-/// descriptor is listed: what it is, who is at its other end, and which careless child gets it. A child that
-/// forks and closes nothing gets all of them; one that executes a program and closes nothing gets those that
-/// are not close-on-exec. Then come forked copies of the process, the variables that name a descriptor, the
-/// signals that a child would not get, and how the process waits for its children. S1 to S13 are scenes from
-/// real programs, in which the like has gone wrong: --explain tells them. Nothing about the process is changed.
+/// The first and the last lines say what is wrong and what to do about it. In between, every descriptor is listed: what
+/// it is, who holds its other end, and which careless child inherits it. A child that forks and closes nothing inherits
+/// all of them; one that executes a program and closes nothing inherits those that are not close-on-exec. Then come
+/// forked copies of the process, how it waits for its children, the signals that a child would not receive, and the
+/// variables that name a descriptor. S1 to S13 are cases from real programs; --explain describes them. The process is
+/// not changed in any way.
 ///
-/// A program that is named after -- is started as `legwork run` starts it, with the standard input and
-/// error of this command; its standard output goes to standard error, so that the report stands alone.
-/// It is looked at when it sleeps and its descriptors have been the same for a second (after ten
-/// seconds at the latest), and then runs on until it ends by itself or is asked to.
+/// A program after -- is started as by `legwork run`, with the standard input and error of this command. Its standard
+/// output goes to standard error, so that standard output has only the report. It is examined when it sleeps and its
+/// descriptors have not changed for a second (after ten seconds at the latest), and keeps running until it ends or is
+/// asked to end.
 ///
-/// Exit codes: 0 nothing found; 1 something found: what even a child that executes a program would
-/// inherit, a forked copy, children that nobody waits for, or a main loop that spins; 2 the command line makes no
-/// sense; 125 the process could not be looked at, or parts of it could not and nothing was found in the
-/// others; 126 the program cannot be executed; 127 there is no such program.
+/// Exit codes: 0 nothing is wrong; 1 something is wrong: even a child that executes a program would inherit something
+/// harmful, there is a forked copy, nobody waits for the children, or a main loop spins; 2 the command line is wrong;
+/// 125 the process could not be examined, or only in part and nothing was found in that part; 126 the program cannot be
+/// executed; 127 it does not exist.
 #[derive(Args, Debug)]
 #[command(
     override_usage = "legwork doctor [OPTIONS] PID\n       legwork doctor [OPTIONS] -- PROGRAM...\n       legwork doctor --explain SCENE",
     group(ArgGroup::new("subject").required(true).args(["pid", "program", "explain"]))
 )]
 pub(crate) struct Arguments {
-    /// The process to look at
+    /// The process to examine
     #[arg(value_parser = pid, allow_negative_numbers = true)]
     pub(super) pid: Option<u32>,
-    /// Start this program and look at it
+    /// Start this program and examine it
     #[arg(last = true, value_name = "PROGRAM")]
     pub(super) program: Vec<OsString>,
-    /// Look at the program after this time, whether it has settled or not
+    /// Examine the program after this time, even if its descriptors still change
     #[arg(long, value_name = "SECONDS", value_parser = crate::seconds::seconds, conflicts_with = "pid")]
     pub(super) after: Option<Duration>,
-    /// End the program when it has been looked at: SIGTERM, then SIGKILL two seconds later
+    /// End the program when it has been examined: SIGTERM, then SIGKILL two seconds later
     #[arg(long, conflicts_with = "pid")]
     pub(super) end: bool,
     /// Explain a scene, S1 to S13
     #[arg(long, value_name = "SCENE", value_parser = scene)]
     pub(super) explain: Option<u8>,
-    /// Watch for this time, by default 2 seconds, whether a main loop spins, and what keeps it spinning.
-    /// Besides the answer, only that is shown
+    /// Watch for this time (2 seconds by default) whether a main loop spins, and what keeps it spinning. Only this is
+    /// shown, between the first and the last lines
     #[arg(
         long,
         value_name = "SECONDS",
@@ -57,10 +57,10 @@ pub(crate) struct Arguments {
         default_missing_value = "2"
     )]
     pub(super) watch: Option<Duration>,
-    /// Count as found also what only a fork without an exec passes on
+    /// Count also what a child inherits only by a fork without an exec
     #[arg(long)]
     pub(super) fork: bool,
-    /// Print the report as JSON; docs/doctor.md has the schema
+    /// Print the report as JSON; docs/doctor.md describes it
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -1,8 +1,8 @@
-//! How the process waits for its children, as far as that shows.
+//! How the process waits for its children, as far as that is visible.
 //!
-//! An ignored `SIGCHLD` shows, and so do children that have ended and that nobody waits for, and a
-//! thread that waits for *any* child at this instant. What does not show: `SA_NOCLDWAIT`, and a handler
-//! or a library that reaps every child when one ends.
+//! An ignored `SIGCHLD` is visible, and so are children that have ended and that nobody waits for, forked copies, and a
+//! thread that waits for *any* child at this moment. `SA_NOCLDWAIT` is not visible, and neither is a handler or a
+//! library that reaps every child when one ends.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use super::proc::{is_copy, is_zombie, stat};
 use super::signals::Signals;
 use super::subject::Subject;
 
-/// Whoever waits for a child does so within this time after its end.
+/// How long a parent may take to wait for a child that has ended.
 const PROMPT: Duration = Duration::from_millis(300);
 
-/// What becomes of the children of a process.
+/// The children of a process.
 pub(super) struct Children {
     pub(super) sigchld: Disposition,
     /// How many there are, ended or not.
@@ -57,8 +57,7 @@ impl Children {
         };
         let (mut zombies, mut copies) = (those(is_zombie), those(is_copy));
         if !zombies.is_empty() || !copies.is_empty() {
-            // A parent that is about to wait for them is given the time, and so is a child that is about to
-            // execute a program.
+            // The parent may be about to wait for one, and a copy may be about to execute a program.
             nap(PROMPT);
             let is_still = |pid: i32, is: fn(&Stat) -> bool| {
                 stat(pid).is_some_and(|child| is_child(&child) && is(&child))
@@ -77,8 +76,8 @@ impl Children {
     }
 }
 
-/// Whether a thread sleeps in `wait4(-1, …)` or `waitid(P_ALL, …)`; never where the rights of a
-/// debugger are missing.
+/// Returns whether a thread sleeps in `wait4(-1, …)` or `waitid(P_ALL, …)`. Without permission to debug the process, it
+/// never seems to.
 fn waits_for_any(thread: &Task) -> bool {
     let Ok(Syscall::Blocked {
         syscall_number,

@@ -1,4 +1,4 @@
-//! The descriptors of a process, and which careless child gets each.
+//! The descriptors of a process, and which careless child inherits each.
 
 use std::fs;
 
@@ -9,34 +9,34 @@ use super::proc::{is_guardian, stat};
 /// One descriptor.
 pub(super) struct Entry {
     pub(super) info: DescriptorInfo,
-    /// Who else holds it, or its other end.
+    /// The other processes that hold it, or its other end.
     pub(super) holders: Vec<Holder>,
-    /// Children of the process that hold the very same, and hardly on purpose.
+    /// Children of the process that hold the same one, and hardly on purpose.
     pub(super) leaked_to: Vec<u32>,
-    /// Its parent has it as well, by the same number, so that it was inherited.
+    /// Whether the parent of the process holds it by the same number, so that it was inherited.
     is_inherited: bool,
-    /// Legwork wakes its guardian by it.
+    /// Whether Legwork uses it to wake its guardian.
     is_of_guardian: bool,
 }
 
-/// Which careless child gets a descriptor.
+/// Which careless child inherits a descriptor.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum PassedOn {
-    /// 0, 1 and 2: every child expects them.
+    /// Any: every program expects 0, 1 and 2.
     Standard,
-    /// One that forks and closes nothing.
+    /// A child that forks and closes nothing.
     ByFork,
-    /// One that executes a program and closes nothing, as well.
+    /// Also a child that executes a program and closes nothing.
     ByExec,
 }
 
 impl Entry {
-    /// What a careless child can do with it.
+    /// Returns the harm that a careless child can do with it.
     pub(super) fn harm(&self) -> Option<Harm> {
         self.info.harm().filter(|_| !self.is_of_guardian)
     }
 
-    /// Whether it is the wakeup of a main loop, and another process than its own holds the very same.
+    /// Returns whether it wakes a main loop, and another process holds it as well.
     pub(super) fn is_wakeup_of_two(&self, pid: u32) -> bool {
         self.info.kind == Kind::Eventfd && self.is_shared_by(pid) && !self.is_of_guardian
     }
@@ -51,29 +51,29 @@ impl Entry {
         }
     }
 
-    /// Whether it is a fault of the process: it takes no fork to inherit it, or a child has already.
+    /// Returns whether it is a fault of the process: programs that it executes inherit it, or a child has inherited it.
     pub(super) fn is_fault(&self) -> bool {
         self.does_harm_by_exec() && !self.is_inherited || !self.leaked_to.is_empty()
     }
 
-    /// Whether it does harm, and every program that the process executes inherits it.
+    /// Returns whether it can do harm, and every program that the process executes inherits it.
     pub(super) fn does_harm_by_exec(&self) -> bool {
         self.passed_on() == PassedOn::ByExec && self.harm().is_some()
     }
 
-    /// Whether the process has it from its parent.
+    /// Returns whether the process has inherited it from its parent.
     pub(super) fn is_inherited(&self) -> bool {
         self.is_inherited
     }
 
-    /// Whether it has a connection or a wakeup of its parent.
+    /// Returns whether it is a private descriptor of the parent as well.
     pub(super) fn is_of(&self, parent: i32) -> bool {
         let mut same = self.holders.iter().filter(|other| other.end == End::Same);
         self.is_private() && same.any(|other| other.pid == parent.cast_unsigned())
     }
 
-    /// A child that holds its parent's connection or wakeup was hardly handed it on purpose; memory and pipes
-    /// often are.
+    /// Returns whether it is hardly ever passed to a child on purpose, such as a connection. Memory and pipes often
+    /// are.
     fn is_private(&self) -> bool {
         let is_private = matches!(
             self.info.kind,
@@ -99,20 +99,20 @@ impl Entry {
         children
     }
 
-    /// Whether another process than its own holds the very same.
+    /// Returns whether another process holds it as well.
     pub(super) fn is_shared_by(&self, pid: u32) -> bool {
         let mut holders = self.holders.iter();
         holders.any(|holder| holder.end == End::Same && holder.pid != pid)
     }
 }
 
-/// All that a process has open, with who else holds it.
+/// Returns everything that a process has open, and who else holds it.
 pub(super) fn entries(pid: u32, parent: i32, open: Vec<DescriptorInfo>) -> Vec<Entry> {
     let mut holders = legwork_inspect::holders(pid, &open);
     let entries = open.into_iter().map(|info| {
         let mut holders = holders.remove(&info.number).unwrap_or_default();
         let is_inherited = is_inherited(parent, &info, &holders);
-        // What it shares with this command, such as its terminal's pipe, is of no concern.
+        // It may share a pipe or a terminal with this command, which does not matter.
         holders.retain(|holder| holder.pid != std::process::id());
         let mut entry = Entry {
             is_of_guardian: is_of_guardian(pid, &info, &holders),

@@ -1,15 +1,15 @@
-//! `--explain`: a scene in words, from the end of docs/gotchas.md, where its number is, and the section that
+//! `--explain`: the text of a scene, from `docs/gotchas.md`: its row in the table of scenes, and the section that
 //! describes it.
 
 use super::paper::wrap;
 
-// A link, so that the package of this command has it.
+// A symbolic link, so that the package of this command contains the file.
 const GOTCHAS: &str = include_str!("../../gotchas.md");
 
-/// How many scenes there are.
+/// The number of scenes.
 pub(super) const SCENES: u8 = 13;
 
-/// What a scene is, as wide as that.
+/// Returns the text of a scene, in lines of at most `width` columns.
 pub(super) fn explain(scene: u8, width: usize) -> String {
     let start = format!("| {scene} | ");
     let row = GOTCHAS.lines().find_map(|line| line.strip_prefix(&start));
@@ -28,7 +28,7 @@ pub(super) fn explain(scene: u8, width: usize) -> String {
     text
 }
 
-/// What is below a heading, of whichever level.
+/// Returns the text below a heading of any level.
 fn section(heading: &str) -> &str {
     let after = |marks: &str| Some(GOTCHAS.split_once(&format!("\n{marks} {heading}\n"))?.1);
     let text = after("###").or_else(|| after("##")).unwrap_or_default();
@@ -36,7 +36,7 @@ fn section(heading: &str) -> &str {
     &text[..end]
 }
 
-/// Which test shows it is for readers of the source.
+/// Removes the names of tests, which are for readers of the source.
 fn without_tests(paragraph: &str) -> &str {
     let words = paragraph.split_inclusive(char::is_whitespace);
     let is_of_tests = |word: &str| matches!(word.trim(), "Test:" | "Tests:" | "Scene" | "Scenes");
@@ -44,7 +44,7 @@ fn without_tests(paragraph: &str) -> &str {
     paragraph[..kept.map(str::len).sum()].trim_end()
 }
 
-/// Without emphasis and the targets of links.
+/// Removes emphasis and the targets of links.
 fn without_markup(markdown: &str) -> String {
     let (mut text, mut is_code, mut is_target) = (String::new(), false, false);
     let mut before = ' ';

@@ -1,5 +1,5 @@
-//! What of a report is worth a sentence, and what is a fault. The exit code, the answer, the table and the JSON
-//! are all made from this.
+//! The findings: what is worth a sentence, and what is a fault. The exit code, the answer, the table and the JSON are
+//! all made from them.
 
 use legwork::process::Signal;
 use legwork_inspect::Scene;
@@ -13,7 +13,7 @@ use super::variables::Variable;
 use super::watch::{Ready, Verdict, Watch};
 use crate::failure::OWN_FAILURE;
 
-/// One thing that was found out.
+/// One fact about the process.
 pub(super) enum Finding<'a> {
     /// The process is the guardian of a Legwork app.
     IsGuardian,
@@ -22,7 +22,7 @@ pub(super) enum Finding<'a> {
     Unexplained {
         seen: bool,
     },
-    /// Around one of these, if it waits for it: that may have been seen or not.
+    /// `seen`: whether it was seen to wait for them.
     Spins {
         suspects: Vec<Suspect<'a>>,
         seen: bool,
@@ -38,7 +38,7 @@ pub(super) enum Finding<'a> {
     },
     HeldByChildren(Vec<&'a Entry>),
     ByExec(Vec<&'a Entry>),
-    /// The same, but for that the parent has passed them on to the process.
+    /// The same, but the process has inherited them from its parent.
     Inherited(Vec<&'a Entry>),
     ByFork {
         count: usize,
@@ -68,7 +68,7 @@ pub(super) enum Finding<'a> {
 pub(super) struct Suspect<'a> {
     pub(super) ready: &'a Ready,
     pub(super) entry: Option<&'a Entry>,
-    /// The wakeup of a main loop, and another process holds it as well.
+    /// Whether it wakes a main loop, and another process holds it as well.
     pub(super) is_wakeup_of_two: bool,
 }
 
@@ -87,8 +87,7 @@ pub(super) enum Topic {
 }
 
 impl Finding<'_> {
-    /// What it is about, its name for a program, and whether it is a fault of the process or only worth
-    /// knowing.
+    /// Returns its topic, its name in JSON, and whether it is a fault of the process or only worth knowing.
     fn class(&self) -> (Topic, &'static str, bool) {
         match self {
             Self::IsGuardian => (Topic::Guardian, "is-guardian", false),
@@ -97,7 +96,7 @@ impl Finding<'_> {
             Self::Unexplained { .. } => (Topic::Watch, "unexplained", true),
             Self::Spins { .. } => (Topic::Watch, "spins", true),
             Self::Suspect(_) => (Topic::Watch, "suspect", true),
-            // Alone, neither has what is the other's, and no other thread held a lock.
+            // Otherwise no other thread held a lock, and no private descriptor is shared.
             Self::IsCopy { alone, .. } => (Topic::Forks, "is-copy", !alone),
             Self::Copies { alone, .. } => (Topic::Forks, "copies", !alone),
             Self::HeldByChildren(_) => (Topic::Descriptors, "held-by-children", true),
@@ -107,14 +106,14 @@ impl Finding<'_> {
             Self::ChildSignalIgnored => (Topic::Children, "sigchld-ignored", true),
             Self::ChildSignalHandled => (Topic::Children, "sigchld-handled", false),
             Self::Zombies { .. } => (Topic::Children, "zombies", true),
-            // Alone, as a shell is, it has no others to wait for.
+            // A process with one thread, such as a shell, waits only for its own children.
             Self::WaitsForAny { alone, .. } => (Topic::Children, "waits-for-any", !alone),
             Self::Threads(_) => (Topic::Threads, "threads", false),
             Self::BlockedByMainThread(_) => (Topic::Signals, "blocked-by-main-thread", true),
             Self::BlockedByOthers(_) => (Topic::Signals, "blocked-by-others", false),
             Self::Ignored(_) => (Topic::Signals, "ignored", true),
             Self::IgnoredByCustom(_) => (Topic::Signals, "ignored-by-custom", false),
-            // Which it has removed since cannot be seen, and a token alone does no harm.
+            // It may have been removed since, which cannot be seen, and a token alone does no harm.
             Self::Variable(variable) if variable.names.is_empty() => {
                 (Topic::Environment, "variable", false)
             }
@@ -127,7 +126,7 @@ impl Finding<'_> {
         self.class().0
     }
 
-    /// Its name for a program.
+    /// Returns its name in JSON.
     pub(super) fn name(&self) -> &'static str {
         self.class().1
     }
@@ -136,7 +135,7 @@ impl Finding<'_> {
         self.class().2
     }
 
-    /// Where the like has happened.
+    /// Returns the scene in which the same has happened.
     pub(super) fn scene(&self) -> Option<Scene> {
         match self {
             Self::Threads(_) | Self::IsCopy { .. } | Self::Copies { .. } => Some(Scene::LOCK),
@@ -146,7 +145,7 @@ impl Finding<'_> {
     }
 }
 
-/// All of them, by their topics, the worst first.
+/// Returns all findings, grouped by topic, the worst first.
 pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
     let mut found = Vec::new();
     let is_guardian = is_guardian(report.subject.pid);
@@ -166,7 +165,7 @@ pub(super) fn findings<'a>(report: &'a Report<'_>) -> Vec<Finding<'a>> {
     if report.threads > 1 {
         found.push(Finding::Threads(report.threads));
     }
-    // What a guardian blocks and ignores is on purpose, and it starts no child.
+    // A guardian blocks and ignores signals on purpose, and starts no child.
     if !is_guardian {
         of_signals(report, &mut found);
     }
@@ -275,8 +274,9 @@ fn of_signals<'a>(report: &'a Report<'_>, found: &mut Vec<Finding<'a>>) {
     found.extend(some(by_custom).map(Finding::IgnoredByCustom));
 }
 
-/// What is ignored in much that shells start, in the background or for nohup(1), what Rust, Python and Go have their
-/// own programs ignore, and not those that they start, and what glibc 2.36 has the children of posix_spawn(3) ignore.
+/// Signals that are often ignored, and not because of the process: shells ignore some for programs in the background,
+/// as does nohup(1); the runtimes of Rust, Python and Go ignore SIGPIPE, and reset it for programs that they start;
+/// glibc 2.36 ignores 32 and 33 in children of posix_spawn(3).
 const BY_CUSTOM: [i32; 9] = [
     libc::SIGHUP,
     libc::SIGINT,
@@ -289,12 +289,12 @@ const BY_CUSTOM: [i32; 9] = [
     33,
 ];
 
-/// What all of it comes to.
+/// The overall result.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Conclusion {
-    /// There is something that the process should not have.
+    /// Something is wrong.
     Found,
-    /// Parts could not be seen, and there was nothing in the others.
+    /// Parts could not be read, and nothing is wrong in the others.
     Unknown,
     Nothing,
 }

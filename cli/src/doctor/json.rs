@@ -1,4 +1,4 @@
-//! The report for a program. `docs/doctor.md` has the schema: what is changed here is changed there.
+//! The report as JSON. `docs/doctor.md` describes it, so change both.
 
 use legwork_inspect::{End, Scene};
 use serde_json::{Value, json};
@@ -12,10 +12,10 @@ use super::sentence;
 use super::variables::Variable;
 use super::watch::{Ready, Verdict, Watch};
 
-/// Raised when a field is taken away or means something else.
+/// Is incremented when a field is removed or changes its meaning.
 const SCHEMA: u32 = 1;
 
-/// The whole report.
+/// Returns the whole report.
 pub(super) fn of(report: &Report<'_>, findings: &[Finding<'_>]) -> Value {
     let (subject, signals, children) = (report.subject, &report.signals, &report.children);
     json!({

@@ -1,20 +1,19 @@
-//! `legwork doctor`: what a process has that a careless child would inherit, and what that has done
-//! to others.
+//! `legwork doctor`: shows what a careless child of a process would inherit, and what that has done to other programs.
 //!
-//! It looks from outside and changes nothing: it reads `/proc`, asks the kernel for its lists of
-//! sockets, and duplicates a descriptor for an instant where only that tells who is at the other end.
-//! What a descriptor is, [`legwork_inspect`] says; the rest of a process is looked at here.
+//! It examines the process from outside and changes nothing: it reads `/proc` and the kernel's lists of sockets, and
+//! duplicates a descriptor for a moment if its peer cannot be found otherwise. [`legwork_inspect`] examines the
+//! descriptors; everything else is examined here.
 //!
 //! | file | |
 //! |---|---|
-//! | `arguments` | what the command line asks for |
-//! | `proc`, `subject` | the process, or why it cannot be looked at |
-//! | `started` | the program that is started to be looked at |
-//! | `report` | all that was found out, as data |
+//! | `arguments` | the command line |
+//! | `proc`, `subject` | the process, or why it cannot be examined |
+//! | `started` | a program that was started for this |
+//! | `report` | everything that is known about the process, as data |
 //! | `descriptors`, `variables`, `signals`, `children`, `watch` with `polled` | its parts |
-//! | `finding` | what of it is worth a sentence, and what is a fault; the exit code comes from here |
-//! | `sentence`, `answer` | a finding in English, and what all of them come to |
-//! | `table` on `paper`, `json` | the two ways to show it |
+//! | `finding` | what is worth a sentence, and what is a fault; determines the exit code |
+//! | `sentence`, `answer` | the findings in English, one by one and in short |
+//! | `table` on `paper`, `json` | the two formats of the report |
 //! | `explain` | the scenes |
 
 mod answer;
@@ -49,7 +48,7 @@ use subject::Subject;
 
 use crate::failure::Failure;
 
-/// Looks, shows what was seen, and tells by the exit code how bad that is.
+/// Examines a process, prints the report, and returns the exit code.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
     if let Some(scene) = arguments.explain {
         let width = Paper::of_standard_output().width.unwrap_or(80);
@@ -72,7 +71,7 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
 fn check_proc() -> Result<(), Failure> {
     legwork_inspect::check_proc().map_err(|error| {
         let cure = match error.kind() {
-            ErrorKind::Unsupported => ", where other processes have these numbers; `unshare --mount-proc` mounts the right one",
+            ErrorKind::Unsupported => ", where the same numbers belong to other processes; mount the right one, for example by `unshare --mount-proc`",
             _ => "",
         };
         Failure::Own(format!("{error}{cure}"))
@@ -89,7 +88,7 @@ fn of_program(arguments: &Arguments) -> Result<Conclusion, Failure> {
     started.settle(arguments.after)?;
     let subject = Subject::find(started.pid())?;
     let conclusion = look(&subject, arguments, &|time| started.nap(time));
-    // Whatever was seen: the program is not left behind.
+    // Whatever was found, the program must not be left behind.
     started.see_out(arguments.end)?;
     conclusion
 }
@@ -109,7 +108,7 @@ fn look(
     } else {
         table::of(&report, &findings, &Paper::of_standard_output())
     };
-    // A reader who has seen enough is no failure.
+    // It is not a failure if the reader has closed the pipe.
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(Conclusion::of(&findings))
 }

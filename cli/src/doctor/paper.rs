@@ -1,4 +1,4 @@
-//! What the report is written on: as wide as the terminal, in colour where colours are shown.
+//! The medium of the report: its width, and whether it has colours.
 
 use std::borrow::Cow;
 
@@ -6,9 +6,9 @@ use rustix::stdio::stdout;
 use rustix::termios::{isatty, tcgetwinsize};
 use textwrap::{Options, WordSplitter};
 
-/// What the report is written on.
+/// The medium of the report.
 pub(super) struct Paper {
-    /// `None`: a line may be of any length.
+    /// `None` if lines may have any length.
     pub(super) width: Option<usize>,
     colour: bool,
 }
@@ -43,7 +43,7 @@ impl Paper {
     }
 }
 
-/// Below this the columns would be of one word each.
+/// A narrower table would have one word per line.
 const NARROWEST: usize = 60;
 
 #[derive(Clone, Copy)]
@@ -55,13 +55,13 @@ pub(super) enum Colour {
     Risky,
 }
 
-/// Without what would control the terminal: names and paths may contain anything.
+/// Replaces control characters, which names and paths may contain.
 pub(super) fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
-/// In lines of at most so many columns, between words where that is possible.
+/// Wraps text at `width` columns, between words if possible.
 pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else {
         return vec![text.to_owned()];

@@ -1,7 +1,7 @@
-//! Which descriptors a thread waits for, at an instant at which it sleeps.
+//! The descriptors that a sleeping thread waits for.
 //!
-//! The kernel shows the system call that a thread sleeps in, with its arguments, and never that of one that runs: a
-//! loop that spins without a pause shows nothing. It takes the rights of a debugger.
+//! The kernel shows the system call in which a thread sleeps, with its arguments, to whoever may debug the process. Of
+//! a thread that runs it shows nothing, so a loop that never sleeps cannot be examined.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,13 +10,13 @@ use std::os::unix::fs::FileExt;
 
 use procfs::process::{Process, Syscall, Task};
 
-/// So many are read.
+/// How many descriptors are read at most.
 const MOST: u64 = 4096;
 /// The size of a `struct pollfd`.
 const SIZE: usize = 8;
 
-/// The descriptors that a thread waits for by poll(2) or epoll_wait(2), and what is in such an epoll set. `None`:
-/// it does not wait for any now, or that cannot be seen.
+/// Returns the descriptors that a thread waits for by poll(2) or epoll_wait(2), including those in its epoll sets.
+/// `None` if it does not wait now, or if that cannot be seen.
 pub(super) fn polled(process: &Process, thread: &Task) -> Option<BTreeSet<RawFd>> {
     let Ok(Syscall::Blocked {
         syscall_number,
@@ -42,7 +42,7 @@ pub(super) fn polled(process: &Process, thread: &Task) -> Option<BTreeSet<RawFd>
     Some(polled)
 }
 
-/// An array of `struct pollfd` in the memory of the process.
+/// Reads an array of `struct pollfd` from the memory of the process.
 fn poll_set(process: &Process, address: u64, count: u64) -> Option<BTreeSet<RawFd>> {
     let mut bytes = vec![0; count.min(MOST) as usize * SIZE];
     let memory = process.mem().ok()?;
@@ -52,7 +52,7 @@ fn poll_set(process: &Process, address: u64, count: u64) -> Option<BTreeSet<RawF
     Some(numbers.filter(|number| *number >= 0).collect())
 }
 
-/// What is in an epoll set; nothing if it is none.
+/// Returns the descriptors in an epoll set; empty if the descriptor is something else.
 fn epoll_set(pid: i32, number: RawFd) -> Vec<RawFd> {
     let details = fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}"));
     let details = details.unwrap_or_default();

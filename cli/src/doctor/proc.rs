@@ -5,8 +5,7 @@ use std::io::{self, ErrorKind, Read};
 use procfs::process::{Process, Stat, StatFlags, Status};
 use procfs::{FromBufRead, FromRead, ProcError, ProcResult};
 
-/// What a `status` file says. As procfs reads it, a name that is not UTF-8, which any process may
-/// give itself, would hide all of it.
+/// A `status` file. procfs refuses it if the name of the process is not UTF-8, and any process may have such a name.
 pub(super) struct AnyStatus(pub(super) Status);
 
 impl FromRead for AnyStatus {
@@ -17,7 +16,7 @@ impl FromRead for AnyStatus {
     }
 }
 
-/// What the `stat` file of a process says; `None` if it is gone.
+/// Reads the `stat` file of a process; `None` if the process is gone.
 pub(super) fn stat(pid: i32) -> Option<Stat> {
     Process::new(pid).and_then(|process| process.stat()).ok()
 }
@@ -26,12 +25,12 @@ pub(super) fn is_zombie(child: &Stat) -> bool {
     child.state == 'Z'
 }
 
-/// Whether a process was forked and has never executed a program.
+/// Returns whether a process was forked and has never executed a program.
 pub(super) fn is_copy(process: &Stat) -> bool {
     process.flags & StatFlags::PF_FORKNOEXEC.bits() != 0 && !is_zombie(process)
 }
 
-/// Whether it is the guardian of a Legwork app, which blocks all signals and shares an eventfd with the app.
+/// Returns whether it is the guardian of a Legwork app, which blocks all signals and shares an eventfd with the app.
 pub(super) fn is_guardian(pid: u32) -> bool {
     let words = Process::new(pid.cast_signed()).and_then(|process| process.cmdline());
     words.is_ok_and(|words| {
@@ -41,7 +40,7 @@ pub(super) fn is_guardian(pid: u32) -> bool {
     })
 }
 
-/// The same error, for a sentence.
+/// Converts an error, for a sentence.
 pub(super) fn io_error(error: ProcError) -> io::Error {
     match error {
         ProcError::PermissionDenied(_) => ErrorKind::PermissionDenied.into(),

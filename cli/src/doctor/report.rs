@@ -1,4 +1,4 @@
-//! All that was found out about a process, as data.
+//! Everything that is known about a process, as data.
 
 use std::io;
 use std::os::fd::RawFd;
@@ -13,7 +13,7 @@ use super::subject::Subject;
 use super::variables::{self, Variable};
 use super::watch::Watch;
 
-/// What was found out, and what could not be.
+/// What is known about a process, and what could not be read.
 pub(super) struct Report<'a> {
     pub(super) subject: &'a Subject,
     /// How many threads it has.
@@ -23,12 +23,12 @@ pub(super) struct Report<'a> {
     pub(super) signals: Signals,
     pub(super) children: Children,
     pub(super) watch: Option<Watch>,
-    /// Whether what only a fork passes on counts as well.
+    /// Whether what only a fork passes on counts as a fault.
     pub(super) counts_fork: bool,
     pub(super) unreadable: Vec<Unreadable>,
 }
 
-/// A part that could not be seen.
+/// A part that could not be read.
 pub(super) struct Unreadable {
     pub(super) part: Part,
     pub(super) error: io::Error,
@@ -43,7 +43,7 @@ pub(super) enum Part {
 }
 
 impl<'a> Report<'a> {
-    /// Looks at everything, and watches for a time if asked to; `nap` sleeps, and says whether the
+    /// Examines everything, and watches for a time if the arguments say so. `nap` sleeps, and returns whether the
     /// process has ended.
     pub(super) fn of(
         subject: &'a Subject,

@@ -1,4 +1,4 @@
-//! What was found, in English.
+//! The findings in English.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -13,7 +13,7 @@ use super::report::{Part, Unreadable};
 use super::variables::Variable;
 use super::watch::Watch;
 
-/// The heading of what is said about it.
+/// Returns the heading of a topic.
 pub(super) fn heading(topic: Topic) -> &'static str {
     match topic {
         Topic::Guardian => "Legwork",
@@ -28,7 +28,7 @@ pub(super) fn heading(topic: Topic) -> &'static str {
     }
 }
 
-/// One sentence, or some, without the last full stop.
+/// Returns one or more sentences, without the last full stop.
 pub(super) fn sentence(finding: &Finding<'_>) -> String {
     match finding {
         Finding::IsGuardian => {
@@ -49,8 +49,8 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
             "It spins, and one of these keeps it spinning; it waits for all of them:".into()
         }
         Finding::Spins { seen: false, .. } => {
-            "It was never seen asleep, so that what it waits for could not be seen. If it waits for one of these, that \
-             keeps it spinning; otherwise it computes, or a source of its loop always asks to be called again:".into()
+            "It was never seen asleep, so it is not known what it waits for. If it waits for one of these, that keeps it \
+             spinning; otherwise it computes, or a source of its loop always asks to be called again:".into()
         }
         Finding::Suspect(suspect) => of_suspect(suspect),
         Finding::IsCopy { of, .. } => format!(
@@ -67,7 +67,7 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
             let children = entries.iter().flat_map(|entry| &entry.leaked_to);
             let children = children.collect::<BTreeSet<_>>().into_iter();
             format!(
-                "Held by a child as well, hardly on purpose: {}. The child is {}",
+                "Inherited by a child, and hardly on purpose: {}. The child is process {}",
                 numbers(entries),
                 list(&children.collect::<Vec<_>>())
             )
@@ -81,13 +81,13 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
             numbers(entries)
         ),
         Finding::ByFork { count, .. } => format!(
-            "A child that forks and executes nothing inherits all of them, and can do harm with {count}"
+            "A child that is only forked inherits all of them, and could do harm with {count}"
         ),
         Finding::ChildSignalIgnored => {
-            "SIGCHLD is ignored: the kernel discards how children end, and waiting for one tells nothing".into()
+            "SIGCHLD is ignored: the kernel discards the exit status of its children, so nobody can wait for them".into()
         }
         Finding::ChildSignalHandled => {
-            "SIGCHLD is handled: whether the handler reaps every child or only its own cannot be seen from outside".into()
+            "SIGCHLD is handled. Whether the handler reaps every child, or only known ones, cannot be seen from outside".into()
         }
         Finding::Zombies { pids, of } => format!(
             "{} of its {of} children have ended, and nobody has waited for them: {}",
@@ -95,11 +95,11 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
             list(pids)
         ),
         Finding::WaitsForAny { threads, .. } => format!(
-            "Thread {} waits for any child: it reaps those that others have started as well",
+            "Thread {} waits for any child, and so reaps those that other code has started",
             list(threads)
         ),
         Finding::Threads(count) => format!(
-            "{count} threads: a lock that one of them holds at a fork is never released in the child"
+            "{count} threads: a lock that one of them holds during a fork is never released in the child"
         ),
         Finding::BlockedByMainThread(signals) => format!(
             "Blocked in the main thread: {}. A child that it starts blocks the same, whatever it executes",
@@ -125,7 +125,7 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
     }
 }
 
-/// What could not be seen.
+/// Returns the name of a part that could not be read.
 pub(super) fn part(part: Part) -> &'static str {
     match part {
         Part::Descriptors => "its descriptors",
@@ -133,7 +133,7 @@ pub(super) fn part(part: Part) -> &'static str {
     }
 }
 
-/// Why it could not be seen.
+/// Returns why it could not be read.
 pub(super) fn why(unreadable: &Unreadable) -> String {
     if unreadable.error.kind() != ErrorKind::PermissionDenied {
         return unreadable.error.to_string();
@@ -149,14 +149,14 @@ pub(super) fn why(unreadable: &Unreadable) -> String {
     }
 }
 
-/// What a descriptor has done to others, or else what it could do.
+/// Returns what such a descriptor has done to other programs, or what it could do.
 pub(super) fn harm(entry: &Entry) -> Option<(Option<Scene>, &'static str)> {
     let harm = entry.harm()?;
     let scene = harm.scene();
     Some((scene, scene.map_or(harm.risk(), Scene::happened)))
 }
 
-/// Who else holds a descriptor, and its other end.
+/// Returns sentences about who else holds a descriptor, and its other end.
 pub(super) fn holders(entry: &Entry) -> Vec<String> {
     /// How many are named.
     const NAMED: usize = 3;
@@ -212,8 +212,8 @@ fn of_variable(variable: &Variable) -> String {
     format!("{text}. A child that finds it believes {belief}")
 }
 
-/// A list that stays readable when it is of all signals.
-pub(super) fn names(signals: &[Signal]) -> String {
+/// Lists signals, but not all of them if there are many.
+fn names(signals: &[Signal]) -> String {
     const MOST: usize = 12;
     let some = signals.iter().take(MOST).map(|signal| signal.name());
     let mut names = some.collect::<Vec<_>>().join(", ");
@@ -223,10 +223,14 @@ pub(super) fn names(signals: &[Signal]) -> String {
     names
 }
 
-/// The numbers of descriptors.
-pub(super) fn numbers(entries: &[&Entry]) -> String {
+/// Lists descriptors by number.
+fn numbers(entries: &[&Entry]) -> String {
     let numbers = entries.iter().map(|entry| entry.info.number);
-    list(&numbers.collect::<Vec<_>>())
+    let numbers = list(&numbers.collect::<Vec<_>>());
+    match entries {
+        [_] => format!("descriptor {numbers}"),
+        _ => format!("descriptors {numbers}"),
+    }
 }
 
 pub(super) fn list(numbers: &[impl Display]) -> String {
@@ -257,7 +261,7 @@ fn of_suspect(Suspect { ready, entry, .. }: &Suspect<'_>) -> String {
     let is = entry.map_or("", |entry| &entry.info.description);
     let is_eventfd = entry.is_some_and(|entry| entry.info.kind == Kind::Eventfd);
     let mut text = format!(
-        "Descriptor {}, {is}, was ready in {:.0} % of the looks",
+        "Descriptor {}, {is}, was ready in {:.0} % of the polls",
         ready.number,
         ready.share * 100.0
     );

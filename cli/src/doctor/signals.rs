@@ -1,4 +1,4 @@
-//! The signals that a careless child would not get, as `/proc/PID/status` shows them.
+//! The signals that a careless child would not receive, from `/proc/PID/status`.
 
 use legwork::process::Signal;
 
@@ -8,9 +8,9 @@ use super::subject::Subject;
 /// What happens to the signals of a process.
 pub(super) struct Signals {
     pub(super) blocked: Vec<Blocked>,
-    /// By the whole process. A program that it executes ignores them as well.
+    /// Ignored by the whole process, and by a program that it executes.
     pub(super) ignored: Vec<Signal>,
-    /// By a handler, which does not survive an exec.
+    /// Handled by the process. Handlers do not survive an exec.
     pub(super) handled: Vec<Signal>,
 }
 

@@ -1,7 +1,7 @@
-//! The program that is started to be looked at.
+//! A program that is started to be examined.
 //!
-//! It is started as `legwork run` does it, and not left behind: this command stays until the program
-//! ends, hands on the signals that ask for that, and if this command is killed, so is the program.
+//! It is started as by `legwork run`, and not left behind: this command waits until the program ends, and passes on
+//! signals that ask it to end. If this command is killed, so is the program.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,14 +14,14 @@ use super::proc::stat;
 use crate::child::{Child, Signals, Streams, group, program};
 use crate::failure::{Failure, cannot};
 
-/// So long its descriptors are the same when it has settled, and sleeps.
+/// How long the descriptors of a sleeping program must not have changed before it is examined.
 const QUIET: Duration = Duration::from_secs(1);
-/// And so long if it does not sleep: it may still be starting, on a busy machine, or spin for ever.
+/// The same for a program that does not sleep: it may spin, or still be starting on a busy machine.
 const RESTLESS: Duration = Duration::from_secs(3);
-/// And if they never are, it is looked at after this time.
+/// When it is examined if they keep changing.
 const LONGEST: Duration = Duration::from_secs(10);
 const STEP: Duration = Duration::from_millis(50);
-/// Between SIGTERM and SIGKILL.
+/// The time between SIGTERM and SIGKILL.
 const GRACE: Duration = Duration::from_secs(2);
 
 /// A program that runs.
@@ -48,12 +48,12 @@ impl Started {
         self.0.pid()
     }
 
-    /// Sleeps for a time and hands on signals; whether the program has ended meanwhile.
+    /// Sleeps for a time and passes on signals; returns whether the program has ended.
     pub(super) fn nap(&self, time: Duration) -> bool {
         self.0.nap(time)
     }
 
-    /// Waits until it has opened what it opens at its start.
+    /// Waits until its descriptors no longer change.
     pub(super) fn settle(&mut self, after: Option<Duration>) -> Result<(), Failure> {
         let start = Instant::now();
         let (mut seen, mut since) = (self.open(), start);
@@ -87,7 +87,7 @@ impl Started {
         stat(self.pid().cast_signed()).is_some_and(|stat| stat.state == 'S')
     }
 
-    /// Its descriptors, roughly.
+    /// Returns its descriptors, roughly.
     fn open(&self) -> BTreeMap<i32, String> {
         let process = Process::new(self.pid().cast_signed());
         let open = process.and_then(|process| process.fd());
@@ -96,7 +96,7 @@ impl Started {
             .collect()
     }
 
-    /// Stays until it has ended, which it may be asked to.
+    /// Waits until it has ended, after asking it to if `end` is set.
     pub(super) fn see_out(self, end: bool) -> Result<(), Failure> {
         let timeout = end.then_some(Duration::ZERO);
         self.0

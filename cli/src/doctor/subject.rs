@@ -1,4 +1,4 @@
-//! The process that is looked at, or why there is none to look at.
+//! The process to examine, or why it cannot be examined.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -16,23 +16,23 @@ use crate::failure::Failure;
 /// A process that runs.
 pub(super) struct Subject {
     pub(super) pid: u32,
-    /// The thread whose files in `/proc` are read: the first, or when that has ended, one that runs.
+    /// The thread whose files in `/proc` are read: the first one, or another if the first one has ended.
     pub(super) thread: u32,
-    /// As in `/proc/PID/comm`.
+    /// Its name, from `/proc/PID/comm`.
     pub(super) name: String,
-    /// The file that it executes, where that can be read.
+    /// The file that it executes, if that can be read.
     pub(super) program: Option<PathBuf>,
-    /// As it was when the look began.
+    /// Its status at the start.
     pub(super) status: Status,
     pub(super) parent: i32,
-    /// Whose copy it is, if it was forked and has never executed a program.
+    /// The process that it was forked from, if it has never executed a program.
     pub(super) copy_of: Option<Parent>,
-    /// Its files in `/proc`, and those of no later process of the same number.
+    /// Its files in `/proc`, never those of a later process with the same number.
     pub(super) process: Process,
     pidfd: OwnedFd,
 }
 
-/// The process that has started it.
+/// The process that started it.
 pub(super) struct Parent {
     pub(super) pid: i32,
     pub(super) name: String,
@@ -40,7 +40,7 @@ pub(super) struct Parent {
 }
 
 impl Subject {
-    /// The process of this number, if it is one that can be looked at.
+    /// Finds the process with this number.
     pub(super) fn find(pid: u32) -> Result<Self, Failure> {
         if pid == std::process::id() {
             let sentence = format!("process {pid} is this command itself");
@@ -53,7 +53,7 @@ impl Subject {
             Ok((process.stat()?, status, process))
         };
         let first = read(pid);
-        // Without its first thread a process runs on, and looks as if it had ended.
+        // A process whose first thread has ended looks like a zombie, but its other threads run.
         let other = match &first {
             Ok((stat, status, process)) if stat.state == 'Z' && status.tgid == status.pid => {
                 process
@@ -114,12 +114,12 @@ impl Subject {
         })
     }
 
-    /// Its threads, one after the other: each holds a descriptor of this command.
+    /// Iterates over its threads, each of which holds a descriptor of this command open.
     pub(super) fn threads(&self) -> impl Iterator<Item = Task> {
         self.process.tasks().into_iter().flatten().flatten()
     }
 
-    /// Sleeps for a time; whether the process has ended meanwhile.
+    /// Sleeps for a time; returns whether the process has ended.
     pub(super) fn nap(&self, time: Duration) -> bool {
         let time = Timespec::try_from(time).unwrap_or_default();
         let mut polled = [PollFd::new(&self.pidfd, PollFlags::IN)];

@@ -1,4 +1,4 @@
-//! The report for a person: the answer, the descriptors in a table, what else was found, and the answer again.
+//! The report for people: the answer, a table of descriptors, the findings, and the answer again.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use super::paper::{Colour, Paper, plain, wrap};
 use super::report::Report;
 use super::sentence::{harm, heading, holders, sentence};
 
-/// The whole report.
+/// Returns the whole report.
 pub(super) fn of(report: &Report<'_>, findings: &[Finding<'_>], paper: &Paper) -> String {
     let mut text = String::new();
     let subject = report.subject;
@@ -85,7 +85,7 @@ fn number(scene: Scene) -> String {
     format!("S{}", scene.number())
 }
 
-/// One row of the table, in four cells of several lines each.
+/// One row of the table: four cells with one or more lines each.
 struct Row {
     cells: [Vec<String>; 4],
     colour: Colour,
@@ -108,7 +108,7 @@ fn descriptors(report: &Report<'_>, paper: &Paper, text: &mut String) {
     };
     let mut widths = [longest(0), longest(1), longest(2), longest(3)];
     if let Some(width) = paper.width {
-        // Both columns of words share what is left, the first at most half of it.
+        // The two columns of text share the rest; the first one gets at most half of it.
         let left = width - (widths[0] + widths[2] + 3 * GAP.len());
         widths[1] = widths[1].min(left / 2);
         widths[3] = widths[3].min(left - widths[1]);
@@ -177,7 +177,7 @@ fn write_row(
             let painted = paper.paint(colours[column], cell(column));
             let space = " ".repeat(widths[column] - display_width(cell(column)));
             text.push_str(&match column {
-                // Numbers end where the others do.
+                // Numbers are aligned at the right.
                 0 => space + &painted,
                 _ if column == last => format!("{GAP}{painted}"),
                 _ => format!("{GAP}{painted}{space}"),

@@ -1,4 +1,4 @@
-//! Variables that name a descriptor, or a token for one use.
+//! Variables that name a descriptor or hold a token for one use.
 
 use std::os::fd::RawFd;
 
@@ -11,7 +11,7 @@ use super::subject::Subject;
 /// A variable that a child should not inherit.
 pub(super) struct Variable {
     pub(super) name: String,
-    /// `None` for a token: it is nobody's business.
+    /// `None` for a token, which is secret.
     pub(super) value: Option<String>,
     /// The descriptors that it names.
     pub(super) names: Vec<Named>,
@@ -20,12 +20,12 @@ pub(super) struct Variable {
 /// A descriptor that a variable names.
 pub(super) struct Named {
     pub(super) number: RawFd,
-    /// What is open there now; `None`: nothing.
+    /// What is open there now, if anything.
     pub(super) is: Option<String>,
 }
 
-/// Those in the environment that the process was started with, by name. What it has changed since
-/// cannot be seen from outside.
+/// Returns those in the environment that the process was started with, sorted by name. Later changes cannot be seen
+/// from outside.
 pub(super) fn of(subject: &Subject, open: &[DescriptorInfo]) -> ProcResult<Vec<Variable>> {
     let variables = subject.process.environ()?.into_iter();
     let variables = variables.filter_map(|(name, value)| {

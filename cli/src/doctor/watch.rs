@@ -1,8 +1,8 @@
 //! A main loop that spins: how busy its thread is, and which descriptors keep waking it.
 //!
-//! A loop that is woken for ever by a descriptor that nobody empties does not show in a profiler where
-//! the time goes. Here the descriptors are polled from outside, many times, which takes nothing from
-//! them: what is ready at every look, while a thread is busy, is what the loop turns around.
+//! If a loop is woken again and again by a descriptor that nobody reads, a profiler does not show why. Here the
+//! descriptors are polled from outside, many times, which does not change them. What is always ready while a thread is
+//! busy may be what keeps it busy. Whether the thread waits for it can be seen only if it sometimes sleeps.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::RawFd;
@@ -17,19 +17,18 @@ use super::polled::polled;
 use super::proc::AnyStatus;
 use super::subject::Subject;
 
-/// Between two looks at the descriptors.
+/// The time between two polls of the descriptors.
 const STEP: Duration = Duration::from_millis(20);
-/// So often it is looked at even if a busy machine makes the window longer for that, up to so many
-/// times.
+/// The least number of polls. On a busy machine the window is extended for it, up to this factor.
 const LEAST_LOOKS: u32 = 10;
 const LONGER: u32 = 4;
-/// What was ready in a smaller share of the looks is left out.
+/// What was ready in a smaller share of the polls is left out.
 const SELDOM: f64 = 0.05;
-/// From here on a thread is busy: as a share of one processor, or by wakeups a second.
+/// From which values on a thread is busy: as a share of one processor, or by wakeups per second.
 const BUSY: f64 = 0.5;
 const OFTEN: f64 = 1000.0;
-/// Where nothing is ready at every look, what is ready more often than not: it is emptied and filled
-/// again. A busy loop of GLib does that to its own wakeup as well, so this is the second choice.
+/// If nothing is always ready, what is ready more often than not: it is emptied and filled again. This is the second
+/// choice because a busy loop of GLib does that with its own wakeup descriptor as well.
 const OFTEN_READY: f64 = 0.5;
 
 /// What was seen in a window of time.
@@ -37,9 +36,9 @@ pub(super) struct Watch {
     pub(super) seconds: f64,
     /// The thread that wanted a processor for the longest time.
     pub(super) busiest: Thread,
-    /// What that thread waited for whenever it was seen asleep. `None`: it never was.
+    /// What that thread waited for whenever it was seen asleep; `None` if it never was.
     pub(super) waits_for: Option<BTreeSet<RawFd>>,
-    /// What was ready when it was looked at, the most often first.
+    /// What was ready when it was polled, the most frequent first.
     pub(super) ready: Vec<Ready>,
     pub(super) verdict: Verdict,
 }
@@ -49,14 +48,13 @@ pub(super) struct Thread {
     pub(super) id: i32,
     pub(super) name: String,
     pub(super) is_main: bool,
-    /// The share of the time in which it ran or waited for a processor: what it would have used on an
-    /// idle machine.
+    /// The share of the time in which it ran or waited for a processor: how much it would have run on an idle machine.
     pub(super) busy: f64,
     /// The share of the time in which it ran.
     pub(super) running: f64,
-    /// How much of what it ran it was in the kernel.
+    /// The share of its running time spent in the kernel.
     pub(super) in_kernel: Option<f64>,
-    /// How often a second it slept and was woken.
+    /// How often per second it slept and was woken.
     pub(super) wakeups: f64,
 }
 
@@ -64,10 +62,10 @@ pub(super) struct Thread {
 #[derive(Default)]
 pub(super) struct Ready {
     pub(super) number: RawFd,
-    /// In how many of the looks, 0 to 1.
+    /// The share of the polls, 0 to 1.
     pub(super) share: f64,
     pub(super) hung_up: bool,
-    /// What waited there at the last look: bytes, or the count of an eventfd.
+    /// What was waiting at the last poll: bytes, or the count of an eventfd.
     pub(super) waiting: Option<u64>,
 }
 
@@ -76,12 +74,12 @@ pub(super) enum Verdict {
     Quiet,
     /// Busy, and no descriptor explains it.
     Busy,
-    /// Busy, and it turns around one of these, if it waits for it.
+    /// Busy because of one of these, if the thread waits for it.
     Spins(Vec<RawFd>),
 }
 
 impl Watch {
-    /// Watches for a time. `None`: the process has ended.
+    /// Watches for a time; `None` if the process has ended.
     pub(super) fn keep(
         subject: &Subject,
         entries: &[Entry],
@@ -144,8 +142,8 @@ impl Watch {
     }
 }
 
-/// Whether a thread spins, and around what; from what was ready, what the thread waits for, if that is known, and
-/// whether another process holds it.
+/// Returns whether a thread spins, and around what. `waits_for` is what the thread waits for, if that is known;
+/// `is_shared` whether another process holds a descriptor as well.
 fn verdict(
     thread: &Thread,
     ready: &[Ready],
@@ -156,7 +154,7 @@ fn verdict(
         return Verdict::Quiet;
     }
     let suspects = |from: f64| {
-        // Another process may fill what is shared as fast as the loop empties it.
+        // Another process may fill a shared descriptor as fast as the loop empties it.
         let some = ready
             .iter()
             .filter(|one| waits_for.is_none_or(|polled| polled.contains(&one.number)))
@@ -167,7 +165,7 @@ fn verdict(
         none if none.is_empty() => suspects(OFTEN_READY),
         some => some,
     };
-    // Few loops wait for these, and a closed standard input is always ready.
+    // Few loops wait for 0, 1 and 2, and a closed standard input is always ready.
     if suspects.iter().any(|number| *number > 2) {
         suspects.retain(|number| *number > 2);
     }
@@ -182,14 +180,14 @@ fn verdict(
 struct Times {
     name: String,
     ran: Duration,
-    /// For a processor.
+    /// For a processor to run on.
     waited: Duration,
     user_ticks: u64,
     kernel_ticks: u64,
     wakeups: u64,
 }
 
-/// By thread. One that ends meanwhile is left out.
+/// Returns the times of each thread. A thread that ends meanwhile is left out.
 fn times_of_all(subject: &Subject) -> BTreeMap<i32, Times> {
     let threads = subject.threads();
     threads
@@ -245,7 +243,7 @@ mod tests {
 
     #[test]
     fn what_a_busy_thread_turns_around_is_what_was_always_ready_or_else_often_or_is_shared() {
-        /// How busy, how often woken; what was ready in which share of the looks, and what is shared.
+        /// How busy, how often woken; what was ready in which share of the polls, and what is shared.
         type Facts<'a> = (f64, f64, &'a [(RawFd, f64)], &'a [RawFd]);
         /// What it is seen to wait for, and what it turns around.
         type Seen<'a> = (Option<&'a [RawFd]>, Option<&'a [RawFd]>);

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! The command line.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -16,25 +16,23 @@ use crate::child::{Stream, Streams, group, ignored, program};
 use crate::failure::{Failure, cannot};
 use crate::seconds::seconds;
 
-/// Runs a program with no descriptor but those that are named, and ends as the program does.
+/// Runs a program that inherits only the named descriptors, and ends as the program does.
 ///
-/// With a controlling terminal, the program stays in the process group that the shell has made, as with
-/// env(1): job control, Ctrl+C and pipelines work as they do without legwork. Then a timeout, and the death
-/// of legwork for whatever reason, end the program alone, and not what it has started. Without a
-/// controlling terminal, and with --session or --pty, the program leads a group of its own, which is ended
-/// with it.
+/// With a controlling terminal, the program stays in the process group that the shell has created, as with env(1): job
+/// control, Ctrl+C and pipelines work as they do without legwork. In this case a timeout, and the death of legwork from
+/// whatever cause, end only the program, and not the processes that it has started. Without a controlling terminal, and
+/// with --session or --pty, the program gets its own process group, which is killed with it.
 ///
-/// Signals that ask legwork to end are handed on to the program. Signals that legwork was started with as
-/// ignored, as by nohup(1), the program ignores as well, but for SIGCHLD.
+/// Signals that ask legwork to end are passed on to the program. Signals that were ignored when legwork was started, as
+/// by nohup(1), are ignored by the program as well, except SIGCHLD.
 ///
-/// A program that becomes another user's process, as sudo(8) does, gets no signals, and runs on when its
-/// time is up, and when legwork dies.
+/// A program that becomes another user's process, as by sudo(8), cannot be sent signals. It keeps running after the timeout,
+/// and if legwork dies.
 ///
-/// Exit codes: the program's own; 124 when the time was up; 125 when legwork itself failed, could not stop
-/// the program, or its options make no sense; 126 when the program cannot be executed; 127
-/// when there is no such program. When a signal ended the program, the same signal ends legwork, which a
-/// shell shows as 128+N.
-// An alias is the name that the library, env(1) or bwrap(1) has for the same.
+/// Exit codes: those of the program; 124 if it was stopped by the timeout; 125 if legwork itself failed, could not stop
+/// the program, or its options are wrong; 126 if the program cannot be executed; 127 if it does not exist. If a signal
+/// ended the program, the same signal ends legwork, which a shell shows as 128+N.
+// The aliases are the names of the library, env(1) or bwrap(1).
 #[derive(Args, Debug)]
 pub(crate) struct Arguments {
     /// The program's working directory
@@ -54,11 +52,11 @@ pub(crate) struct Arguments {
     /// Start with an empty environment
     #[arg(long, aliases = ["env-clear", "clearenv"])]
     clear_env: bool,
-    /// What the program sees as its own name
+    /// The name by which the program is called (argv[0])
     #[arg(long, value_name = "NAME", alias = "arg0")]
     argv0: Option<OsString>,
-    /// N=PATH: open the file, for reading and writing as far as that is allowed, as the program's
-    /// descriptor N. N:M: hand over descriptor M of this command as its N (may be repeated)
+    /// N=PATH: open the file as the program's descriptor N, for reading and writing if that is permitted. N:M: pass
+    /// descriptor M of this command as its N (may be repeated)
     #[arg(
         long,
         value_name = "SPEC",
@@ -74,10 +72,10 @@ pub(crate) struct Arguments {
     /// Standard error: null, inherit (the default without --json), or a file, which is emptied
     #[arg(long, value_name = "WHERE")]
     stderr: Option<OsString>,
-    /// Start it in a session of its own
+    /// Start the program in a new session
     #[arg(long)]
     session: bool,
-    /// Stop it after this many seconds: SIGTERM, and SIGKILL after the grace
+    /// Stop the program after this many seconds: SIGTERM, and SIGKILL after the grace period
     #[arg(long, value_name = "SECONDS", value_parser = seconds, alias = "deadline")]
     pub(super) timeout: Option<Duration>,
     /// Seconds between SIGTERM and SIGKILL
@@ -87,31 +85,31 @@ pub(crate) struct Arguments {
     /// to `unlimited`, or to SOFT:HARD (may be repeated)
     #[arg(long, value_name = "NAME=VALUE", value_parser = Limit::parse)]
     limit: Vec<Limit>,
-    /// Add this to the program's nice value
+    /// Add this to the nice value of the program
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     nice: Option<i32>,
     /// The program's umask, in octal
     #[arg(long, value_name = "MODE", value_parser = octal)]
     umask: Option<u32>,
-    /// Give the program a terminal of its own as standard input, output and error, as large as the one that
-    /// legwork runs on. It is hung up when nobody reads any more what it shows
+    /// Give the program its own terminal as standard input, output and error, of the same size as the terminal that
+    /// legwork runs on. It is hung up when nobody reads its output any more
     #[arg(long, conflicts_with_all = ["session", "stdin", "stdout", "stderr"])]
     pty: bool,
-    /// Print what happens on standard output, one JSON object a line, the outcome last
+    /// Print events to standard output, one JSON object per line, the outcome last
     ///
-    /// What the program writes until it ends is printed as well, unless --stdout or --stderr sends it
-    /// elsewhere. `event` is one of: started, with `pid`; output, with `stream` (stdout, stderr, or terminal
-    /// with --pty) and `text`, or `bytes`, an array of numbers, if it is not UTF-8: as much as there was to
-    /// read, which need not be a line; signal, with the `signal` that was handed on; timeout; ended, with
-    /// `code` or else `signal`, and `core_dumped`, `timed_out`, `user_seconds` and `system_seconds`; failed,
-    /// instead of ended, with `error`, and with `step` and `errno` if the program could not be started.
+    /// What the program writes until it ends is printed as well, unless --stdout or --stderr sends it elsewhere.
+    /// `event` is one of: started, with `pid`; output, with `stream` (stdout, stderr, or terminal with --pty) and
+    /// `text`, or with `bytes`, an array of numbers, if it is not UTF-8 (one event is what could be read at once, not a
+    /// line); signal, with the `signal` that was passed on; timeout; ended, with `code` or `signal`, and `core_dumped`,
+    /// `timed_out`, `user_seconds` and `system_seconds`; failed, instead of ended, with `error`, and with `step` and
+    /// `errno` if the program could not be started.
     ///
-    /// If the events cannot be printed, the program runs on. If nobody reads them any more, its standard output
-    /// is closed, as a pipe without a reader is
+    /// If the events cannot be printed, the program keeps running. If nobody reads them any more, its standard output
+    /// becomes a pipe without a reader
     #[arg(long)]
     pub(super) json: bool,
-    /// The program and its arguments. What follows its name is for the program, options as well. `--` may
-    /// come before it
+    /// The program and its arguments. Everything after its name is passed to the program, options as well. `--` may
+    /// come before the name
     #[arg(required = true, trailing_var_arg = true, value_name = "PROGRAM")]
     program: Vec<OsString>,
 }
@@ -129,8 +127,7 @@ fn variable(text: OsString) -> Result<(OsString, OsString), &'static str> {
 }
 
 impl Arguments {
-    /// The umask, nice value and limits are set for this process, from which the program inherits
-    /// them: nothing else runs in it.
+    /// Sets the umask, nice value and limits of this process. The program inherits them, and nothing else runs here.
     pub(super) fn change_this_process(&self) -> Result<(), Failure> {
         for limit in &self.limit {
             limit.set()?;
@@ -145,7 +142,7 @@ impl Arguments {
         Ok(())
     }
 
-    /// The group that the program starts in.
+    /// Returns the process group for the program.
     pub(super) fn group(&self) -> Group {
         if self.session || self.pty {
             Group::Session

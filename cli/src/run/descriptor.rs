@@ -1,4 +1,4 @@
-//! `--fd`: a descriptor that the program gets.
+//! `--fd`: descriptors for the program.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
@@ -8,10 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::failure::{Failure, cannot};
 
-/// A descriptor of the program, and what it is to lead to.
+/// A descriptor of the program, and what it refers to.
 #[derive(Clone, Debug)]
 pub(super) struct Descriptor {
-    /// As it stands on the command line.
+    /// As given on the command line.
     text: OsString,
     pub(super) number: RawFd,
     source: Source,
@@ -43,7 +43,7 @@ impl Descriptor {
         })
     }
 
-    /// Opens what it is to lead to.
+    /// Opens what it refers to.
     pub(super) fn open(&self) -> Result<OwnedFd, Failure> {
         let what = format!("--fd {}", self.text.display());
         match &self.source {
@@ -64,7 +64,7 @@ impl Descriptor {
     }
 }
 
-/// What comes before the first such byte, and what comes after it.
+/// Splits a text at the first such byte.
 pub(super) fn cut(text: &OsStr, at: u8) -> Option<(&OsStr, &OsStr)> {
     let bytes = text.as_bytes();
     let index = bytes.iter().position(|byte| *byte == at)?;

@@ -1,4 +1,4 @@
-//! What happens, as JSON: one object a line.
+//! Events as JSON, one object per line.
 
 use legwork::process::ExitStatus;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::child::{Ended, Event, Stream};
 use crate::failure::Failure;
 
-/// The line of an event. `legwork run --help` says what is in it: what is changed here is changed there.
+/// Returns the line of an event. The help of `--json` describes the fields, so change both.
 pub(super) fn line(event: &Event<'_>) -> String {
     let object = match event {
         Event::Started(pid) => json!({ "event": "started", "pid": pid }),

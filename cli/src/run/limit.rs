@@ -1,4 +1,4 @@
-//! `--limit`: a limit of a resource, as setrlimit(2) has it.
+//! `--limit`: limits of resources; see setrlimit(2).
 
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, rlim_t, setrlimit};
 
@@ -17,10 +17,10 @@ const RESOURCES: [(&str, Resource); 10] = [
     ("stack", Resource::RLIMIT_STACK),
 ];
 
-/// A limit that is to be set.
+/// A limit to set.
 #[derive(Clone, Debug)]
 pub(super) struct Limit {
-    /// As it stands on the command line.
+    /// As given on the command line.
     text: String,
     resource: Resource,
     soft: rlim_t,
@@ -51,7 +51,7 @@ impl Limit {
         })
     }
 
-    /// Sets it for this process and all that it starts.
+    /// Sets it for this process, and so for its children.
     pub(super) fn set(&self) -> Result<(), Failure> {
         let what = format!("--limit {}", self.text);
         let (_, hard_now) = getrlimit(self.resource).map_err(cannot(&what))?;

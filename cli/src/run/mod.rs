@@ -1,4 +1,4 @@
-//! `legwork run`: a program, started as the library starts programs, for shells and tests.
+//! `legwork run`: starts a program as the library does, for shells and tests.
 
 mod arguments;
 mod descriptor;
@@ -11,10 +11,10 @@ use legwork::process::ExitStatus;
 
 pub(crate) use arguments::Arguments;
 
-use crate::child::{Child, Ended, Event, Signals, Streams, end_by};
+use crate::child::{Child, Ended, Signals, Streams, end_by};
 use crate::failure::{Failure, TIMED_OUT, tell};
 
-/// Runs the program, and tells by its exit code how that ended.
+/// Runs the program, and returns its exit code.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
     let mut streams = match arguments.json {
         true => Streams::with_events(events::line),
@@ -27,15 +27,14 @@ pub(crate) fn main(arguments: Arguments) -> ExitCode {
         Ok(ended) => match ended.exit.status {
             ExitStatus::Code(code) => code as u8,
             ExitStatus::Signal { signal, .. } => {
-                // Which ends this process without dropping anything.
+                // The signal ends this process without dropping anything.
                 drop(streams);
                 end_by(signal);
                 128 + signal.as_raw() as u8
             }
         },
         Err(failure) => {
-            streams.end(&Event::Failed(&failure));
-            streams.flush();
+            streams.fail(&failure);
             tell(&failure.to_string());
             failure.code()
         }
