@@ -78,7 +78,7 @@ pub(super) struct Rules {
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
     pub(super) drain: Duration,
-    /// It is in the session of the app, and in another group: it is stopped if it asks the app's terminal.
+    /// It is in the session of the app, and in another group: it is stopped if it reads from the app's terminal.
     pub(super) in_apps_session: bool,
 }
 
