@@ -197,7 +197,7 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// To be called when there is something to take. Pending when the slice is over: the future is woken in the hub's
-    /// next dispatch. On another thread, where no main loop waits for it, it always is ready.
+    /// next dispatch. On another thread, or in another executor, no main loop waits for it: there it always is ready.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         let now = Instant::now();
         let since = *self.since.get_or_insert(now);
@@ -205,7 +205,9 @@ impl Pace {
             return Poll::Ready(());
         }
         self.restart();
-        let Some(shared) = self.shared.upgrade().filter(|shared| shared.is_here()) else {
+        let shared = self.shared.upgrade();
+        let Some(shared) = shared.filter(|shared| shared.is_here() && glib::main_depth() > 0)
+        else {
             return Poll::Ready(());
         };
         // Cloned with nothing locked: that is the app's code.
