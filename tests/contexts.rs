@@ -529,6 +529,29 @@ fn any_executor_on_the_thread_may_poll_the_future() {
 }
 
 #[test]
+fn what_has_arrived_can_be_read_without_the_main_loop() {
+    let _alone = alone();
+    let context = MainContext::new();
+    let read = || {
+        let job = Count { to: 500 }.builder().worker(&worker());
+        let mut job = job.message_capacity(500).spawn();
+        let mut messages = job.messages();
+        context.block_on(job.into_future()).unwrap();
+        // Longer than a future may take in a main loop.
+        let read = async {
+            let mut count = 0;
+            while messages.recv().await.is_some() {
+                count += 1;
+                thread::sleep(Duration::from_micros(100));
+            }
+            count
+        };
+        Foreign::new().block_on(read, sleep_a_little)
+    };
+    assert_eq!(context.with_thread_default(read).unwrap(), 500);
+}
+
+#[test]
 fn an_aborted_task_stops_its_job() {
     let _alone = alone();
     run(|| async {

@@ -176,7 +176,7 @@ fn a_text_is_cut_behind_8_kib_and_never_within_a_character() {
     let (outcome, records) = speak(Speak::Texts(said));
     outcome.unwrap();
     assert_eq!(texts(&records, LOGGED), expected);
-    // A line is cut where it is, as it is bytes; half a character is told as one that is none.
+    // A line is cut at any byte, and half a character becomes U+FFFD.
     let printed = texts(&records, PRINTED);
     let across = "x".repeat(edge - 1) + "\u{FFFD}…";
     for (index, line) in expected.iter().enumerate() {

@@ -359,6 +359,21 @@ fn a_copy_that_a_job_forks_neither_sends_nor_answers() {
 }
 
 #[test]
+fn a_copy_that_a_job_forks_does_not_wait_for_those_that_send() {
+    run(|| async {
+        let job = Misbehave::ForkWhileSending.builder().worker(&worker());
+        let mut job = job.message_capacity(1).spawn();
+        let mut messages = job.messages();
+        let status = job.status().clone();
+        until("the copy has ended", || status.done() == 1).await;
+        for text in ["one", "two"] {
+            assert_eq!(messages.recv().await.as_deref(), Some(text));
+        }
+        assert_eq!(job.await.unwrap(), "well");
+    });
+}
+
+#[test]
 fn no_text_that_is_handed_out_holds_nul() {
     run(|| async {
         for how in 0..4 {

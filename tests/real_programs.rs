@@ -220,7 +220,7 @@ fn a_backup_with_warnings_is_a_success() {
         };
         let done = create().output().await.unwrap();
         assert_eq!(done.status.code(), Some(1));
-        // The control: without the rule it is none.
+        // The control: without the rule it is a failure.
         let error = create().success_codes([0]).output().await.unwrap_err();
         assert_eq!(error.exit_code(), Some(1));
     });

@@ -171,13 +171,13 @@ impl From<SpawnError> for GuardianError {
 ///
 /// # Errors
 ///
-/// The helper could not be started, or does not take the child. That it is no worker program at
-/// all is not found out here: until a job has proved another to be one, nobody watches over. The
-/// child is none of this process, but of the one that this was forked from.
+/// The helper could not be started, or does not take the child; or the process is not a child of
+/// this process, but of the one that this was forked from. A helper that is no worker program is not
+/// found out here: until a job has proved another program to be one, nobody watches over the child.
 pub fn watch_over(process: &Process, helper: Program) -> Result<(), GuardianError> {
     let mut state = lock();
     state.watch_over(process, || helper)?;
-    // Of its end nothing is heard here.
+    // Nobody tells this room of the child's end.
     state.ring()
 }
 

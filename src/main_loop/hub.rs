@@ -197,8 +197,8 @@ pub(crate) struct Pace {
 
 impl Pace {
     /// To be called before the future takes something, or waits because there is nothing. Pending when the slice is over:
-    /// the future is woken in the hub's next dispatch. On another thread, where no main loop waits for it, it always is
-    /// ready.
+    /// the future is woken in the hub's next dispatch. On another thread, or in another executor, no main loop waits for
+    /// it: there it always is ready.
     pub(crate) fn poll(&mut self, cx: &Context<'_>, is_there: bool) -> Poll<()> {
         if !is_there {
             self.since = None;
@@ -210,7 +210,9 @@ impl Pace {
             return Poll::Ready(());
         }
         self.since = None;
-        let Some(shared) = self.shared.upgrade().filter(|shared| shared.is_here()) else {
+        let shared = self.shared.upgrade();
+        let Some(shared) = shared.filter(|shared| shared.is_here() && glib::main_depth() > 0)
+        else {
             return Poll::Ready(());
         };
         // Cloned with nothing locked: that is the app's code.

@@ -198,7 +198,8 @@ impl Control {
         self.process == own::id()
     }
 
-    fn check_own(&self) -> io::Result<()> {
+    /// Fails in a process that does not own the socket.
+    pub(crate) fn check_own(&self) -> io::Result<()> {
         if self.is_own() {
             return Ok(());
         }

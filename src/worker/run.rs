@@ -155,6 +155,8 @@ impl Run {
 
     /// Waits until a message of this size may be sent.
     fn room_for(&self, size: Size) -> Result<MutexGuard<'_, Outbox>, SendError> {
+        // In a copy that the job has forked, nobody might ever release the lock.
+        self.link.control.check_own().map_err(SendError::other)?;
         let page = &self.link.page;
         let mut outbox = lock(&self.outbox);
         loop {

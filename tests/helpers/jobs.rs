@@ -134,6 +134,8 @@ pub enum Misbehave {
     SendMuch(u32),
     /// Does this on a thread of its own.
     OnThread(Box<Misbehave>),
+    /// Forks while another thread waits until it may send, lets the copy try to send, and waits for its end.
+    ForkWhileSending,
     /// Forks, and lets both processes send a message and answer, the copy first.
     Fork,
 }
@@ -241,6 +243,16 @@ impl Job for Misbehave {
                 let thread = std::thread::scope(|scope| scope.spawn(|| inner.run(cx)).join());
                 return thread.expect("the thread has not panicked");
             }
+            Misbehave::ForkWhileSending => std::thread::scope(|scope| {
+                scope.spawn(|| ["one", "two"].map(|text| cx.send(text.to_owned())));
+                std::thread::sleep(Duration::from_millis(200));
+                let copy = fork();
+                if copy == 0 {
+                    exit_at_once(cx.send("copy".to_owned()).is_ok().into());
+                }
+                wait_for(copy);
+                cx.advance(1);
+            }),
             Misbehave::Fork => {
                 let copy = fork();
                 cx.send(if copy == 0 { "copy" } else { "own" }.to_owned())

@@ -258,6 +258,18 @@ fn a_message_that_takes_much_more_memory_than_its_frame_is_refused() {
         job.on_message(|_| panic!("it cannot be read"));
         job.await
     }));
+    // Found on another thread, while the worker lives.
+    let steps = [ready(), many_texts(), Step::Sleep(600_000)];
+    refused(confront_as(hostile(&steps), |mut job| async move {
+        let mut messages = job.messages();
+        let reader = std::thread::spawn(move || {
+            let one = glib::MainContext::new().block_on(messages.recv());
+            assert!(one.is_none());
+        });
+        let outcome = job.await;
+        reader.join().unwrap();
+        outcome
+    }));
 }
 
 #[test]

@@ -98,7 +98,7 @@ fn find_bar(found: &gtk::FilterListModel, list: &gtk::Widget) -> gtk::SearchBar 
     bar
 }
 
-/// The list of results, or a page while there are none.
+/// The list of results, or a placeholder while it is empty.
 fn results(
     job: &Job,
     list: &impl IsA<gtk::Widget>,

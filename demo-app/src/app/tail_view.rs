@@ -132,7 +132,7 @@ impl TailView {
         &self.imp().empty
     }
 
-    /// Shows the content, or the page for when there is none.
+    /// Shows the content, or the placeholder.
     pub(super) fn set_empty(&self, empty: bool) {
         let imp = self.imp();
         imp.stack
