@@ -1,4 +1,4 @@
-//! The part of a job that knows its types: messages and the answer, decoded, on their way to the app.
+//! The part of a job that knows its types: hands messages and the answer to the app, and decodes them where they are taken.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
