@@ -350,13 +350,7 @@ impl WorkerProcess {
                 return false;
             }
         };
-        match handled {
-            Ok(()) => true,
-            Err(fault) => {
-                self.refuse(fault);
-                false
-            }
-        }
+        handled.map_err(|fault| self.refuse(fault)).is_ok()
     }
 
     /// Something that it said cannot be right: it is not listened to any more. The first fault counts.
@@ -432,11 +426,7 @@ impl WorkerProcess {
     /// Hands out the records that wait, each after what was printed before it; false if some still wait.
     fn tell_records(&self, slice: &Slice) -> bool {
         loop {
-            let next = self
-                .records
-                .borrow()
-                .front()
-                .map(|(entry, _)| entry.printed);
+            let next = (self.records.borrow().front()).map(|(entry, _)| entry.printed);
             let Some(printed) = next else {
                 return true;
             };
