@@ -14,7 +14,7 @@ use crate::child::Worker;
 use crate::process::pidfd;
 use crate::spawn::{Plan, SpawnError, Step, Target, describe};
 use crate::text::{Text, text};
-use crate::wire::control::{Control, Received, RecvError, Scratch, Wait};
+use crate::wire::control::{Control, Received, RecvError, Scratch, Wait, is_peer_gone};
 use crate::wire::frame::{CONTROL_FD, ExecOrder, ExecRefusal, ExecStep, Hello, Kind, Role};
 use crate::worker::main_checks_for_helper;
 
@@ -89,7 +89,7 @@ impl ExecHelper {
         let order = std::mem::take(&mut self.order);
         match self.control.send(Kind::Order, &order, &[], Wait::No) {
             // It has ended already: what it said of that, and its exit, are read in their turn.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if is_peer_gone(&error) => Ok(()),
             sent => sent.map_err(not_ordered),
         }
     }
@@ -194,5 +194,27 @@ fn refused(sentence: Text) -> SpawnError {
 impl AsFd for ExecHelper {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.control.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spawn::Program;
+
+    #[test]
+    fn a_helper_that_ends_before_its_order_is_said_to_have_ended() {
+        let program = Plan::new(Program::path("/bin/true"));
+        let helper = Worker::program("/bin/true");
+        let ordered = by_way_of(&helper, ExecOrder::default(), program);
+        let (plan, mut helper) = ordered.ok().unwrap();
+        // Its end of the socket, with a hello that nobody has read.
+        drop(plan);
+        assert!(helper.send_order().is_ok());
+        let error = helper.read().unwrap().unwrap_err();
+        assert!(
+            error.to_string().contains("closed its control socket"),
+            "{error}"
+        );
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use super::worker::WorkerProcess;
-use crate::wire::control::Wait;
+use crate::wire::control::{Wait, is_peer_gone};
 use crate::wire::frame::{JobNumber, Kind};
 use crate::worker::SendError;
 
@@ -95,6 +95,5 @@ impl Requests {
 
 /// Whether the worker has gone, or this is a copy of the app.
 fn is_nobody_there(error: &io::Error) -> bool {
-    use ErrorKind::{BrokenPipe, ConnectionReset, NotConnected};
-    matches!(error.kind(), BrokenPipe | ConnectionReset | NotConnected)
+    is_peer_gone(error) || error.kind() == ErrorKind::NotConnected
 }

@@ -419,6 +419,12 @@ impl Drop for Control {
     }
 }
 
+/// Whether sending has failed because the peer has closed its end: also with something in it that it had not read.
+pub(crate) fn is_peer_gone(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), BrokenPipe | ConnectionReset)
+}
+
 fn fault(what: String) -> RecvError {
     RecvError::Fault(Fault(what))
 }

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)]
 
 use std::error::Error;
-use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -16,7 +15,7 @@ use super::link::Link;
 use super::run::{self, Run};
 use crate::process::{background, leave, leave_with_group};
 use crate::wire::attach;
-use crate::wire::control::Wait;
+use crate::wire::control::{Wait, is_peer_gone};
 use crate::wire::frame::{CAUSES_MAX, Failure, JobNumber, Kind, Refusal, Start};
 use crate::wire::limits::cut;
 
@@ -66,7 +65,7 @@ impl Answer {
         link.flush_logs_within(LAST_LOGS);
         let borrowed: Vec<BorrowedFd<'_>> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
         let sent = link.send_about(number, self.kind, &self.payload, &borrowed);
-        if sent.is_err_and(|error| matches!(error.kind(), BrokenPipe | ConnectionReset)) {
+        if sent.is_err_and(|error| is_peer_gone(&error)) {
             // The app is gone, and the watcher may come too late for what the job has started.
             leave_with_group();
         }

@@ -1,7 +1,6 @@
 //! The state of one job: what it has sent, whether it is to stop, and its progress. The next job gets a new one.
 
 use std::collections::VecDeque;
-use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::error::{Cancelled, RecvError, SendError};
 use super::link::{Link, lock};
-use crate::wire::control::{self, DESCRIPTORS_MAX, FRAME_MAX, Wait};
+use crate::wire::control::{self, DESCRIPTORS_MAX, FRAME_MAX, Wait, is_peer_gone};
 use crate::wire::frame::{JobNumber, Kind, NO_JOB, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
 use crate::wire::page::MESSAGES_MAX;
@@ -146,10 +145,8 @@ impl Run {
                 Ok(())
             }
             // The app has dropped the job, which is a request to stop.
-            Err(error) => match error.kind() {
-                io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => Err(Cancelled.into()),
-                _ => Err(SendError::other(error)),
-            },
+            Err(error) if is_peer_gone(&error) => Err(Cancelled.into()),
+            Err(error) => Err(SendError::other(error)),
         }
     }
 
