@@ -6,6 +6,7 @@
 //! the program.
 
 use std::io;
+use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
@@ -89,7 +90,7 @@ impl ExecHelper {
         let order = std::mem::take(&mut self.order);
         match self.control.send(Kind::Order, &order, &[], Wait::No) {
             // It has ended already: what it said of that, and its exit, are read in their turn.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            Err(error) if matches!(error.kind(), BrokenPipe | ConnectionReset) => Ok(()),
             sent => sent.map_err(not_ordered),
         }
     }
