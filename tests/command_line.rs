@@ -1,5 +1,6 @@
 //! The command `legwork run`, as shells and scripts use it.
 
+use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -569,6 +570,38 @@ fn with_json_much_output_arrives_whole_and_in_order() {
         }
         assert_eq!(told.last().unwrap()["event"], "ended");
     }
+}
+
+#[test]
+fn with_json_the_last_output_arrives_although_the_reader_was_slow() {
+    let (mut reader, mut writer) = std::io::pipe().unwrap();
+    let script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
+    let mut child = legwork()
+        .args(["--json", "--timeout", "1", "--grace", "20"])
+        .args(["--", "sh", "-c", script])
+        .stdout(writer.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let (mut told, mut buffer) = (Vec::new(), [0; 4096]);
+    while !text(&told).contains("ready") {
+        let length = reader.read(&mut buffer).unwrap();
+        told.extend_from_slice(&buffer[..length]);
+    }
+    let program = events(&told)[0]["pid"].as_u64().unwrap() as u32;
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'\n'; 4096]).is_ok() {}
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while is_alive(program) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::thread::sleep(Duration::from_millis(100));
+    drop(writer);
+    let mut rest = Vec::new();
+    reader.read_to_end(&mut rest).unwrap();
+    let told = events(text(&rest).trim_start().as_bytes());
+    assert_eq!(written(&told, "stdout"), "bye\n", "{told:?}");
+    assert_eq!(told.last().unwrap()["event"], "ended");
+    assert_eq!(child.wait().unwrap().code(), Some(124));
 }
 
 #[test]

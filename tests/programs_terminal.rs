@@ -202,7 +202,7 @@ fn a_program_that_asks_the_apps_terminal_does_not_hang() {
             assert!(start.elapsed() < Duration::from_secs(40));
             assert_eq!(error.signal(), Some(Signal::TERM));
             assert!(
-                error.to_string().contains("SIGTTIN, because it asked"),
+                error.to_string().contains("SIGTTIN, because it tried"),
                 "{error}"
             );
             let kind = if cancel {

@@ -74,7 +74,7 @@ impl Seat {
 
     /// SIGKILL, for the child and the group that it leads.
     pub(crate) fn kill(&self) {
-        // Fails only when nobody is left.
+        // Fails if nobody is left, or if it has become another user's process.
         self.with_process(|process| drop(process.kill()));
     }
 

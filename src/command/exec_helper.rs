@@ -106,7 +106,7 @@ impl ExecHelper {
                 Ok(Received::Closed) => {
                     return Some(Err(refused(text!(
                         "the helper closed its control socket before it executed the program. \
-                         Does its main begin with run_if_worker() or run_worker()?"
+                         Does its main begin with legwork::init(), run_if_worker() or run_worker()?"
                     ))));
                 }
                 // The app is short of something, which is not the helper's fault.

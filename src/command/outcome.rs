@@ -68,7 +68,7 @@ pub(super) enum StopReason {
     Cancelled,
     Deadline(Duration),
     Stalled(Duration),
-    /// This signal had stopped it, because it asked the app's terminal.
+    /// This signal had stopped it, because it tried to use the app's terminal.
     Terminal(Signal),
 }
 
@@ -240,9 +240,9 @@ impl Facts {
             }
             StopReason::Terminal(signal) => {
                 let text = text!(
-                    "suspended by {signal}, because it asked the terminal in which this app was \
-                     started, and therefore ended. Leave it the session of its own that it has by \
-                     default, or give it a terminal with terminal() or inherit_terminal()",
+                    "suspended by {signal}, because it tried to use the terminal in which this app was \
+                     started, and therefore ended. Let it keep its own session, which is the default, \
+                     or give it a terminal with terminal() or inherit_terminal()",
                     signal = Text::of(signal)
                 );
                 Error::new(ErrorKind::Signal, label, text)
@@ -254,8 +254,8 @@ impl Facts {
             let (end, by) = (error.inner_mut().text.clone(), Text::of(signal));
             error.inner_mut().text = match signal {
                 Signal::TTIN | Signal::TTOU => text!(
-                    "{end}; it was suspended by {signal}, because it asked the terminal in which \
-                     this app was started",
+                    "{end}; it was suspended by {signal}, because it tried to use the terminal in \
+                     which this app was started",
                     end = end,
                     signal = by
                 ),
@@ -346,8 +346,8 @@ mod tests {
 
     const DEADLINE: StopReason = StopReason::Deadline(Duration::from_secs(2));
     const STALLED: StopReason = StopReason::Stalled(Duration::from_millis(300));
-    const TERMINAL: &str = "suspended by SIGTTIN, because it asked the terminal in which this app was started, and \
-                            therefore ended. Leave it the session of its own that it has by default, or give it a \
+    const TERMINAL: &str = "suspended by SIGTTIN, because it tried to use the terminal in which this app was started, \
+                            and therefore ended. Let it keep its own session, which is the default, or give it a \
                             terminal with terminal() or inherit_terminal()";
     const CONTEXT_GONE: &str = "stopped, because its main context is gone";
 
@@ -397,7 +397,7 @@ mod tests {
             ("deadline", stopped(DEADLINE, signal(Signal::TERM)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("deadline, ended well", stopped(DEADLINE, code(0)), Some((Timeout, "not finished within its deadline of 2s"))),
             ("stalled", stopped(STALLED, signal(Signal::TERM)), Some((Timeout, "stopped because it wrote nothing for 300ms"))),
-            ("cancelled while suspended", suspended(Signal::TTOU, stopped(Asked, signal(Signal::TERM))), Some((Cancelled, "stopped on request; it was suspended by SIGTTOU, because it asked the terminal in which this app was started"))),
+            ("cancelled while suspended", suspended(Signal::TTOU, stopped(Asked, signal(Signal::TERM))), Some((Cancelled, "stopped on request; it was suspended by SIGTTOU, because it tried to use the terminal in which this app was started"))),
             ("deadline while suspended", suspended(Signal::STOP, stopped(DEADLINE, code(0))), Some((Timeout, "not finished within its deadline of 2s; it was suspended by SIGSTOP"))),
             ("suspended by the terminal", suspended(Signal::TTIN, stopped(StopReason::Terminal(Signal::TTIN), signal(Signal::TERM))), Some((Killed, TERMINAL))),
             ("cannot be stopped", refused(stopped(Asked, Facts::default())), Some((NotStopped, "it could not be stopped, and runs on: Operation not permitted (os error 1). Most likely that process belongs to another user by now, as with sudo or pkexec"))),

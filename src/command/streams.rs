@@ -114,17 +114,10 @@ impl OutputStream {
             Source::Program { supervisor, lane } => (supervisor, *lane),
             Source::Kept(bytes) => return Poll::Ready(bytes.take()),
         };
-        if supervisor
-            .output(lane)
-            .is_some_and(OutputReader::has_unread)
-        {
-            std::task::ready!(self.pace.poll(cx));
-        }
-        let chunk = supervisor.poll_output(lane, cx);
-        if chunk.is_pending() {
-            self.pace.restart();
-        }
-        chunk
+        let output = supervisor.output(lane);
+        let is_there = output.is_some_and(OutputReader::has_unread);
+        std::task::ready!(self.pace.poll(cx, is_there));
+        supervisor.poll_output(lane, cx)
     }
 
     /// Reads until the program has written `text`, for example a prompt, which has no end of line
@@ -300,7 +293,7 @@ impl Stream for Lines {
         let this = &mut *self;
         loop {
             if !this.ready.is_empty() {
-                std::task::ready!(this.stream.pace.poll(cx));
+                std::task::ready!(this.stream.pace.poll(cx, true));
                 return Poll::Ready(this.ready.pop_front());
             }
             if this.at_end {

@@ -81,7 +81,9 @@ impl<M: DeserializeOwned> Messages<M> {
     /// takes many rows at once for the price of one.
     pub async fn recv_many(&mut self) -> Option<Vec<M>> {
         let first = self.recv().await?;
-        let others = std::iter::from_fn(|| self.try_recv());
+        // Not those that arrive meanwhile: on another thread there may be no end of them.
+        let more = self.open.as_ref().map_or(0, |open| open.mailbox.len());
+        let others = std::iter::from_fn(|| self.try_recv()).take(more);
         Some(std::iter::once(first).chain(others).collect())
     }
 
@@ -95,11 +97,7 @@ impl<M: DeserializeOwned> Messages<M> {
         let Some(open) = &mut self.open else {
             return Poll::Ready(None);
         };
-        if open.mailbox.has_some() {
-            std::task::ready!(open.pace.poll(cx));
-        } else {
-            open.pace.restart();
-        }
+        std::task::ready!(open.pace.poll(cx, open.mailbox.len() > 0));
         let next = std::task::ready!(open.mailbox.poll_next(cx));
         Poll::Ready(next.and_then(|arrived| self.take(arrived)))
     }

@@ -44,9 +44,10 @@ pub enum Level {
 /// 1970), `CODE_FILE` and `CODE_LINE` where they are known, and `LEGWORK_DROPPED` where records are
 /// missing before it.
 ///
-/// What one thread logs, and what it prints to one of its two outputs, arrives in its order, unless the app is so slow
-/// that records wait in the worker. What it prints to both may change places between two records. (Rust's standard output writes at the end of a line, and C's when
-/// its buffer is full: only then something is printed.)
+/// What one thread logs, and what it prints to one of its two outputs, arrives in order, unless the app is so slow that
+/// records wait in the worker. Between two records, what it prints to one output may change places with what it prints to
+/// the other. (Only what has left a buffer is printed: Rust's standard output writes at the end of a line, and C's when
+/// its buffer is full.)
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogRecord {
@@ -241,11 +242,8 @@ impl Stream for Logs {
     type Item = LogRecord;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LogRecord>> {
-        if self.ring.lock().records.is_empty() {
-            self.pace.restart();
-        } else {
-            std::task::ready!(self.pace.poll(cx));
-        }
+        let is_there = !self.ring.lock().records.is_empty();
+        std::task::ready!(self.pace.poll(cx, is_there));
         // Cloned and dropped without the lock: that may run the app's code.
         let waker = cx.waker().clone();
         let mut state = self.ring.lock();

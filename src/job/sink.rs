@@ -1,4 +1,4 @@
-//! The part of a job that knows its types: messages and the answer, decoded, on their way to the app.
+//! The part of a job that knows its types: hands messages and the answer to the app, and decodes them where they are taken.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -60,28 +60,24 @@ impl<J: Listed> Typed<J> {
     /// Takes a message: to the callback, to whoever reads the mailbox, or to nobody.
     fn take(&self, message: Arrived) -> Result<(), Fault> {
         let mut slot = self.callback.borrow_mut();
-        match &mut *slot {
+        match &*slot {
             Callback::None => {
                 drop(slot);
-                self.put(message)
+                return self.put(message);
             }
-            Callback::Busy(waiting) if waiting.len() >= self.capacity => Err(too_many()),
-            Callback::Busy(waiting) => {
-                self.taken.admit(&message)?;
-                waiting.push_back(message);
-                Ok(())
-            }
-            Callback::Idle(_) => {
-                let idle = std::mem::replace(&mut *slot, Callback::Busy(VecDeque::new()));
-                drop(slot);
-                let Callback::Idle(callback) = idle else {
-                    unreachable!("just looked at")
-                };
-                self.taken.admit(&message)?;
-                self.run(callback, message);
-                Ok(())
-            }
+            Callback::Busy(waiting) if waiting.len() >= self.capacity => return Err(too_many()),
+            Callback::Busy(_) | Callback::Idle(_) => self.taken.admit(&message)?,
         }
+        if let Callback::Busy(waiting) = &mut *slot {
+            waiting.push_back(message);
+            return Ok(());
+        }
+        let idle = std::mem::replace(&mut *slot, Callback::Busy(VecDeque::new()));
+        drop(slot);
+        if let Callback::Idle(callback) = idle {
+            self.run(callback, message);
+        }
+        Ok(())
     }
 
     fn put(&self, message: Arrived) -> Result<(), Fault> {

@@ -47,7 +47,7 @@ pub(crate) trait Entry {
 
 /// The part of this iteration that is still ours.
 #[derive(Debug)]
-pub(crate) struct Slice(Instant);
+pub(crate) struct Slice(pub(crate) Instant);
 
 impl Slice {
     pub(crate) fn is_over(&self) -> bool {
@@ -196,15 +196,20 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// To be called when there is something to take. Pending when the slice is over: the future is woken in the hub's
-    /// next dispatch. On another thread, or in another executor, no main loop waits for it: there it always is ready.
-    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+    /// To be called before the future takes something, or waits because there is nothing. Pending when the slice is over:
+    /// the future is woken in the hub's next dispatch. On another thread, or in another executor, no main loop waits for
+    /// it: there it always is ready.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>, is_there: bool) -> Poll<()> {
+        if !is_there {
+            self.since = None;
+            return Poll::Ready(());
+        }
         let now = Instant::now();
         let since = *self.since.get_or_insert(now);
         if now.duration_since(since) < SLICE {
             return Poll::Ready(());
         }
-        self.restart();
+        self.since = None;
         let shared = self.shared.upgrade();
         let Some(shared) = shared.filter(|shared| shared.is_here() && glib::main_depth() > 0)
         else {
@@ -218,11 +223,6 @@ impl Pace {
         }
         shared.wake();
         Poll::Pending
-    }
-
-    /// To be called when there is nothing to take: the future waits anyway.
-    pub(crate) fn restart(&mut self) {
-        self.since = None;
     }
 }
 

@@ -116,9 +116,9 @@ impl<T> Mailbox<T> {
         self.receiver.close();
     }
 
-    /// Whether a value is there.
-    pub(crate) fn has_some(&self) -> bool {
-        !self.receiver.is_empty()
+    /// How many values are there.
+    pub(crate) fn len(&self) -> usize {
+        self.receiver.len()
     }
 
     /// The next value if it is there already.

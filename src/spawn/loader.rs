@@ -5,8 +5,7 @@
 use std::ffi::{CString, OsStr};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 /// How this app was started, if through the loader.
@@ -37,9 +36,8 @@ fn look() -> Option<Loaded> {
     let own = all.len().checked_sub(std::env::args_os().count())?;
     let options = all.get(1..own)?;
     let file = file_of_code()?;
-    let which = |path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
-    let executed = which(Path::new("/proc/self/exe")).ok()?;
-    if which(&file).is_ok_and(|file| file == executed) {
+    // Both as the kernel names them, also when the file has been deleted.
+    if fs::read_link("/proc/self/exe").ok()? == file {
         return None;
     }
     let options =

@@ -359,7 +359,7 @@ impl Drop for Page {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::AtomicBool;
-    use std::time::Duration;
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -432,7 +432,9 @@ mod tests {
                     theirs.set_text(&char::from(byte).to_string().repeat(PROGRESS_MAX));
                 }
             });
-            while looks < 20_000 {
+            // On a busy machine the other thread may begin late.
+            let patience = Instant::now() + Duration::from_secs(60);
+            while looks < 20_000 || read == 0 && Instant::now() < patience {
                 looks += 1;
                 if let Some(text) = ours.text().filter(|text| !text.is_empty()) {
                     read += 1;

@@ -19,7 +19,7 @@
 //! - [`run`]: the state of one job.
 //! - [`watch`]: the watcher.
 //! - [`log`], `tracing`, [`panic`](mod@panic), [`crash`]: what the app is sent without the job asking for it; [`modules`]:
-//!   how frames without names are told.
+//!   how frames without names are described.
 //! - [`exec`]: the step between `posix_spawn` and a program whose options `posix_spawn` does not have.
 //!
 //! `job` and `ctx` name each other: a context has the types of its job, and a job takes its context. No other two files

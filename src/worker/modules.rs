@@ -84,7 +84,7 @@ unsafe extern "C" fn add(info: *mut libc::dl_phdr_info, _: usize, modules: *mut 
     let of_type = |kind| headers.iter().filter(move |header| header.p_type == kind);
     let build_id = of_type(libc::PT_NOTE).find_map(|header| {
         let memory = in_memory(header);
-        let start = std::ptr::without_provenance(memory.start);
+        let start = std::ptr::with_exposed_provenance(memory.start);
         // SAFETY: notes are a part of what is loaded, and are not changed.
         build_id(unsafe { std::slice::from_raw_parts(start, memory.len()) })
     });

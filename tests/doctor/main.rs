@@ -6,7 +6,7 @@ mod subjects;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use app::{App, Helper, descriptor, doctor, json, text};
+use app::{App, Helper, descriptor, doctor, json, legwork, text};
 use legwork::spawn::{Plan, Program};
 use legwork_tests::until;
 use serde_json::{Value, json};
@@ -339,6 +339,10 @@ fn every_scene_is_explained_by_the_program_itself() {
             assert!(!told.contains(markup), "{markup} in {told}");
         }
     }
+    // A reader may have gone.
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let unread = legwork().args(["--explain", "S1"]).stdout(full).status();
+    assert_eq!(unread.unwrap().code(), Some(0));
 }
 
 #[test]

@@ -28,6 +28,8 @@ use std::{
 
 use legwork::spawn::{Plan, Program};
 
+pub use context::is_alive;
+
 /// Returns the path of a helper program, for tests and for helpers that start another.
 pub fn program(name: &str) -> PathBuf {
     let here = std::env::current_exe().expect("the path of this program");
@@ -83,18 +85,6 @@ pub fn order_reports(control: impl FnOnce(&Path) -> i32) {
     let options = rustix::process::WaitOptions::empty();
     let (_, status) = rustix::process::waitpid(child, options).unwrap().unwrap();
     assert_eq!(status.exit_status(), Some(0));
-}
-
-/// Returns whether a process exists, running or stopped: it is neither gone nor a zombie.
-pub fn is_alive(pid: u32) -> bool {
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
-        return false;
-    };
-    // The fields after the name, which is in parentheses and may contain anything.
-    let state = status
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    !matches!(state, None | Some('Z' | 'X'))
 }
 
 /// Returns whether the kernel remembers how a child ended that others have reaped: since Linux 6.15.

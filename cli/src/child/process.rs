@@ -160,11 +160,13 @@ impl Child {
                 _ => {
                     signalled = true;
                     match self.signal(arrived.signal) {
+                        Ok(()) => streams.happened(&Event::Signal(arrived.signal)),
                         Err(error) if is_refused(&error) => tell(&format!(
                             "{} cannot be sent to the program: {error}",
                             arrived.signal
                         )),
-                        _ => streams.happened(&Event::Signal(arrived.signal)),
+                        // It has ended.
+                        Err(_) => (),
                     }
                     if !is_stop(arrived.signal) {
                         self.go_on();

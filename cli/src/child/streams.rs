@@ -124,9 +124,12 @@ impl Streams {
     /// Copies in both directions as much as possible without blocking.
     pub(super) fn copy(&mut self) {
         if let Some(outlet) = &mut self.outlet {
-            if outlet.is_empty() {
-                self.sources.retain_mut(|source| source.read(outlet));
-            }
+            let is_read = outlet.is_empty();
+            self.sources.retain_mut(|source| {
+                // Since the last read it may have written more.
+                source.is_drained = false;
+                !is_read || source.read(outlet)
+            });
             if let Err(error) = outlet.write() {
                 self.lose_reader(error);
             }
@@ -181,7 +184,6 @@ impl Source {
             Ok(0) | Err(_) if self.part.is_empty() => return false,
             found => found.unwrap_or(0),
         };
-        self.is_drained = false;
         self.part.extend_from_slice(&buffer[..length]);
         // A character is never split between two events.
         let whole = match str::from_utf8(&self.part) {

@@ -52,7 +52,7 @@ use crate::failure::Failure;
 pub(crate) fn main(arguments: Arguments) -> ExitCode {
     if let Some(scene) = arguments.explain {
         let width = Paper::of_standard_output().width.unwrap_or(80);
-        print!("{}", explain::explain(scene, width.min(100)));
+        print(&explain::explain(scene, width.min(100)));
         return ExitCode::SUCCESS;
     }
     let conclusion = check_proc().and_then(|()| match arguments.pid {
@@ -108,7 +108,11 @@ fn look(
     } else {
         table::of(&report, &findings, &Paper::of_standard_output())
     };
-    // It is not a failure if the reader has closed the pipe.
-    let _ = std::io::stdout().write_all(text.as_bytes());
+    print(&text);
     Ok(Conclusion::of(&findings))
+}
+
+/// It is not a failure if the reader has closed the pipe.
+fn print(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
 }

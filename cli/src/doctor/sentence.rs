@@ -273,11 +273,7 @@ fn of_suspect(Suspect { ready, entry, .. }: &Suspect<'_>) -> String {
         Some(count) if is_eventfd => text.push_str(&format!("; its count is {count}")),
         Some(bytes) => text.push_str(&format!("; {bytes} bytes wait to be read")),
     }
-    for holders in entry
-        .as_ref()
-        .map(|entry| holders(entry))
-        .unwrap_or_default()
-    {
+    for holders in entry.map(holders).unwrap_or_default() {
         text.push_str(&format!("; {holders}"));
     }
     text

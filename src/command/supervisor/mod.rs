@@ -78,7 +78,7 @@ pub(super) struct Rules {
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
     pub(super) drain: Duration,
-    /// It is in the session of the app, and in another group: it is stopped if it asks the app's terminal.
+    /// It is in the session of the app, and in another group: it is stopped if it reads from the app's terminal.
     pub(super) in_apps_session: bool,
 }
 
@@ -576,9 +576,8 @@ impl Supervisor {
             facts.stop = None;
         }
         if facts.stop.is_some() {
-            let killed = self
-                .seat
-                .with_process(|process| process.signal_group(Signal::KILL));
+            let kill = |process: &mut Process| process.signal_group(Signal::KILL);
+            let killed = self.seat.with_process(kill);
             facts.unstoppable = killed.and_then(Result::err).filter(is_refused);
         }
     }
@@ -610,10 +609,8 @@ impl Supervisor {
     /// Another process has written, after the end.
     fn renew_drain(&self) {
         if self.timers.is_set(Timer::Drain) {
-            let left = self
-                .drain_end
-                .get()
-                .map(|end| end.saturating_duration_since(Instant::now()));
+            let end = self.drain_end.get();
+            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
             let next = left.unwrap_or(Duration::MAX).min(self.rules.drain);
             self.timers.set(Timer::Drain, Some(next));
         }

@@ -42,13 +42,13 @@ pub(super) struct Timers([Cell<Option<Countdown>>; COUNT]);
 impl Timers {
     /// `None` is never, and so is a time beyond the end of the clock.
     pub(super) fn set(&self, timer: Timer, after: Option<Duration>) {
-        let countdown = match timer.is_for_program() {
-            true => after.and_then(Countdown::new),
-            false => after
-                .and_then(|after| Instant::now().checked_add(after))
-                .map(Countdown::until),
-        };
-        self.0[timer as usize].set(countdown);
+        match timer.is_for_program() {
+            true => self.0[timer as usize].set(after.and_then(Countdown::new)),
+            false => self.set_at(
+                timer,
+                after.and_then(|after| Instant::now().checked_add(after)),
+            ),
+        }
     }
 
     /// At a point of time.

@@ -299,8 +299,11 @@ impl WorkerProcess {
 
     // --- what it says -------------------------------------------------------------------------
 
-    /// Handles some frames; false when there are no more for now.
+    /// Handles some frames, once the records of those before have been told; false when there are no more for now.
     fn read_frames(&self, slice: &Slice) -> bool {
+        if !self.tell_records(slice) {
+            return true;
+        }
         let mut scratch = SCRATCH.take().unwrap_or_else(Scratch::new);
         drop(self.placeholder.take());
         let mut more = true;
@@ -316,6 +319,11 @@ impl WorkerProcess {
         self.hold_place();
         // Of what is there after that nobody may tell: somebody else may hold the worker's end.
         more && self.frames_left.get() != Some(0) || !self.records.borrow().is_empty()
+    }
+
+    /// How many bytes of frames are in the socket.
+    fn unread_frames(&self) -> usize {
+        rustix::io::ioctl_fionread(&self.link.control).map_or(0, |bytes| bytes as usize)
     }
 
     /// Handles one frame; false when there was none, or when there will be no other.
@@ -342,13 +350,7 @@ impl WorkerProcess {
                 return false;
             }
         };
-        match handled {
-            Ok(()) => true,
-            Err(fault) => {
-                self.refuse(fault);
-                false
-            }
-        }
+        handled.map_err(|fault| self.refuse(fault)).is_ok()
     }
 
     /// Something that it said cannot be right: it is not listened to any more. The first fault counts.
@@ -367,9 +369,8 @@ impl WorkerProcess {
         match admitted {
             Admitted::Ready(page) => {
                 self.link.set_page(page);
-                self.prints
-                    .iter()
-                    .for_each(|prints| prints.tell_position(self.link.page()));
+                let page = self.link.page();
+                (self.prints.iter()).for_each(|prints| prints.tell_position(page));
                 self.facts.borrow_mut().ready = true;
                 self.due.borrow_mut().handshake = None;
                 self.set_alarm();
@@ -425,11 +426,7 @@ impl WorkerProcess {
     /// Hands out the records that wait, each after what was printed before it; false if some still wait.
     fn tell_records(&self, slice: &Slice) -> bool {
         loop {
-            let next = self
-                .records
-                .borrow()
-                .front()
-                .map(|(entry, _)| entry.printed);
+            let next = (self.records.borrow().front()).map(|(entry, _)| entry.printed);
             let Some(printed) = next else {
                 return true;
             };
@@ -460,19 +457,12 @@ impl WorkerProcess {
     /// Reads what it has printed to one output, after the frames that were sent before that.
     fn prints_ready(&self, output: usize, slice: &Slice) {
         let prints = &self.prints[output];
-        let in_socket = || match self.is_open() {
-            true => {
-                rustix::io::ioctl_fionread(&self.link.control).map_or(0, |bytes| bytes as usize)
-            }
-            false => 0,
-        };
-        let turn = prints.begin_turn(in_socket);
+        let turn = prints.begin_turn(|| self.unread_frames());
         if turn.frames > 0 && self.is_open() && self.read_frames(slice) || !self.tell_records(slice)
         {
             return;
         }
-        let most = usize::try_from(turn.until.saturating_sub(prints.position()));
-        let most = most.map_or(PRINTS_BURST, |most| most.clamp(1, PRINTS_BURST));
+        let most = prints.is_behind(turn.until).clamp(1, PRINTS_BURST);
         if !self.read_prints(output, most, slice) {
             self.close_prints(output);
         }
@@ -520,9 +510,7 @@ impl WorkerProcess {
         self.facts.borrow_mut().end = end;
         self.seat.unwatch_exit();
         *self.due.borrow_mut() = Due::default();
-        let frames = rustix::io::ioctl_fionread(&self.link.control);
-        self.frames_left
-            .set(Some(frames.map_or(0, |bytes| bytes as usize)));
+        self.frames_left.set(Some(self.unread_frames()));
         self.prints.iter().for_each(Prints::ends);
         self.drain(slice);
     }
@@ -530,8 +518,7 @@ impl WorkerProcess {
     /// Reads on after the end. What the worker said and printed just before is there already, so
     /// nothing is waited for; but it may be more than one slice.
     fn drain(&self, slice: &Slice) {
-        // Also those that the last slice has left.
-        if !self.tell_records(slice) || self.read_frames(slice) {
+        if self.read_frames(slice) {
             return;
         }
         let more = [0, 1].map(|output| self.read_prints(output, usize::MAX, slice));

@@ -85,11 +85,7 @@ impl Prints {
         waiting.min(self.left.get().unwrap_or(usize::MAX))
     }
 
-    pub(super) fn position(&self) -> u64 {
-        self.position.get()
-    }
-
-    /// The worker is told from now on how much was read: so much by now.
+    /// Tells the worker how much was read before it had a page.
     pub(super) fn tell_position(&self, page: Option<&Arc<Page>>) {
         if let Some(page) = page {
             page.has_read(self.output, self.position.get());
@@ -98,12 +94,9 @@ impl Prints {
 
     /// How many bytes up to this position are still in the pipe. What a hostile worker says of it is not believed.
     pub(super) fn is_behind(&self, position: u64) -> usize {
-        let behind = position.saturating_sub(self.position.get());
-        match behind {
+        match position.saturating_sub(self.position.get()) {
             0 => 0,
-            _ => self
-                .waiting()
-                .min(usize::try_from(behind).unwrap_or(usize::MAX)),
+            behind => behind.min(self.waiting() as u64) as usize,
         }
     }
 
@@ -190,14 +183,8 @@ impl Prints {
                 break;
             }
         }
-        if self
-            .turn
-            .get()
-            .is_some_and(|turn| self.position.get() >= turn.until)
-            || total == 0
-        {
-            self.turn.set(None);
-        }
+        let goes_on = |turn: &Turn| total > 0 && self.position.get() < turn.until;
+        self.turn.set(self.turn.get().filter(goes_on));
         self.left.get() != Some(0)
     }
 

@@ -8,15 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::super::channel::{Messages, Open};
 use super::super::run::{self, Run, Shared, Sink};
 use super::super::sink::{Typed, TypedSink};
-use super::super::taken::Taken;
+use super::super::taken::{Arrived, Taken};
 use super::*;
 use crate::child::Error;
 use crate::child::control::Supervised;
 use crate::main_loop::hub::Pace;
-use crate::main_loop::mailbox::{Mailbox, mailbox};
+use crate::main_loop::mailbox::{Mailbox, Outlet, mailbox};
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Program, Reservation};
 use crate::wire::attach;
+use crate::wire::control::FRAME_MAX;
 use crate::wire::frame::{CONTROL_FD, FIRST_JOB, Hello, Role, Start};
 use crate::worker::{Cancelled, Ctx, Job, Listed, Receive};
 
@@ -79,12 +80,8 @@ fn serve() {
 
 /// A worker for as many jobs as come, which is this program.
 fn worker() -> Rc<WorkerProcess> {
-    let hub = Hub::of_thread_default().unwrap();
     let (control, theirs) = Control::pair().unwrap();
-    let pipes = [(); 2].map(|()| rustix::pipe::pipe().unwrap());
-    let [(output, printing), (errors, _)] = pipes;
-    rustix::io::ioctl_fionbio(&output, true).unwrap();
-    rustix::io::ioctl_fionbio(&errors, true).unwrap();
+    let (output, printing) = rustix::pipe::pipe().unwrap();
     let hello = Hello {
         build: JOBS.build_id().unwrap(),
         ..Hello::plain(Role::Worker)
@@ -102,6 +99,14 @@ fn worker() -> Rc<WorkerProcess> {
         .fd(CONTROL_FD, theirs)
         .spawn_into(Some(reservation))
         .unwrap();
+    worker_of(process, control, output)
+}
+
+fn worker_of(process: Process, control: Control, output: OwnedFd) -> Rc<WorkerProcess> {
+    let hub = Hub::of_thread_default().unwrap();
+    let (errors, _) = rustix::pipe::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&output, true).unwrap();
+    rustix::io::ioctl_fionbio(&errors, true).unwrap();
     let parts = Parts {
         program: Worker::current_exe(),
         pid: process.pid(),
@@ -291,6 +296,90 @@ fn a_worker_that_dies_between_two_jobs_leaves_nobody_waiting() {
         worker.seat().kill();
         until(|| worker.seat().has_ended()).await;
     });
+}
+
+#[test]
+fn while_log_records_wait_for_what_was_printed_no_others_are_taken() {
+    on_a_context(async || {
+        let (control, theirs) = Control::pair().unwrap();
+        let (output, printing) = rustix::pipe::pipe().unwrap();
+        let sleeps = Plan::new(Program::name("sleep")).arg("60").spawn().unwrap();
+        let worker = worker_of(sleeps, control, output);
+        let _job = Tried::start(&worker, FIRST_JOB, &Act::Compute);
+        let theirs = Control::from_fd(theirs);
+        rustix::io::write(&printing, &[b'x'; 32 * 1024]).unwrap();
+        // It never prints as much as this.
+        let entry = LogEntry {
+            level: 3,
+            target: String::new(),
+            text: String::new(),
+            file: None,
+            line: None,
+            time: 0,
+            printed: [u64::MAX; 2],
+        };
+        let batch = LogBatch {
+            dropped: 0,
+            records: vec![entry],
+        };
+        let batch = postcard::to_allocvec(&batch).unwrap();
+        for _ in 0..8 {
+            theirs.send(Kind::Log, &batch, &[], Wait::No).unwrap();
+            assert!(worker.read_frames(&Slice(Instant::now())));
+        }
+        assert_eq!(worker.records.borrow().len(), 1);
+    });
+}
+
+#[test]
+fn a_job_ends_that_sends_a_callback_more_than_may_wait() {
+    let ((messages_in, _unread), (outcome_in, _)) = (mailbox(2), mailbox(1));
+    let taken = Arc::new(Taken::new());
+    let typed = Typed::<Act>::new("act".to_owned(), 2, taken, messages_in, outcome_in);
+    let sink = TypedSink(Rc::new(typed));
+    let largest = || Arrived::new(Payload::Spilled(vec![0; FRAME_MAX]), Unclaimed::default());
+    sink.message(largest()).unwrap();
+    sink.0.set_callback(Box::new(|_| ()));
+    sink.message(largest()).unwrap_err();
+    let ended = Rc::new(Cell::new(false));
+    let on_end = ended.clone();
+    let end = move |_, _| on_end.set(true);
+    sink.end(Err(Error::stopped("act")), Box::new(end));
+    assert!(ended.get());
+}
+
+#[test]
+fn recv_many_returns_what_has_arrived_and_not_what_arrives_meanwhile() {
+    thread_local! {
+        static ARRIVE: RefCell<VecDeque<Arrived>> = RefCell::default();
+        static OUTLET: RefCell<Option<Outlet<Arrived>>> = const { RefCell::new(None) };
+    }
+    fn arrive() {
+        let next = ARRIVE.with_borrow_mut(VecDeque::pop_front);
+        if let Some(next) = next {
+            OUTLET.with_borrow(|outlet| outlet.as_ref().unwrap().put(next).unwrap());
+        }
+    }
+    /// Another one arrives while it is decoded.
+    struct Slow;
+    impl<'de> Deserialize<'de> for Slow {
+        fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+            arrive();
+            u8::deserialize(from).map(|_| Slow)
+        }
+    }
+    let (outlet, mailbox) = mailbox(4);
+    OUTLET.set(Some(outlet));
+    let message = || Arrived::new(Payload::Inline(&[0]), Unclaimed::default());
+    ARRIVE.set((0..100).map(|_| message()).collect());
+    (0..3).for_each(|_| arrive());
+    let mut messages = Messages::<Slow>::new(Some(Open {
+        mailbox,
+        taken: Arc::new(Taken::new()),
+        pace: Pace::default(),
+    }));
+    let many = glib::MainContext::new().block_on(messages.recv_many());
+    assert!(many.unwrap().len() <= 4);
 }
 
 async fn until(happened: impl Fn() -> bool) {
