@@ -246,7 +246,8 @@ fn a_helper_that_is_no_worker_is_found_out() {
         let error = run(|| command.deadline(PATIENCE).output()).unwrap_err();
         assert!(error.is_start(), "{what}: {error:?}");
         assert!(start.elapsed() < PATIENCE / 2, "{what}: {error:?}");
-        assert_words(&error, &["helper closed its control socket", HINT]);
+        let hint = "Does its main begin with legwork::init(), run_if_worker() or run_worker()?";
+        assert_words(&error, &["helper closed its control socket", hint]);
     }
 }
 
