@@ -119,7 +119,8 @@ impl<J: Listed> Typed<J> {
                 Err(fault) => self.taken.refuse(fault),
             }
             next = match &mut *self.callback.borrow_mut() {
-                Callback::Busy(waiting) => waiting.pop_front(),
+                Callback::Busy(waiting) if self.taken.fault().is_none() => waiting.pop_front(),
+                Callback::Busy(_) => None,
                 // It has put another in its place.
                 Callback::Idle(_) | Callback::None => {
                     replaced = true;

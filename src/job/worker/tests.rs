@@ -349,6 +349,25 @@ fn a_job_ends_that_sends_a_callback_more_than_may_wait() {
 }
 
 #[test]
+fn a_callback_gets_nothing_after_a_message_that_cannot_be_read() {
+    let ((messages_in, _unread), (outcome_in, _)) = (mailbox(2), mailbox(1));
+    let taken = Arc::new(Taken::new());
+    let typed = Typed::<Act>::new("act".to_owned(), 2, taken, messages_in, outcome_in);
+    let sink = Rc::new(TypedSink(Rc::new(typed)));
+    let message = |bytes| Arrived::new(Payload::Inline(bytes), Unclaimed::default());
+    let (calls, nested) = (Rc::new(Cell::new(0)), sink.clone());
+    let called = calls.clone();
+    sink.0.set_callback(Box::new(move |_| {
+        if called.replace(called.get() + 1) == 0 {
+            nested.message(message(&[])).unwrap();
+            nested.message(message(&[2])).unwrap();
+        }
+    }));
+    sink.message(message(&[1])).unwrap();
+    assert_eq!(calls.get(), 1);
+}
+
+#[test]
 fn recv_many_returns_what_has_arrived_and_not_what_arrives_meanwhile() {
     thread_local! {
         static ARRIVE: RefCell<VecDeque<Arrived>> = RefCell::default();
