@@ -77,6 +77,7 @@
 //! | wait for it | `.await` the [`JobHandle`]: `Result<Output, `[`Error`]`>` |
 //! | show it | [`Status`], a GObject |
 //! | stop it | [`JobHandle::cancel`], [`cancellable`](JobHandle::cancellable), [`stop_with`](JobHandle::stop_with), drop it |
+//! | pause it, signal it | [`Control`], which also stops it while its handle is awaited |
 //! | talk to it | [`JobHandle::message`], [`on_message`](JobHandle::on_message), [`Sender`] |
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
 //! | hand over paths | [`path`] |
@@ -130,7 +131,7 @@
 //! | `job` | app | a typed job: `builder` has the setters and `options` the defaults (deadline, grace, capacity); `start` starts a worker for it; `handle`, `channel` and `log` are what the app holds; `run` is one job in its worker (deadline, stopping, progress, log, and whose waits end on other threads when the context goes away); `worker/` is one worker process: its `mod` has the handshake, how many frames are read in a row, and the exit, `frames` says which frame may come when, `prints` is what it prints, `link` the socket and the page; `outcome` decides which outcome it is; `sink`, `requests`, `taken` and `lines` are their parts |
 //! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `host`, `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
 //! | `model` | app | [`Status`], a GObject for user interfaces |
-//! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `control` and `cancel` how handles stop it, `worker` which program is the worker |
+//! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `owner`, `control` and `cancel` what handles and others can do to it, `worker` which program is the worker |
 //! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future |
 //! | `worker` | child | `boot` is from `main` over the jobs to the end; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` (with `modules`, for frames without names) are what arrives without the job's doing; `exec` is the exec helper |
 //! | `wire` | both | `frame` is what is said, field by field (a change also needs another `PROTOCOL`, and `docs/protocol.md`); `control` the socket; `page` the memory that both map; `limits` how long texts may be, `file_size` how large such memory; `attach` values with descriptors; `buffer` sealed memory; `path` paths of any bytes; `schema` the fingerprint of types |
@@ -174,7 +175,7 @@ mod wire;
 mod worker;
 
 #[cfg(feature = "app")]
-pub use child::{Error, ErrorKind, Panic, Worker};
+pub use child::{Control, Error, ErrorKind, Panic, Worker};
 #[cfg(feature = "app")]
 pub use command::{
     Command, CommandFuture, CommandHandle, Ended, Input, Limit, Line, Lines, Output, OutputStream,

@@ -115,12 +115,12 @@ fn a_terminal_that_is_resized_is_told_to_the_program() {
         let mut sized = shell(script).terminal(100, 30).spawn();
         let mut says = sized.stdout().unwrap();
         assert!(says.wait_for("30 100").await.is_some() && says.wait_for("ready").await.is_some());
-        sized.resize_terminal(120, 40).unwrap();
+        sized.control().resize_terminal(120, 40).unwrap();
         assert!(says.wait_for("40 120").await.is_some());
         sized.await.unwrap();
 
         let none = shell("sleep 1000").stdout(Stdio::piped()).spawn();
-        let error = none.resize_terminal(80, 24).unwrap_err();
+        let error = none.control().resize_terminal(80, 24).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(25), "{error}"); // ENOTTY
     });
 }

@@ -107,16 +107,16 @@ fn a_program_that_is_killed_or_signalled_says_by_which() {
         for signal in [Signal::KILL, Signal::TERM, Signal::INT] {
             let sleep = command("sleep").arg("1000").spawn();
             assert!(sleep.pid().is_some() && sleep.try_exited().is_none());
-            sleep.signal(signal).unwrap();
+            sleep.control().signal(signal).unwrap();
             let exit = sleep.exited().await.unwrap();
             assert_eq!(exit.status.signal(), Some(signal));
             assert_eq!(sleep.try_exited(), Some(exit));
             assert_eq!(sleep.await.unwrap_err().kind(), ErrorKind::Signal);
         }
         let sleep = command("sleep").arg("1000").spawn();
-        sleep.kill().unwrap();
+        sleep.control().kill().unwrap();
         until("it is known", || sleep.try_exited().is_some()).await;
-        assert!(sleep.kill().is_err() && sleep.pid().is_none());
+        assert!(sleep.control().kill().is_err() && sleep.pid().is_none());
         assert_eq!(sleep.await.unwrap_err().signal(), Some(Signal::KILL));
     });
 }
@@ -191,14 +191,14 @@ fn a_program_is_paused_and_goes_on() {
         let mut lines = stdout.lines();
         stdin.write(b"one\n").await.unwrap();
         assert_eq!(lines.recv().await.unwrap().text, "one");
-        cat.pause().unwrap();
+        cat.control().pause().unwrap();
         until("it has stopped", || is_stopped(pid)).await;
         stdin.write(b"two\n").await.unwrap();
         assert!(is_stopped(pid));
-        cat.resume().unwrap();
+        cat.control().resume().unwrap();
         assert_eq!(lines.recv().await.unwrap().text, "two");
         // One that is stopped is ended, too.
-        cat.pause().unwrap();
+        cat.control().pause().unwrap();
         until("it has stopped", || is_stopped(pid)).await;
         cat.cancel();
         assert!(cat.await.unwrap_err().is_cancelled());

@@ -50,7 +50,7 @@ fn a_paused_program_reads_the_bytes_that_ask_it_to_stop() {
             .stop(stop)
             .spawn();
         let pid = program.pid().unwrap();
-        program.pause().unwrap();
+        program.control().pause().unwrap();
         until("it has stopped", || is_stopped(pid)).await;
         program.cancel();
         let error = program.await.unwrap_err();
@@ -95,9 +95,9 @@ fn a_program_that_waits_for_the_app_is_not_stalled() {
         // The app has paused it.
         let program = sh("echo on; read word").stdin(Stdio::piped());
         let mut program = program.stdout(Stdio::piped()).stall_deadline(stall).spawn();
-        program.pause().unwrap();
+        program.control().pause().unwrap();
         glib::timeout_future(4 * stall).await;
-        program.resume().unwrap();
+        program.control().resume().unwrap();
         let mut stdin = program.stdin().unwrap();
         stdin.write(b"go on\n").await.unwrap();
         program.await.unwrap();
@@ -119,8 +119,8 @@ fn a_program_that_waits_for_the_app_is_not_stalled() {
             .stdout(Stdio::piped())
             .stall_deadline(stall);
         let program = program.spawn();
-        program.pause().unwrap();
-        program.resume().unwrap();
+        program.control().pause().unwrap();
+        program.control().resume().unwrap();
         assert!(program.await.unwrap_err().is_timeout());
     });
 }
@@ -160,7 +160,7 @@ fn who_asks_again_and_again_for_the_exit_waits_once() {
             assert!(matches!(answer, Poll::Pending));
         }
         assert!(Arc::strong_count(&noted) < 10);
-        program.kill().unwrap();
+        program.control().kill().unwrap();
         let exit = program.exited().await.unwrap();
         assert_eq!(exit.status.signal(), Some(Signal::KILL));
     });
@@ -257,7 +257,7 @@ fn a_program_whose_context_is_gone_has_no_number_though_somebody_holds_its_input
     drop(context);
     assert_eq!(program.pid(), None);
     assert!(program.try_exited().is_none());
-    assert!(program.signal(Signal::TERM).is_err());
+    assert!(program.control().signal(Signal::TERM).is_err());
     run(|| async {
         assert!(input.write(b"x").await.is_err());
         assert!(program.exited().await.is_none());

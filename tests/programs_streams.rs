@@ -19,7 +19,7 @@ fn one_write_is_bounded_whatever_the_pipe_holds() {
         let mut count = count.stdout(Stdio::piped()).spawn();
         let mut stdin = count.stdin().unwrap();
         let mut lines = count.stdout().unwrap().lines();
-        count.pause().unwrap();
+        count.control().pause().unwrap();
         let pid = count.pid().unwrap();
         legwork_tests::until("it is paused", || legwork_tests::context::is_stopped(pid));
         let pipe = File::open(format!("/proc/{pid}/fd/0")).unwrap();
@@ -35,7 +35,7 @@ fn one_write_is_bounded_whatever_the_pipe_holds() {
             // One write, and the loop has not run since.
             assert_eq!(ioctl_fionread(&pipe).unwrap(), 1 << 20);
             drop(pipe);
-            count.resume().unwrap();
+            count.control().resume().unwrap();
             write.await.unwrap();
         }
         drop(stdin);

@@ -1,17 +1,19 @@
-//! What can be done to a child by its handle, whatever the child does: the one way to stop it.
+//! What can be done to a child while it runs: by its handle, its future, and everybody who has a [`Control`].
 
-use std::cell::{Cell, OnceCell};
-use std::rc::{Rc, Weak};
+use std::io;
+use std::rc::Weak;
 
-use gio::prelude::*;
+use rustix::io::Errno;
 
-use super::cancel;
 use super::seat::Seat;
-use crate::model::Status;
+use crate::model::{State, Status};
+use crate::process::Signal;
 
-/// What a handle can stop: the supervisor of a job, or of a program.
+/// What can be controlled: the supervisor of a job, or of a program.
 pub(crate) trait Supervised {
     fn seat(&self) -> &Seat;
+
+    fn status(&self) -> &Status;
 
     /// Somebody wants it to end: it is asked, and forced when its grace is over.
     fn cancel(&self);
@@ -26,91 +28,122 @@ pub(crate) trait Supervised {
     fn notice(&self) -> Option<Notice> {
         None
     }
+
+    /// Sets the columns and rows of its terminal.
+    fn resize_terminal(&self, _columns: u16, _rows: u16) -> io::Result<()> {
+        Err(Errno::NOTTY.into())
+    }
 }
 
 /// See [`Supervised::notice`].
 pub(crate) type Notice = std::sync::Arc<dyn Fn() + Send + Sync>;
 
-/// The untyped part of every handle and its future. Dropping it stops the child.
-pub(crate) struct Control<S: Supervised> {
-    supervisor: Weak<S>,
-    status: Status,
-    cancellable: OnceCell<gio::Cancellable>,
-    detached: Cell<bool>,
-}
+/// Controls a job or a program, also while its handle is awaited: for the buttons of a window. From
+/// [`JobHandle::control`](crate::JobHandle::control) or
+/// [`CommandHandle::control`](crate::CommandHandle::control).
+///
+/// Clones control the same child. They do not keep it running, and dropping them does not stop it.
+/// Once it has ended they do nothing: [`cancel`](Self::cancel) is ignored, the other methods return
+/// `ESRCH`.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), legwork::Error> {
+/// let converter = legwork::Command::new("ffmpeg").spawn();
+/// let control = converter.control(); // for buttons
+/// let pause = move |paused| if paused { control.pause() } else { control.resume() };
+/// converter.await?;
+/// # let _ = pause;
+/// # Ok(()) }
+/// ```
+///
+/// Neither `Send` nor `Sync`, as the handle; another thread cancels by
+/// [`cancellable()`](crate::JobHandle::cancellable).
+#[derive(Clone)]
+pub struct Control(Weak<dyn Supervised>);
 
-impl<S: Supervised> Control<S> {
-    /// Without a supervisor for what has not started.
-    pub(crate) fn new(supervisor: Option<&Rc<S>>, status: Status) -> Self {
-        Control {
-            supervisor: supervisor.map(Rc::downgrade).unwrap_or_default(),
-            status,
-            cancellable: OnceCell::new(),
-            detached: Cell::new(false),
-        }
+impl Control {
+    pub(super) fn new(supervisor: Weak<dyn Supervised>) -> Self {
+        Control(supervisor)
     }
 
-    /// The supervisor, while the child lives.
-    pub(crate) fn supervisor(&self) -> Option<Rc<S>> {
-        self.supervisor.upgrade()
-    }
-
-    pub(crate) fn status(&self) -> &Status {
-        &self.status
-    }
-
-    pub(crate) fn cancel(&self) {
-        if let Some(supervisor) = self.supervisor() {
+    /// Stops the child, as the `cancel` of its handle does.
+    pub fn cancel(&self) {
+        if let Some(supervisor) = self.0.upgrade() {
             supervisor.cancel();
         }
     }
 
-    /// Made when it is first asked for, and always the same one.
-    pub(crate) fn cancellable(&self) -> gio::Cancellable {
-        let own = self.cancellable.get_or_init(|| {
-            let cancellable = gio::Cancellable::new();
-            self.follow(&cancellable);
-            cancellable
-        });
-        own.clone()
+    /// Suspends the child and its process group (SIGSTOP), until [`resume`](Self::resume). What it
+    /// has started in a group or session of its own runs on.
+    ///
+    /// A paused child can be cancelled: it continues, and has its grace as any other. Nor does it
+    /// outlive the app. The handshake of a job and `stall_deadline` wait for it; a `deadline` does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal).
+    pub fn pause(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)
     }
 
-    /// Stops the child when `cancellable` is cancelled, on whichever thread.
-    pub(crate) fn follow(&self, cancellable: &gio::Cancellable) {
-        if let Some(supervisor) = self.supervisor() {
-            let (canceller, notice) = (supervisor.seat().canceller(), supervisor.notice());
-            let stop = move || {
-                // First: when the child ends because it was told, it is known why.
-                canceller.cancel();
-                if let Some(notice) = &notice {
-                    notice();
-                }
-            };
-            let unfollow = cancel::follow(cancellable, stop);
-            supervisor.seat().at_end(unfollow);
+    /// Continues the process group (SIGCONT).
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal).
+    pub fn resume(&self) -> io::Result<()> {
+        self.signal(Signal::CONT)
+    }
+
+    /// Kills the process group at once: the outcome is that SIGKILL ended it. To stop the child by
+    /// its steps, with *cancelled* as the outcome, use [`cancel`](Self::cancel).
+    ///
+    /// # Errors
+    ///
+    /// As [`signal`](Self::signal).
+    pub fn kill(&self) -> io::Result<()> {
+        self.signal(Signal::KILL)
+    }
+
+    /// Sends a signal to the process group (to the child alone if it leads no group). SIGSTOP and
+    /// SIGCONT are [`pause`](Self::pause) and [`resume`](Self::resume).
+    ///
+    /// # Errors
+    ///
+    /// `ESRCH`: it has ended. `EPERM`: it has become another user's process. `ECANCELED`: it has been
+    /// asked to stop, and cannot be paused.
+    pub fn signal(&self, signal: Signal) -> io::Result<()> {
+        let supervisor = self.0.upgrade().ok_or(Errno::SRCH)?;
+        let status = supervisor.status();
+        if signal == Signal::STOP && status.state() == State::Stopping {
+            return Err(Errno::CANCELED.into());
         }
-    }
-
-    /// Stops the child when `object` is disposed of.
-    pub(crate) fn stop_with(&self, object: &impl IsA<glib::Object>) {
-        if let Some(supervisor) = self.supervisor() {
-            let seat = supervisor.seat();
-            seat.at_end(cancel::stop_with(object, seat.canceller()));
+        supervisor.seat().signal(signal)?;
+        if signal == Signal::STOP || signal == Signal::CONT {
+            status.set_paused(signal == Signal::STOP);
         }
+        Ok(())
     }
 
-    /// Lets the child run without a handle.
-    pub(crate) fn detach(&self) {
-        self.detached.set(true);
+    /// Sets the size of a program's [terminal](crate::Command::terminal), as when a person resizes
+    /// the window: the program gets SIGWINCH.
+    ///
+    /// # Errors
+    ///
+    /// `ENOTTY`: it is a job, or a program without a terminal, or the terminal has become a GIO stream.
+    /// `ESRCH`: it has ended.
+    pub fn resize_terminal(&self, columns: u16, rows: u16) -> io::Result<()> {
+        let supervisor = self.0.upgrade().ok_or(Errno::SRCH)?;
+        supervisor.resize_terminal(columns, rows)
     }
 }
 
-impl<S: Supervised> Drop for Control<S> {
-    fn drop(&mut self) {
-        if !self.detached.get()
-            && let Some(supervisor) = self.supervisor()
-        {
-            supervisor.abandon();
-        }
+impl std::fmt::Debug for Control {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let supervisor = self.0.upgrade();
+        let status = supervisor.as_ref().map(|supervisor| supervisor.status());
+        f.debug_struct("Control")
+            .field("label", &status.map(|status| status.label()))
+            .finish_non_exhaustive()
     }
 }

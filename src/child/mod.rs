@@ -5,15 +5,18 @@
 //!
 //! - [`error`]: what went wrong, with questions to ask it.
 //! - [`seat`]: its place on the app's side: hub entry, process, what is due at its end.
-//! - [`control`]: what a handle can do to it, whatever it is.
+//! - [`owner`]: what its handle and its future own.
+//! - [`control`]: what can be done to it while it runs, whatever it is.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that is disposed of.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 pub(crate) mod cancel;
 pub(crate) mod control;
 pub(crate) mod error;
+pub(crate) mod owner;
 pub(crate) mod seat;
 mod worker;
 
+pub use control::Control;
 pub use error::{Error, ErrorKind, Panic};
 pub use worker::Worker;

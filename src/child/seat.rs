@@ -9,9 +9,11 @@ use std::rc::Rc;
 use std::sync::PoisonError;
 use std::time::Instant;
 
+use rustix::io::Errno;
+
 use crate::main_loop::hub::{Canceller, Entry, HangUp, Hub, Pace, Token};
 use crate::process::pidfd::has_ended;
-use crate::process::{Process, SharedProcess, own};
+use crate::process::{Process, SharedProcess, Signal, own};
 
 /// See the module.
 pub(crate) struct Seat {
@@ -76,6 +78,18 @@ impl Seat {
     pub(crate) fn kill(&self) {
         // Fails if nobody is left, or if it has become another user's process.
         self.with_process(|process| drop(process.kill()));
+    }
+
+    /// Signals the child's group, or it alone if it leads none.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        let signalled = self.with_process(|process| {
+            if process.leads_group() {
+                process.signal_group(signal)
+            } else {
+                process.signal(signal)
+            }
+        });
+        signalled.unwrap_or_else(|| Err(Errno::SRCH.into()))
     }
 
     /// Watches the process for its end.

@@ -311,7 +311,7 @@ impl Command {
     /// program writes, to both outputs, comes from
     /// [`CommandHandle::stdout`](super::CommandHandle::stdout); what the app
     /// [writes](super::CommandHandle::stdin) is typed.
-    /// [`resize_terminal`](super::CommandHandle::resize_terminal) changes the size. If standard
+    /// [`resize_terminal`](crate::Control::resize_terminal) changes the size. If standard
     /// input, output or error is set as well, the start fails. See pty(7).
     ///
     /// `TERM` is `xterm-256color` if the app has none. `COLUMNS` and `LINES`, which would hide the

@@ -12,13 +12,13 @@ use gio::prelude::*;
 use super::outcome::Ended;
 use super::streams::{Input, OutputStream};
 use super::supervisor::{OutputReader, Supervisor};
-use super::terminal;
-use crate::child::control::{Control, Supervised};
-use crate::child::{Error, cancel};
+use crate::child::control::Supervised;
+use crate::child::owner::Owner;
+use crate::child::{Control, Error, cancel};
 use crate::command::lane::Lane;
 use crate::main_loop::mailbox::Mailbox;
 use crate::model::Status;
-use crate::process::{Exit, Signal};
+use crate::process::Exit;
 
 /// A program that was started: await it, read it, talk to it, stop it.
 ///
@@ -49,7 +49,7 @@ use crate::process::{Exit, Signal};
 /// ```
 #[must_use = "dropping the handle stops the program: await it, keep it, or detach it"]
 pub struct CommandHandle {
-    control: Control<Supervisor>,
+    owner: Owner<Supervisor>,
     outcome: Mailbox<Ended>,
     untaken: Untaken,
     last: Rc<LastState>,
@@ -111,7 +111,7 @@ impl CommandHandle {
             };
         }
         CommandHandle {
-            control: Control::new(supervisor.as_ref(), status),
+            owner: Owner::new(supervisor.as_ref(), status),
             outcome,
             untaken,
             last,
@@ -119,11 +119,11 @@ impl CommandHandle {
     }
 
     fn supervisor(&self) -> Option<Rc<Supervisor>> {
-        self.control.supervisor()
+        self.owner.supervisor()
     }
 
     pub(super) fn follow(&self, cancellable: &gio::Cancellable) {
-        self.control.follow(cancellable);
+        self.owner.follow(cancellable);
     }
 
     pub(super) fn wait_until(&self, cancellable: &gio::Cancellable) {
@@ -140,7 +140,7 @@ impl CommandHandle {
 
     /// The program's state as a GObject, to bind widgets to.
     pub fn status(&self) -> &Status {
-        self.control.status()
+        self.owner.status()
     }
 
     /// Returns the process id, until the program has ended.
@@ -183,72 +183,31 @@ impl CommandHandle {
         Some(OutputStream::new(supervisor, lane))
     }
 
+    /// Returns what pauses, signals and stops the program also while the handle is awaited.
+    pub fn control(&self) -> Control {
+        self.owner.control()
+    }
+
     /// Stops the program, by the steps of its [`Stop`](super::Stop).
     pub fn cancel(&self) {
-        self.control.cancel();
+        self.control().cancel();
     }
 
     /// Returns a cancellable that stops the program, for buttons and for other threads. It is always
     /// the same one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        self.control.cancellable()
+        self.owner.cancellable()
     }
 
     /// Stops the program when `object` is disposed.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
-        self.control.stop_with(object);
+        self.owner.stop_with(object);
         self
     }
 
     /// Lets the program run without a handle. It is still killed when the app dies.
     pub fn detach(self) {
-        self.control.detach();
-    }
-
-    /// Sends a signal to the program's group (to the program alone if it leads no group).
-    ///
-    /// # Errors
-    ///
-    /// `ESRCH`: the program has ended. `EPERM`: it has become another user's process.
-    pub fn signal(&self, signal: Signal) -> std::io::Result<()> {
-        match self.supervisor() {
-            Some(supervisor) => supervisor.signal(signal),
-            None => Err(rustix::io::Errno::SRCH.into()),
-        }
-    }
-
-    /// Suspends the group (SIGSTOP), until [`resume`](Self::resume).
-    ///
-    /// # Errors
-    ///
-    /// As [`signal`](Self::signal).
-    pub fn pause(&self) -> std::io::Result<()> {
-        self.signal(Signal::STOP)
-    }
-
-    /// Continues the group (SIGCONT).
-    ///
-    /// # Errors
-    ///
-    /// As [`signal`](Self::signal).
-    pub fn resume(&self) -> std::io::Result<()> {
-        self.signal(Signal::CONT)
-    }
-
-    /// Sets the size of the program's [terminal](super::Command::terminal), as when a person resizes
-    /// the window: the program gets SIGWINCH.
-    ///
-    /// # Errors
-    ///
-    /// `ENOTTY`: the program has no terminal, or the terminal has become a GIO stream. `ESRCH`: the
-    /// program has ended.
-    pub fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
-        let supervisor = self.supervisor().ok_or(rustix::io::Errno::SRCH)?;
-        let terminal = supervisor.output(Lane::Output);
-        let resized = terminal.and_then(|terminal| {
-            terminal.with_fd(|terminal| terminal::set_size(terminal, columns, rows))
-        });
-        resized.unwrap_or_else(|| Err(rustix::io::Errno::NOTTY.into()))
+        self.owner.detach();
     }
 
     /// Waits for the program to exit, and says how it did. The outcome may take a little longer, as it
@@ -274,17 +233,6 @@ impl CommandHandle {
             None => self.last.exit.get(),
         }
     }
-
-    /// Kills the program's group at once (the program alone if it leads no group): the outcome is
-    /// that SIGKILL ended it. To stop it by its steps, with *cancelled* as the outcome, use
-    /// [`cancel`](Self::cancel).
-    ///
-    /// # Errors
-    ///
-    /// As [`signal`](Self::signal).
-    pub fn kill(&self) -> std::io::Result<()> {
-        self.signal(Signal::KILL)
-    }
 }
 
 impl IntoFuture for CommandHandle {
@@ -298,7 +246,7 @@ impl IntoFuture for CommandHandle {
             supervisor.end_input();
         }
         CommandFuture {
-            control: self.control,
+            owner: self.owner,
             outcome: self.outcome,
         }
     }
@@ -307,7 +255,7 @@ impl IntoFuture for CommandHandle {
 /// A future with the outcome of a program. Dropping it stops the program.
 #[must_use = "dropping the future stops the program"]
 pub struct CommandFuture {
-    control: Control<Supervisor>,
+    owner: Owner<Supervisor>,
     outcome: Mailbox<Ended>,
 }
 
@@ -317,7 +265,7 @@ impl Future for CommandFuture {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
         let outcome = std::task::ready!(self.outcome.poll_next(cx));
         Poll::Ready(
-            outcome.unwrap_or_else(|| Err(Error::context_gone(&self.control.status().label()))),
+            outcome.unwrap_or_else(|| Err(Error::context_gone(&self.owner.status().label()))),
         )
     }
 }

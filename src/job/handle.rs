@@ -17,8 +17,9 @@ use super::run::Run;
 use super::sink::{Typed, TypedSink};
 use super::start::start;
 use super::taken::Taken;
-use crate::child::Error;
-use crate::child::control::{Control, Supervised};
+use crate::child::control::Supervised;
+use crate::child::owner::Owner;
+use crate::child::{Control, Error};
 use crate::main_loop::mailbox::{Mailbox, mailbox};
 use crate::model::Status;
 use crate::wire::nul::without_nul;
@@ -98,7 +99,7 @@ pub struct JobHandle<J: Listed> {
 
 /// What handle and future have in common.
 struct Core<J: Listed> {
-    control: Control<Run>,
+    owner: Owner<Run>,
     outcome: Mailbox<Result<J::Output, Error>>,
     records: Option<Arc<Ring>>,
     typed: Weak<Typed<J>>,
@@ -140,7 +141,7 @@ impl<J: Listed> JobHandle<J> {
                 run.as_ref().map(Rc::downgrade).unwrap_or_default(),
             )),
             core: Core {
-                control: Control::new(run.as_ref(), status),
+                owner: Owner::new(run.as_ref(), status),
                 outcome,
                 records: None,
                 typed,
@@ -148,42 +149,47 @@ impl<J: Listed> JobHandle<J> {
             },
         };
         for cancellable in &options.cancellables {
-            handle.core.control.follow(cancellable);
+            handle.core.owner.follow(cancellable);
         }
         handle
     }
 
     /// Returns the job's state as a GObject, to bind widgets to.
     pub fn status(&self) -> &Status {
-        self.core.control.status()
+        self.core.owner.status()
     }
 
     /// Returns the child's process id, while there is a child.
     pub fn pid(&self) -> Option<u32> {
-        (self.core.control.supervisor()).and_then(|run| run.pid())
+        (self.core.owner.supervisor()).and_then(|run| run.pid())
+    }
+
+    /// Returns what pauses, signals and stops the job also while the handle is awaited.
+    pub fn control(&self) -> Control {
+        self.core.owner.control()
     }
 
     /// Asks the job to stop; it is killed when its grace is over. Does nothing to a job that has
     /// ended.
     pub fn cancel(&self) {
-        self.core.control.cancel();
+        self.control().cancel();
     }
 
     /// Returns a cancellable that stops the job, for buttons and for other threads. It is always the same
     /// one.
     pub fn cancellable(&self) -> gio::Cancellable {
-        self.core.control.cancellable()
+        self.core.owner.cancellable()
     }
 
     /// Stops the job when `object` is disposed, on any thread: for example the window that shows the job.
     pub fn stop_with(self, object: &impl IsA<glib::Object>) -> Self {
-        self.core.control.stop_with(object);
+        self.core.owner.stop_with(object);
         self
     }
 
     /// Lets the job run to its end without a handle. It is still killed when the app dies.
     pub fn detach(self) {
-        self.core.control.detach();
+        self.core.owner.detach();
     }
 
     /// Waits for the next message; `None` when there will be no more. The job waits while 64 messages (or
@@ -231,7 +237,7 @@ impl<J: Listed> JobHandle<J> {
     /// Returns what the job logs and prints from now on, as a stream. Several streams share the records:
     /// each record is read once.
     pub fn logs(&mut self) -> Logs {
-        let run = self.core.control.supervisor();
+        let run = self.core.owner.supervisor();
         let pace = (run.as_ref())
             .map(|run| run.seat().pace())
             .unwrap_or_default();
@@ -278,14 +284,14 @@ impl<J: Listed> Future for JobFuture<J> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let outcome = std::task::ready!(self.core.outcome.poll_next(cx));
-        let label = || self.core.control.status().label();
+        let label = || self.core.owner.status().label();
         if let (Some(Ok(_)), Some(fault)) = (&outcome, self.core.taken.fault()) {
             // It had ended before a message was found to be at fault.
             return Poll::Ready(Err(broke_protocol(&label(), fault)));
         }
         Poll::Ready(outcome.unwrap_or_else(|| {
             // Another thread saw the context go away, or this thread is ending.
-            if let Some(run) = self.core.control.supervisor() {
+            if let Some(run) = self.core.owner.supervisor() {
                 run.seat().notice_context_gone();
             }
             Err(Error::context_gone(&label()))

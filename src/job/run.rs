@@ -24,6 +24,7 @@ use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
+use crate::process::Signal;
 use crate::wire::control::{Fault, Payload, Unclaimed};
 use crate::wire::frame::{CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LogEntry, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
@@ -202,6 +203,8 @@ impl Run {
             facts.stop = Some(reason);
         }
         self.worker.link().cancel(self.number);
+        // A stopped job sees it when it continues.
+        let _ = self.seat().signal(Signal::CONT);
         *self.due.borrow_mut() = Due {
             deadline: None,
             force: Countdown::new(self.grace),
@@ -264,6 +267,10 @@ impl Supervised for Run {
         self.worker.seat()
     }
 
+    fn status(&self) -> &Status {
+        &self.status
+    }
+
     fn cancel(&self) {
         self.stop(StopReason::Cancelled);
     }
@@ -285,6 +292,10 @@ impl Supervised for Run {
 impl Tenant for Run {
     fn number(&self) -> JobNumber {
         self.number
+    }
+
+    fn is_paused(&self) -> bool {
+        self.status.paused()
     }
 
     fn ready(&self) {

@@ -46,6 +46,12 @@ mod imp {
         /// Whether it has not ended yet.
         #[property(get = Self::is_running)]
         pub(super) running: std::marker::PhantomData<bool>,
+        /// Whether it can be asked to stop: it has not ended, and was not asked yet.
+        #[property(get = Self::can_stop)]
+        pub(super) can_stop: std::marker::PhantomData<bool>,
+        /// Whether the app has paused it.
+        #[property(get)]
+        pub(super) paused: Cell<bool>,
         /// `done / total`, 0.0 to 1.0; 0.0 while the total is not known, 1.0 once finished.
         #[property(get, minimum = 0.0, maximum = 1.0)]
         pub(super) fraction: Cell<f64>,
@@ -73,6 +79,10 @@ mod imp {
                 State::Starting | State::Running | State::Stopping
             )
         }
+
+        fn can_stop(&self) -> bool {
+            matches!(self.state.get(), State::Starting | State::Running)
+        }
     }
 
     #[glib::object_subclass]
@@ -97,6 +107,8 @@ glib::wrapper! {
     /// | `name` | string | the job's name in its table |
     /// | `state` | [`State`] | its state |
     /// | `running` | boolean | whether it has not ended yet |
+    /// | `can-stop` | boolean | whether it was not asked to stop yet, and has not ended: for a Stop button |
+    /// | `paused` | boolean | whether the app has [paused](crate::Control::pause) it |
     /// | `fraction` | double | 0.0 to 1.0 |
     /// | `done`, `total` | uint64 | steps; `total` is 0 while not known |
     /// | `text` | string | what the job says that it is doing |
@@ -129,13 +141,24 @@ impl Status {
 
     pub(crate) fn set_state(&self, state: State) {
         let imp = self.imp();
-        let was_running = self.running();
+        let (was_running, could_stop) = (self.running(), self.can_stop());
         if imp.state.replace(state) != state {
             let _frozen = self.freeze_notify();
             self.notify_state();
             if self.running() != was_running {
                 self.notify_running();
             }
+            if self.can_stop() != could_stop {
+                self.notify_can_stop();
+                self.set_paused(false);
+            }
+        }
+    }
+
+    /// One that stops is never paused.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        if self.imp().paused.replace(paused) != paused {
+            self.notify_paused();
         }
     }
 

@@ -11,11 +11,6 @@ pub(super) struct Expressions;
 #[gtk::template_callbacks(functions)]
 impl Expressions {
     #[template_callback]
-    fn not(value: bool) -> bool {
-        !value
-    }
-
-    #[template_callback]
     fn or(one: bool, other: bool) -> bool {
         one || other
     }

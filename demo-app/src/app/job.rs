@@ -51,9 +51,9 @@ mod imp {
         state: Cell<State>,
         #[property(get, set)]
         running: Cell<bool>,
-        /// Whether it was asked to stop and has not ended yet.
+        /// Whether it has not been asked to stop yet.
         #[property(get, set)]
-        stopping: Cell<bool>,
+        can_stop: Cell<bool>,
         #[property(get, set)]
         can_retry: Cell<bool>,
         #[property(get, set)]
@@ -139,6 +139,7 @@ impl Job {
             .property("icon-name", work.kind().icon)
             .property("line", "Starting…")
             .property("running", true)
+            .property("can-stop", true)
             .property("entries", gio::ListStore::new::<Entry>())
             .property("log", gio::ListStore::new::<LogLine>())
             .property(
@@ -177,9 +178,8 @@ impl Job {
 
     /// Asks it to stop.
     pub(crate) fn stop(&self) {
-        if self.running() && !self.stopping() {
-            self.set_stopping(true);
-            self.set_paused(false);
+        if self.can_stop() {
+            self.set_can_stop(false);
             self.set_line("Stopping…");
             self.cancellable().cancel();
         }
@@ -208,8 +208,7 @@ impl Job {
 
     /// Pauses the program, or resumes it.
     pub(crate) fn pause(&self, pause: bool) {
-        if self.program().pause(pause) && !self.stopping() {
-            self.set_paused(pause);
+        if self.program().pause(pause) {
             if pause {
                 self.set_line("Paused");
             } else {
@@ -225,6 +224,10 @@ impl Job {
                 .bind_property(property, self, property)
                 .sync_create()
                 .build();
+        }
+        // It may have been stopped before it was started.
+        for property in ["can-stop", "paused"] {
+            status.bind_property(property, self, property).build();
         }
         status.connect_notify_local(
             None,
@@ -275,7 +278,7 @@ impl Job {
     fn update_line(&self, status: &Status) {
         if self.work().is_program() && !self.counted() {
             self.update_program_line();
-        } else if self.running() && !self.stopping() && !self.paused() {
+        } else if self.running() && self.can_stop() && !self.paused() {
             let mut text = status.text();
             if matches!(self.work(), Work::Convert(_)) {
                 let position = format::position(status.done(), status.total());
@@ -298,7 +301,7 @@ impl Job {
 
     /// Shows the last line of the program's output, or how long it has been running.
     fn update_program_line(&self) {
-        if !self.running() || self.stopping() || self.paused() {
+        if !self.running() || !self.can_stop() || self.paused() {
             return;
         }
         let last = self.output().last_line();
@@ -377,8 +380,7 @@ impl Job {
         self.set_can_retry(state != State::Done);
         self.set_accepts_input(false);
         self.set_can_pause(false);
-        self.set_paused(false);
-        self.set_stopping(false);
+        self.set_can_stop(false);
         self.set_running(false);
     }
 

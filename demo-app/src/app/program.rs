@@ -109,7 +109,7 @@ async fn follow(
 ) -> Ended {
     let status = handle.status().clone();
     job.follow(&status);
-    job.program().set(handle, input);
+    job.program().set(handle.control(), input);
     job.set_can_pause(true);
     // A program may write nothing for long; then the line shows the time.
     glib::timeout_add_seconds_local(
@@ -138,8 +138,9 @@ async fn follow(
     }
     job.output().finish();
     job.set_can_pause(false);
-    let (handle, _input) = job.program().take();
-    handle.expect("set above, and taken only here").await
+    let ended = handle.await;
+    job.program().clear();
+    ended
 }
 
 fn end_failed(job: &Job, error: &Error, outcome: impl FnOnce(&Failure<'_>) -> Outcome) {

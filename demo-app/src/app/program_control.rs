@@ -7,7 +7,7 @@ use std::{
 };
 
 use gtk::glib;
-use legwork::{CommandHandle, Input};
+use legwork::{Control, Input};
 
 thread_local! {
     /// Columns and rows of the next program's terminal. A program starts before anybody looks at its page, so it gets
@@ -26,24 +26,23 @@ pub(crate) struct ProgramControl(Rc<RefCell<Parts>>);
 
 #[derive(Default)]
 struct Parts {
-    handle: Option<CommandHandle>,
+    control: Option<Control>,
     /// Taken while something is written.
     input: Option<Input>,
     answers: VecDeque<Vec<u8>>,
 }
 
 impl ProgramControl {
-    /// Controls this program from now on.
-    pub(super) fn set(&self, handle: CommandHandle, input: Option<Input>) {
+    /// Controls this program from now on. Its input is kept until it has ended: closing a terminal kills what runs on it.
+    pub(super) fn set(&self, control: Control, input: Option<Input>) {
         let mut parts = self.0.borrow_mut();
-        parts.handle = Some(handle);
+        parts.control = Some(control);
         parts.input = input;
     }
 
-    /// Gives up the program. Its input is to be kept until it has ended: closing a terminal kills what runs on it.
-    pub(super) fn take(&self) -> (Option<CommandHandle>, Option<Input>) {
-        let Parts { handle, input, .. } = self.0.take();
-        (handle, input)
+    /// Gives up the program.
+    pub(super) fn clear(&self) {
+        self.0.take();
     }
 
     /// Writes this to the program's input, after what was written before.
@@ -63,7 +62,7 @@ impl ProgramControl {
             }
         }
         let mut parts = self.0.borrow_mut();
-        if parts.handle.is_some() {
+        if parts.control.is_some() {
             parts.input = Some(input);
         }
     }
@@ -75,9 +74,9 @@ impl ProgramControl {
     /// Pauses or resumes the program; returns whether that was possible.
     pub(super) fn pause(&self, pause: bool) -> bool {
         let parts = self.0.borrow();
-        let signalled = match &parts.handle {
-            Some(handle) if pause => handle.pause(),
-            Some(handle) => handle.resume(),
+        let signalled = match &parts.control {
+            Some(control) if pause => control.pause(),
+            Some(control) => control.resume(),
             None => return false,
         };
         signalled.is_ok()
@@ -87,8 +86,8 @@ impl ProgramControl {
     pub(super) fn resize_terminal(&self, size: (u16, u16)) {
         // The view of a program that has ended, or has no terminal, has no line for input below it: its size says
         // nothing about the next program's terminal.
-        if let Some(handle) = &self.0.borrow().handle
-            && handle.resize_terminal(size.0, size.1).is_ok()
+        if let Some(control) = &self.0.borrow().control
+            && control.resize_terminal(size.0, size.1).is_ok()
         {
             TERMINAL_SIZE.set(size);
         }

@@ -103,7 +103,7 @@ pub(super) async fn convert(conversion: Conversion, report: Report) -> io::Resul
         Some(passed) => passed,
         None => {
             // An error means that it has ended already.
-            let _ = handle.kill();
+            let _ = handle.control().kill();
             passed.await
         }
     };

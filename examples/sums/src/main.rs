@@ -40,7 +40,7 @@ fn open_window(app: &gtk::Application) {
         .sync_create()
         .build();
     status
-        .bind_property("running", &stop, "sensitive")
+        .bind_property("can-stop", &stop, "sensitive")
         .sync_create()
         .build();
     let cancel = job.cancellable();

@@ -40,6 +40,7 @@ use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
 use super::outcome::{Captured, Ended, Facts, StopReason, Success};
 use super::stop::Stop;
+use super::terminal;
 use crate::child::control::Supervised;
 use crate::child::seat::Seat;
 use crate::guardian;
@@ -135,8 +136,6 @@ pub(super) struct Supervisor {
     alarm: Cell<Option<Instant>>,
     /// What is known by now, for the outcome.
     facts: RefCell<Facts>,
-    /// The app has sent it SIGSTOP.
-    is_paused: Cell<bool>,
     /// How many of the [`LOOKS`] were taken.
     looks: Cell<usize>,
     /// The next cancel is of the wait alone.
@@ -162,7 +161,6 @@ impl Supervisor {
             drain_end: Cell::new(None),
             alarm: Cell::new(None),
             facts: RefCell::default(),
-            is_paused: Cell::new(false),
             looks: Cell::new(0),
             cancel_wait: Arc::default(),
         });
@@ -390,7 +388,7 @@ impl Supervisor {
 
     /// Whether it may be silent because of the app, or of somebody who keeps it from running.
     fn waits_for_others(&self) -> bool {
-        self.is_paused.get()
+        self.status.paused()
             || self.is_parser_behind()
             || self.outputs().any(OutputReader::is_paused)
             || self.pid().is_some_and(is_held)
@@ -438,19 +436,10 @@ impl Supervisor {
 
     // --- stopping -----------------------------------------------------------------------------
 
-    /// Sends a signal to its group, or to it alone if it leads none.
-    pub(super) fn signal(&self, signal: Signal) -> std::io::Result<()> {
-        if signal == Signal::STOP || signal == Signal::CONT {
-            self.is_paused.set(signal == Signal::STOP);
-            self.renew_stall();
-        }
-        stop_steps::signal(&self.seat, signal)
-    }
-
     /// What has stopped it, unless that was the app.
     fn stopped_by(&self) -> Option<Signal> {
         let process = || self.seat.with_process(|process| process.stopped_by());
-        (!self.is_paused.get()).then(process).flatten().flatten()
+        (!self.status.paused()).then(process).flatten().flatten()
     }
 
     /// Ends a program that the app's terminal has stopped: no shell knows it, and nobody would continue it.
@@ -704,8 +693,19 @@ impl Supervised for Supervisor {
         &self.seat
     }
 
+    fn status(&self) -> &Status {
+        &self.status
+    }
+
     fn cancel(&self) {
         self.stop(StopReason::Cancelled);
+    }
+
+    fn resize_terminal(&self, columns: u16, rows: u16) -> std::io::Result<()> {
+        let output = self.standards.stdout.as_ref();
+        let set_size = |terminal: &OwnedFd| terminal::set_size(terminal, columns, rows);
+        let resized = output.and_then(|output| output.with_fd(set_size));
+        resized.unwrap_or_else(|| Err(rustix::io::Errno::NOTTY.into()))
     }
 
     fn abandon(&self) {
@@ -743,6 +743,9 @@ impl Entry for Supervisor {
         let now = Instant::now();
         if self.timers.rings(Timer::Stall, now) && self.waits_for_others() {
             self.renew_stall();
+        }
+        if self.timers.is_set(Timer::Helper) && self.status.paused() {
+            self.timers.set(Timer::Helper, Some(HELPER_WITHIN));
         }
         let [look, progress, poll, helper, deadline, stall, step, drained] = [
             Timer::Look,

@@ -52,9 +52,9 @@ impl StopSteps {
             };
         };
         let signalled = match &step.act {
-            Act::Signal(number) => Some(signal(seat, *number)),
+            Act::Signal(number) => Some(seat.signal(*number)),
             // What it cannot be told in its own words it is told as any program.
-            Act::Input(_) if !input.is_open() => Some(signal(seat, Signal::TERM)),
+            Act::Input(_) if !input.is_open() => Some(seat.signal(Signal::TERM)),
             Act::Input(bytes) => {
                 input.append(bytes);
                 None
@@ -66,7 +66,7 @@ impl StopSteps {
         };
         self.note(signalled);
         // A stopped program reads nothing, and gets no signal but SIGKILL, before it continues.
-        let _ = signal(seat, Signal::CONT);
+        let _ = seat.signal(Signal::CONT);
         Ok(Some(step.grace))
     }
 
@@ -82,16 +82,4 @@ impl StopSteps {
 /// Whether a signal was refused: the program has become another user's, or a sandbox is in the way.
 pub(super) fn is_refused(error: &io::Error) -> bool {
     error.raw_os_error() == Some(Errno::PERM.raw_os_error())
-}
-
-/// Signals the group of the program, or it alone if it leads none.
-pub(super) fn signal(seat: &Seat, signal: Signal) -> io::Result<()> {
-    let signalled = seat.with_process(|process| {
-        if process.leads_group() {
-            process.signal_group(signal)
-        } else {
-            process.signal(signal)
-        }
-    });
-    signalled.unwrap_or_else(|| Err(Errno::SRCH.into()))
 }

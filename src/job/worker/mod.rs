@@ -61,6 +61,9 @@ const PRINTS: Token = 2;
 pub(super) trait Tenant {
     fn number(&self) -> JobNumber;
 
+    /// The app has paused it.
+    fn is_paused(&self) -> bool;
+
     /// The worker is one: the handshake was completed.
     fn ready(&self);
 
@@ -576,8 +579,12 @@ impl Entry for WorkerProcess {
         let now = Instant::now();
         let is_due =
             |left: &mut Option<Countdown>| left.as_mut().is_some_and(|left| left.is_over(now));
+        let is_paused = self.tenant().is_some_and(|tenant| tenant.is_paused());
         let (handshake, end) = {
             let mut due = self.due.borrow_mut();
+            if is_paused && due.handshake.is_some() {
+                due.handshake = self.handshake.and_then(Countdown::new);
+            }
             (is_due(&mut due.handshake), is_due(&mut due.end))
         };
         if handshake {

@@ -28,6 +28,7 @@ fn main() {
         println!("left {pid}");
         assert!(
             program
+                .control()
                 .kill()
                 .is_err_and(|error| error.raw_os_error() == Some(libc::EPERM))
         );

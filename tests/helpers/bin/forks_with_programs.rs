@@ -26,7 +26,7 @@ fn input_is_written_once(context: &MainContext) {
     let pid = count.pid().unwrap();
     let mut input = Some(count.stdin().unwrap());
     let mut lines = count.stdout().unwrap().lines();
-    count.pause().unwrap();
+    count.control().pause().unwrap();
     context.block_on(until("it has stopped", || is_stopped(pid)));
     // The pipe takes as much as it can hold, and the rest waits.
     let bytes = [0; 200_000];
@@ -37,7 +37,7 @@ fn input_is_written_once(context: &MainContext) {
         write.write(&bytes),
     ));
     assert!(written.is_err(), "it was to wait for room");
-    count.resume().unwrap();
+    count.control().resume().unwrap();
     // There is space now, but the app has not noticed yet.
     legwork_tests::until("it has read", || state(pid) == Some('S'));
     in_a_forked_copy(|| {

@@ -55,7 +55,7 @@ async fn every_way() {
     // Under a tracer an exit is reported like any other, see GLib's merge request 3433.
     let sleep = || command("sleep").arg("1000");
     let killed = sleep().spawn();
-    killed.signal(Signal::KILL).unwrap();
+    killed.control().signal(Signal::KILL).unwrap();
     assert_eq!(
         killed.exited().await.unwrap().status.signal(),
         Some(Signal::KILL)
