@@ -83,6 +83,7 @@ impl<J: Listed> Spawn for J {}
 /// | [`log_level`](Self::log_level) | what the app's own `log` lets through, else info |
 /// | [`forward_logs`](Self::forward_logs) | yes |
 /// | working directory, environment | the app's, see [`env`](Self::env) |
+/// | nice value, resource limits | the app's; a job changes its own in `run`, see nice(2) and setrlimit(2) |
 /// | standard input | `/dev/null` |
 /// | standard output and error | into the app's log |
 /// | terminal | none: `/dev/tty` cannot be opened |
