@@ -274,7 +274,8 @@ impl Command {
     /// at `/dev/tty`, finds none: it says so and ends, or asks by other means. Standard descriptors
     /// that are inherited from the app and lead to its terminal can still be used. With
     /// [`Group::Lead`] it is in the session of the app, and SIGTTIN stops it if the app was started
-    /// in a terminal. As nobody would ever continue it, it is ended then, and the error says why.
+    /// in a terminal. As nobody would ever continue it, it is ended when that is noticed, in the
+    /// first 20 s or when one of its deadlines is checked, and the error says why.
     pub fn group(mut self, group: Group) -> Self {
         self.group = group;
         self
@@ -374,7 +375,7 @@ impl Command {
     /// There is no such deadline if there are no such pipes, or GIO reads one of them. While the app
     /// has paused the program, or does not read on, the time does not count; nor while somebody else
     /// has stopped the program, traces it, or has frozen its cgroup. Of a time in which the app itself
-    /// does not run (a suspend, a debugger), at most a quarter of the deadline counts.
+    /// does not run (a debugger, SIGSTOP), at most a quarter of the deadline counts.
     pub fn stall_deadline(mut self, deadline: Duration) -> Self {
         self.stall = Some(deadline);
         self
