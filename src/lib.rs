@@ -204,6 +204,12 @@ pub mod __private {
     pub use crate::worker::{Entry, name_of};
 }
 
+/// What the fuzz targets call; no part of the interface.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+#[path = "../fuzz/inside/mod.rs"]
+pub mod fuzz;
+
 /// What most files that start or write jobs need: `use legwork::prelude::*;`.
 pub mod prelude {
     #[cfg(feature = "app")]

@@ -14,7 +14,11 @@ impl FdInfo {
     pub(crate) fn read(pid: u32, number: RawFd) -> Option<Self> {
         // Drivers write the names of their clients there, which may be any bytes.
         let text = fs::read(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
-        Some(Self(String::from_utf8_lossy(&text).into_owned()))
+        Some(Self::parse(&text))
+    }
+
+    pub(crate) fn parse(text: &[u8]) -> Self {
+        Self(String::from_utf8_lossy(text).into_owned())
     }
 
     /// The flags of open(2), including `CLOEXEC`, which belongs to the descriptor.

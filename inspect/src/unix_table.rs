@@ -118,7 +118,7 @@ fn request() -> Vec<u8> {
 }
 
 /// Type and body of the first message, and what follows it.
-fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+pub(crate) fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
     let length = word(bytes, 0)? as usize;
     let body = bytes.get(HEADER..length)?;
     let next = length.next_multiple_of(4).min(bytes.len());
@@ -126,7 +126,7 @@ fn next_message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
 }
 
 /// `struct unix_diag_msg` and its attributes.
-fn entry(body: &[u8]) -> Option<(u64, UnixSocket)> {
+pub(crate) fn entry(body: &[u8]) -> Option<(u64, UnixSocket)> {
     let inode = word(body, 4)?;
     let mut socket = UnixSocket {
         listening: *body.get(2)? == LISTENING,
@@ -177,7 +177,7 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 }
 
 /// `Num RefCount Protocol Flags Type St Inode Path`, one a line; an abstract name begins with `@` there already.
-fn by_lines(text: &[u8]) -> HashMap<u64, UnixSocket> {
+pub(crate) fn by_lines(text: &[u8]) -> HashMap<u64, UnixSocket> {
     /// `__SO_ACCEPTCON`
     const ACCEPTS: u32 = 1 << 16;
     let lines = text.split(|byte| *byte == b'\n').skip(1);

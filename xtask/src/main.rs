@@ -1,4 +1,4 @@
-//! The project's own tasks: `cargo xtask demo`, `test`, `forks`, `bench`, `house` and `setup`.
+//! The project's own tasks: `cargo xtask demo`, `test`, `forks`, `fuzz`, `bench`, `house` and `setup`.
 //!
 //! This is the first thing that runs in a fresh clone, on a system that may have nothing but Rust. So it depends on
 //! the standard library alone, builds in seconds without GTK, says what it is about to do, and brings what the build
@@ -8,6 +8,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod forks;
+mod fuzz;
 mod house;
 mod needs;
 mod pictures;
@@ -30,6 +31,8 @@ cargo xtask TASK [--no-install] [ARGUMENTS]
   test     Build everything and run every test, on a display and a session bus of their own.
            ARGUMENTS go to cargo test, as in: cargo xtask test -p legwork-tests --test descriptors
   forks    Run all tests under a tracer, and say which programs have forked. ARGUMENTS go to cargo test.
+  fuzz     Run each target of fuzz/ for 60 seconds, or as many as the first of ARGUMENTS says. With --keep, inputs that
+           cover something new are added to fuzz/corpus.
   bench    Measure Legwork beside its peers. ARGUMENTS go to the benchmark.
            With --peers also beside crates that talk to processes, which brings more to build.
   house    Print which files and rooms import each other in a circle, and the lines of code of each crate.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(install, &args),
         Some("forks") => forks::run(install, &args),
         Some("bench") => bench::run(install, args),
+        Some("fuzz") => fuzz::run(install, args),
         Some("house") => house::run(),
         Some("setup") => setup::ensure(Level::Everything, install).map(|()| ExitCode::SUCCESS),
         Some("help" | "--help" | "-h") => {

@@ -203,6 +203,12 @@ pub(crate) const NEEDS: &[Need] = &[
         ["borgbackup", "borgbackup", "borg"],
     ),
     need(
+        Level::Test,
+        "a C++ compiler, for libFuzzer",
+        "command -v c++",
+        ["g++", "gcc-c++", "gcc"],
+    ),
+    need(
         Level::Everything,
         "Meson 1.0.1 or newer",
         "printf '%s\\n' 1.0.1 \"$(meson --version)\" | sort -CV",

@@ -23,6 +23,14 @@ pub(super) const DECODED_MAX: usize = 4 * FRAME_MAX;
 /// What a value without a size counts as: it takes time.
 const NO_SIZE: usize = 64;
 
+/// For how many elements memory may be taken before the first of them has been decoded. In nested lists, each may claim as
+/// many as there are bytes left, and would get up to a MiB.
+const RESERVED_MAX: usize = 64;
+
+fn reserved(claimed: Option<usize>) -> Option<usize> {
+    claimed.map(|claimed| claimed.min(RESERVED_MAX))
+}
+
 /// Any of serde's parts that values come through.
 pub(super) struct Counted<'a, T> {
     pub(super) inner: T,
@@ -164,7 +172,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Counted<'_, A> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.inner.size_hint()
+        reserved(self.inner.size_hint())
     }
 }
 
@@ -185,7 +193,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Counted<'_, A> {
     }
 
     fn size_hint(&self) -> Option<usize> {
-        self.inner.size_hint()
+        reserved(self.inner.size_hint())
     }
 }
 

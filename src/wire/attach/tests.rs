@@ -252,6 +252,37 @@ fn a_length_takes_no_memory() {
 struct Nested(Option<Box<Nested>>);
 
 #[test]
+fn lists_within_lists_take_no_memory_for_what_each_claims() {
+    /// How many elements the vector of a list is made for.
+    struct Reserved(usize);
+    impl<'de> Deserialize<'de> for Reserved {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct Look;
+            impl<'de> serde::de::Visitor<'de> for Look {
+                type Value = Reserved;
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("a list")
+                }
+                fn visit_seq<A: serde::de::SeqAccess<'de>>(
+                    self,
+                    mut list: A,
+                ) -> Result<Reserved, A::Error> {
+                    let reserved = list.size_hint().unwrap_or_default();
+                    while list.next_element::<u8>()?.is_some() {}
+                    Ok(Reserved(reserved))
+                }
+            }
+            deserializer.deserialize_seq(Look)
+        }
+    }
+    for (length, most) in [(3, 3), (100_000, 64)] {
+        let bytes = received(&vec![0_u8; length]);
+        let Reserved(reserved) = decode(&bytes, Vec::new()).unwrap();
+        assert!(reserved <= most, "{reserved} of {length}");
+    }
+}
+
+#[test]
 fn a_value_nested_without_end_is_refused() {
     // One "there is one more" a byte. Without the check this test dies of a stack overflow.
     let bytes = vec![1; 4 << 20];
