@@ -29,11 +29,9 @@ pub(crate) mod hub {
     pub(crate) struct Pace;
 
     impl Pace {
-        pub(crate) fn poll(&mut self, _: &Context<'_>) -> Poll<()> {
+        pub(crate) fn poll(&mut self, _: &Context<'_>, _: bool) -> Poll<()> {
             Poll::Ready(())
         }
-
-        pub(crate) fn restart(&mut self) {}
     }
 }
 

@@ -85,8 +85,8 @@ impl<T> Receiver<T> {
         self.0.take().flatten().ok_or("nothing is there")
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.0.state.lock().unwrap().0.is_empty()
+    pub(crate) fn len(&self) -> usize {
+        self.0.state.lock().unwrap().0.len()
     }
 
     pub fn close(&self) {
