@@ -132,7 +132,7 @@
 //! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `host`, `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
 //! | `model` | app | [`Status`], a GObject for user interfaces |
 //! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `owner`, `control` and `cancel` what handles and others can do to it, `worker` which program is the worker |
-//! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future |
+//! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `turns` the order in which what is ready is handled; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future |
 //! | `worker` | child | `boot` is from `main` over the jobs to the end; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` (with `modules`, for frames without names) are what arrives without the job's doing; `exec` is the exec helper |
 //! | `wire` | both | `frame` is what is said, field by field (a change also needs another `PROTOCOL`, and `docs/protocol.md`); `control` the socket; `page` the memory that both map; `limits` how long texts may be, `file_size` how large such memory; `attach` values with descriptors; `buffer` sealed memory; `path` paths of any bytes; `schema` the fingerprint of types |
 //! | [`guardian`] | both | who kills what the app leaves behind: `app` is the app's end, `process` the guardian's own |
@@ -144,8 +144,8 @@
 //!
 //! Beside the library, and used by nothing in it: the crates `inspect/` (`legwork-inspect`: what a
 //! process has open, and who holds the other ends), `cli/` (the command `legwork`), `demo-app/`,
-//! `benches/`, `tests/` (a file per promise or scene, named after it) and `xtask/`. What app and worker
-//! say to each other is in `docs/protocol.md`.
+//! `benches/`, `tests/` (a file per promise or scene, named after it), `models/` (files of the library with their
+//! threads in many orders), `fuzz/` and `xtask/`. What app and worker say to each other is in `docs/protocol.md`.
 
 // Its pages speak of both sides.
 #![cfg_attr(not(feature = "app"), allow(rustdoc::broken_intra_doc_links))]

@@ -19,6 +19,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use super::alarms::Alarms;
 use super::guardian::attend;
 use super::source::{self, Clock};
+use super::turns::Turns;
 use super::{PRIORITY, SLICE, WAKEUPS, WORKERS};
 use crate::guardian;
 use crate::process::{SharedProcess, own};
@@ -66,8 +67,7 @@ pub(crate) struct Hub {
     alarms: RefCell<Alarms>,
     /// The first of the alarms, as the source knows it.
     clock: Cell<Option<Instant>>,
-    /// Events that epoll has reported, and for which no entry has been called yet.
-    ready: RefCell<VecDeque<Event>>,
+    ready: Turns<Event>,
 }
 
 /// What the hub, its source and its cancellers share; and what must be killed when the context goes
@@ -293,7 +293,7 @@ impl Hub {
             next_key: Cell::new(0),
             alarms: RefCell::default(),
             clock: Cell::new(None),
-            ready: RefCell::default(),
+            ready: Turns::new(),
         });
         let known = HUBS.try_with(|hubs| hubs.0.borrow_mut().push(hub.clone()));
         known.map_err(is_ending)?;
@@ -489,32 +489,18 @@ impl Hub {
         self.call_due(now, &slice);
         self.cancel_asked();
         self.shared.resume();
-        let mut asked = false;
-        loop {
-            let next = self.ready.borrow_mut().pop_front();
-            match next {
-                Some(event) => self.call(&event, &slice),
-                // All events of the last look are handled. epoll goes on after those that it reported
-                // then, so each child has its turn, whatever their number.
-                None if !asked => {
-                    asked = true;
-                    self.look();
-                }
-                None => break,
-            }
-            if slice.is_over() {
-                break;
-            }
-        }
+        let call = |event| self.call(&event, &slice);
+        self.ready
+            .take(|ready| self.look(ready), call, || slice.is_over());
     }
 
     /// Asks epoll what is ready. It does not wait: the main loop has done that. When it is interrupted,
     /// nothing is ready.
-    fn look(&self) {
+    fn look(&self, ready: &mut VecDeque<Event>) {
         let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];
         let now = rustix::event::Timespec::default();
         if let Ok((events, _)) = epoll::wait(&self.shared.epoll, &mut events, Some(&now)) {
-            self.ready.borrow_mut().extend(events.iter().copied());
+            ready.extend(events.iter().copied());
         }
     }
 

@@ -33,6 +33,7 @@ pub(crate) mod guardian;
 pub(crate) mod hub;
 pub(crate) mod mailbox;
 mod source;
+mod turns;
 
 pub use alarms::Alarms;
 
