@@ -85,8 +85,9 @@ fn folders<'a>(get: impl Fn(&str) -> Option<&'a OsString>) -> Vec<PathBuf> {
             .map(|rest| Path::new("/snap").join(rest));
         inside.into_iter().chain([folder])
     });
-    // Of the root everything would be inside.
-    both.filter(|folder| folder.is_absolute() && folder.parent().is_some())
+    // A bundle is not where the host's own programs are.
+    let is_host = |folder: &PathBuf| Path::new("/usr/bin").starts_with(folder);
+    both.filter(|folder| folder.is_absolute() && !is_host(folder))
         .collect()
 }
 
@@ -249,10 +250,10 @@ mod tests {
         ];
         becomes(&plain, &plain);
         // Nothing is known of these folders.
-        for folder in ["", "/", "relative"] {
+        for folder in ["", "/", "/usr", "relative"] {
             becomes(
-                &[("APPDIR", folder), ("PATH", "/bin:relative")],
-                &[("PATH", "/bin:relative")],
+                &[("APPDIR", folder), ("PATH", "/usr/bin:relative")],
+                &[("PATH", "/usr/bin:relative")],
             );
         }
     }

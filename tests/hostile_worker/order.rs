@@ -120,7 +120,9 @@ fn timed_out(steps: &[Step]) -> Error {
 #[test]
 fn one_that_stops_itself_is_ended_all_the_same() {
     let _alone = alone();
-    let error = timed_out(&[ready(), Step::Raise(libc::SIGSTOP), done()]);
+    // It is continued to be asked, and does not answer.
+    let stops = [ready(), Step::Raise(libc::SIGSTOP)];
+    let error = timed_out(&[&stops[..], &[Step::Sleep(600_000)]].concat());
     assert_eq!(error.signal().unwrap().name(), "SIGKILL");
     let job = hostile(&[Step::Raise(libc::SIGSTOP)]);
     let job = job.handshake_deadline(Duration::from_millis(200));

@@ -16,6 +16,8 @@ use legwork_tests::raw;
 const NOT_STARTED: i32 = 99;
 
 fn main() {
+    // Found by the user who has built it: another may not search the folder.
+    let worker = worker();
     let mut arguments = std::env::args_os().skip(1);
     let mut options: Vec<Box<dyn FnOnce(Command) -> Command>> = Vec::new();
     let name = loop {
@@ -50,7 +52,7 @@ fn main() {
     };
     let command = Command::new(name)
         .args(arguments)
-        .helper(&worker())
+        .helper(&worker)
         .stdout(Stdio::inherit())
         .stderr(Stdio::inherit())
         .success(|_| true);
