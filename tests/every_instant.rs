@@ -91,7 +91,7 @@ fn control_a_program_is_left_when_the_app_is_killed_before_the_guardian_knows() 
 
 /// How a call can fail for want of something, or because a signal came; see its page in section 2 of the manual. Left out
 /// are calls by which the C library or GLib ends the process when they fail (for memory, futexes and the mask of
-/// signals), those that cannot fail so, and EAGAIN where something is there to be read.
+/// signals), those that cannot fail so, and EAGAIN where something can be read, or a counter is not full.
 fn failures(stop: &Stop) -> &'static [Errno] {
     const FCNTL_DUPLICATES: [u64; 2] = [libc::F_DUPFD as u64, libc::F_DUPFD_CLOEXEC as u64];
     let [first, second] = stop.arguments;
@@ -109,7 +109,7 @@ fn failures(stop: &Stop) -> &'static [Errno] {
         libc::SYS_recvmsg | libc::SYS_recvfrom => &[ENOMEM, EINTR],
         // Its requests, and its answers.
         libc::SYS_read if first != 0 => &[EINTR],
-        libc::SYS_write if first != 1 => &[EAGAIN, EINTR],
+        libc::SYS_write if first != 1 => &[EINTR],
         libc::SYS_poll | libc::SYS_ppoll | libc::SYS_epoll_wait => &[EINTR],
         libc::SYS_epoll_pwait2 | libc::SYS_waitid => &[EINTR],
         _ => &[],

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use rustix::event::{EventfdFlags, epoll, eventfd};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::process::{Process, own, pidfd};
 use crate::spawn::{Group, Mask, Plan, Program, SpawnError};
@@ -407,7 +407,8 @@ impl Guardian {
     fn ring(&mut self) -> Result<(), GuardianError> {
         if self.waiting > 0 {
             self.waiting = 0;
-            rustix::io::write(&self.bell, &1_u64.to_ne_bytes()).map_err(io::Error::from)?;
+            retry_on_intr(|| rustix::io::write(&self.bell, &1_u64.to_ne_bytes()))
+                .map_err(io::Error::from)?;
         }
         Ok(())
     }

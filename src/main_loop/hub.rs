@@ -15,6 +15,7 @@ use std::time::Instant;
 use glib::{ControlFlow, MainContext};
 use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::retry_on_intr;
 
 use super::alarms::Alarms;
 use super::guardian::attend;
@@ -118,7 +119,7 @@ impl Shared {
     fn wake(&self) {
         if self.app == own::id() {
             // Fails only when it was written to 2^64-2 times.
-            let _ = rustix::io::write(&self.wakeup, &1_u64.to_ne_bytes());
+            let _ = retry_on_intr(|| rustix::io::write(&self.wakeup, &1_u64.to_ne_bytes()));
         }
     }
 

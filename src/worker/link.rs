@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::*};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use rustix::io::retry_on_intr;
+
 use crate::process::leave_with_group;
 use crate::wire::control::{Control, Packet, Received, RecvError, Scratch, Wait};
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogEntry, NO_JOB, Start};
@@ -117,7 +119,7 @@ impl Link {
 
     pub(super) fn wake_watcher(&self) {
         // Fails only when the counter is at its maximum, and then the watcher wakes anyway.
-        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+        let _ = retry_on_intr(|| rustix::io::write(&self.wake, &1u64.to_ne_bytes()));
     }
 
     // --- frames from the app ------------------------------------------------------------------
