@@ -11,7 +11,7 @@ use super::secrets;
 use super::standards;
 use super::start_error::StartError;
 use super::stop::Stop;
-use super::supervisor::{Parts, ProgressReader, Rule, Rules, Supervisor};
+use super::supervisor::{Drain, Looks, Parts, ProgressReader, Rule, Rules, Supervisor};
 use super::terminal;
 use crate::child::Error;
 use crate::main_loop::guardian::warn_of_none;
@@ -120,8 +120,6 @@ fn try_start(
             success: command.success,
             deadline: command.deadline,
             stall: command.stall.filter(|_| is_read),
-            drain: command.drain,
-            in_apps_session: command.group == Group::Lead && command.terminal.is_none(),
         },
         stop,
         status: status.clone(),
@@ -129,6 +127,8 @@ fn try_start(
         standards,
         progress: command.progress.map(ProgressReader::new),
         helper,
+        drain: Drain::new(command.drain),
+        looks: Looks::new(command.group == Group::Lead && command.terminal.is_none()),
     };
     Ok((Supervisor::begin(&hub, parts), outcome))
 }

@@ -8,11 +8,15 @@
 //! - [`progress_reader`]: what it reports of its progress.
 //! - [`exit_watch`]: how it exited.
 //! - [`stop_steps`]: how it is stopped.
+//! - [`drain`]: how long its outputs are read after its end.
+//! - [`looks`]: when it is looked whether the app's terminal has stopped it.
 //! - [`timers`]: what happens by itself.
 //! - [`pipe_capacity`], [`page_advice`], [`no_sigpipe`]: how bytes flow fast, and safely.
 
+mod drain;
 mod exit_watch;
 mod input_writer;
+mod looks;
 mod no_sigpipe;
 mod output_reader;
 mod page_advice;
@@ -29,16 +33,19 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+pub(super) use self::drain::Drain;
 use self::exit_watch::ExitWatch;
 pub(super) use self::input_writer::InputWriter;
+pub(super) use self::looks::Looks;
 use self::output_reader::Read;
 pub(super) use self::output_reader::{KEPT, OutputReader, Rule};
 pub(super) use self::progress_reader::ProgressReader;
+use self::progress_reader::last_words;
 use self::stop_steps::{StopSteps, is_refused};
 use self::timers::{Timer, Timers};
 use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
-use super::outcome::{Captured, Ended, Facts, StopReason, Success};
+use super::outcome::{Ended, Facts, StopReason, Success};
 use super::stop::Stop;
 use super::terminal;
 use crate::child::control::Supervised;
@@ -53,24 +60,9 @@ use crate::spawn::SpawnError;
 /// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
 const LAST_READ: usize = 1024 * 1024;
 
-/// How many times the drain bound, which counts from the last byte, an output is read after the end at most.
-const DRAIN_TOTAL: u32 = 10;
-
-/// When it is looked whether a program that may be stopped by the app's terminal is: so long after the start, and then
-/// after each other. Later it is looked at whenever another alarm rings.
-const LOOKS: [Duration; 4] = [
-    Duration::from_millis(250),
-    Duration::from_secs(1),
-    Duration::from_secs(4),
-    Duration::from_secs(15),
-];
-
 /// How often a descriptor is looked at for which the kernel has no memory to watch it, or of which the user has too many
 /// watched already; see epoll(7), `max_user_watches`.
 const POLL_EVERY: Duration = Duration::from_millis(50);
-
-/// How long error messages quote of what a program said, in bytes.
-const WORDS_MAX: usize = 300;
 
 /// What does not change while the program runs.
 pub(super) struct Rules {
@@ -78,9 +70,6 @@ pub(super) struct Rules {
     pub(super) success: Success,
     pub(super) deadline: Option<Duration>,
     pub(super) stall: Option<Duration>,
-    pub(super) drain: Duration,
-    /// It is in the session of the app, and in another group: it is stopped if it reads from the app's terminal.
-    pub(super) in_apps_session: bool,
 }
 
 /// The app's ends of its standard descriptors.
@@ -116,6 +105,8 @@ pub(super) struct Parts {
     pub(super) standards: Standards,
     pub(super) progress: Option<ProgressReader>,
     pub(super) helper: Option<ExecHelper>,
+    pub(super) drain: Drain,
+    pub(super) looks: Looks,
 }
 
 /// See the module.
@@ -130,14 +121,12 @@ pub(super) struct Supervisor {
     exit: ExitWatch,
     stop: StopSteps,
     timers: Timers,
-    /// Outputs are not read after this.
-    drain_end: Cell<Option<Instant>>,
+    drain: Drain,
+    looks: Looks,
     /// The alarm in the hub, which may ring before the first timer is due.
     alarm: Cell<Option<Instant>>,
     /// What is known by now, for the outcome.
     facts: RefCell<Facts>,
-    /// How many of the [`LOOKS`] were taken.
-    looks: Cell<usize>,
     /// The next cancel is of the wait alone.
     cancel_wait: Arc<AtomicBool>,
 }
@@ -158,10 +147,10 @@ impl Supervisor {
             exit: ExitWatch::default(),
             stop: StopSteps::new(parts.stop),
             timers: Timers::default(),
-            drain_end: Cell::new(None),
+            drain: parts.drain,
+            looks: parts.looks,
             alarm: Cell::new(None),
             facts: RefCell::default(),
-            looks: Cell::new(0),
             cancel_wait: Arc::default(),
         });
         supervisor.status.begin(parts.pid);
@@ -173,7 +162,7 @@ impl Supervisor {
         timers.set(Timer::Deadline, rules.deadline);
         timers.set(Timer::Stall, rules.stall);
         timers.set(Timer::Helper, has_helper.then_some(HELPER_WITHIN));
-        supervisor.look_again();
+        supervisor.looks.set_next(timers);
         // May be its end already.
         supervisor.watch();
         supervisor.set_alarm();
@@ -338,7 +327,7 @@ impl Supervisor {
         let mut read = output.read(&self.seat, self.progress.as_ref(), must);
         if read.length > 0 {
             self.renew_stall();
-            self.renew_drain();
+            self.drain.renew(&self.timers);
         }
         if let Some(waker) = read.waker.take() {
             waker.wake();
@@ -449,12 +438,6 @@ impl Supervisor {
         }
     }
 
-    fn look_again(&self) {
-        let look = self.looks.replace(self.looks.get() + 1);
-        let next = LOOKS.get(look).filter(|_| self.rules.in_apps_session);
-        self.timers.set(Timer::Look, next.copied());
-    }
-
     /// Stored before its bell rings, it means that only the wait is cancelled.
     pub(super) fn cancel_wait(&self) -> Arc<AtomicBool> {
         self.cancel_wait.clone()
@@ -484,8 +467,8 @@ impl Supervisor {
         }
         if self.exit.get().is_some() {
             // It has ended by itself. Nobody waits any longer for pipes that another process holds.
-            self.drain_end.set(Some(Instant::now()));
-            self.set_timer(Timer::Drain, Some(Duration::ZERO));
+            self.drain.cut(&self.timers);
+            self.set_alarm();
             return;
         }
         if self.facts.borrow().stop.is_some() {
@@ -546,10 +529,7 @@ impl Supervisor {
         wakers.extend(self.standards.input.close(&self.seat));
         drop(self.standards.terminal.take());
         self.timers.clear();
-        self.timers.set(Timer::Drain, Some(self.rules.drain));
-        let total = self.rules.drain.checked_mul(DRAIN_TOTAL);
-        self.drain_end
-            .set(total.and_then(|total| Instant::now().checked_add(total)));
+        self.drain.begin(&self.timers);
         self.read_last(slice);
         self.status.set_pid(0);
         wakers.into_iter().for_each(Waker::wake);
@@ -592,16 +572,6 @@ impl Supervisor {
     fn finish_if_drained(&self) {
         if self.exit.get().is_some() && self.is_drained() && !self.is_parser_behind() {
             self.finish();
-        }
-    }
-
-    /// Another process has written, after the end.
-    fn renew_drain(&self) {
-        if self.timers.is_set(Timer::Drain) {
-            let end = self.drain_end.get();
-            let left = end.map(|end| end.saturating_duration_since(Instant::now()));
-            let next = left.unwrap_or(Duration::MAX).min(self.rules.drain);
-            self.timers.set(Timer::Drain, Some(next));
         }
     }
 
@@ -664,27 +634,10 @@ impl Supervisor {
         if let Some(status) = facts.deciding_exit() {
             facts.success = (self.rules.success)(status);
             if !facts.success {
-                facts.last_words = self.last_words(facts.last_output());
+                facts.last_words = last_words(self.progress.as_ref(), facts.last_output());
             }
         }
         facts.outcome(&self.rules.label)
-    }
-
-    /// The last line that says something to people.
-    fn last_words(&self, output: &Captured) -> Option<String> {
-        let mut lines = output.tail.lines();
-        if output.is_tail_cut && self.progress.is_some() {
-            // The parser knows whole lines.
-            lines.next();
-        }
-        let lines = lines.rev().map(str::trim);
-        let words = |line: &str| match &self.progress {
-            Some(progress) => progress.words(line),
-            None => Some(line.to_owned()),
-        };
-        let mut said = lines.filter(|line| !line.is_empty()).find_map(words)?;
-        said.truncate(said.floor_char_boundary(WORDS_MAX));
-        Some(said)
     }
 }
 
@@ -737,7 +690,7 @@ impl Entry for Supervisor {
         if self.seat.is_exit_due() {
             self.exited(slice);
         }
-        if self.rules.in_apps_session {
+        if self.looks.are_wanted() {
             self.check_terminal();
         }
         let now = Instant::now();
@@ -759,7 +712,7 @@ impl Entry for Supervisor {
         ]
         .map(|timer| self.timers.is_due(timer, now));
         if look {
-            self.look_again();
+            self.looks.set_next(&self.timers);
         }
         if progress {
             self.parse_progress(slice);

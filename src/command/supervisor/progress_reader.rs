@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::command::lane::Lane;
 use crate::command::lines::DrawnLineSplitter;
+use crate::command::outcome::Captured;
 use crate::command::progress::{LineProgress, Step};
 use crate::main_loop::hub::Slice;
 use crate::wire::nul::lossy;
@@ -19,6 +20,9 @@ const PERIOD: Duration = Duration::from_millis(50);
 
 /// How many reads wait at most: of older ones, which only a parser in a nested main loop can leave, the lines are lost.
 const PARTS_MAX: usize = 256;
+
+/// How long error messages quote of what a program said, in bytes.
+const WORDS_MAX: usize = 300;
 
 /// See the module.
 pub(in crate::command) struct ProgressReader {
@@ -188,4 +192,21 @@ impl Written {
     fn has_news(&self) -> bool {
         self.splitter.partial().len() > self.parsed
     }
+}
+
+/// The last line of an output that says something to people.
+pub(super) fn last_words(progress: Option<&ProgressReader>, output: &Captured) -> Option<String> {
+    let mut lines = output.tail.lines();
+    if output.is_tail_cut && progress.is_some() {
+        // The parser knows whole lines.
+        lines.next();
+    }
+    let words = |line: &str| match progress {
+        Some(progress) => progress.words(line),
+        None => Some(line.to_owned()),
+    };
+    let lines = lines.rev().map(str::trim);
+    let mut said = lines.filter(|line| !line.is_empty()).find_map(words)?;
+    said.truncate(said.floor_char_boundary(WORDS_MAX));
+    Some(said)
 }
