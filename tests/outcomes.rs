@@ -6,10 +6,7 @@ use legwork::prelude::*;
 use legwork::{ErrorKind, State, Worker, glib};
 use legwork_tests::context::{is_alive, run, until};
 use legwork_tests::jobs::{Count, Echo, Fragile, Misbehave, Panics, Unpack};
-
-fn worker() -> Worker {
-    Worker::program(env!("CARGO_BIN_EXE_worker"))
-}
+use legwork_tests::programs::worker;
 
 #[test]
 fn an_output_arrives_and_the_messages_before_it() {
@@ -369,6 +366,7 @@ fn a_copy_that_a_job_forks_does_not_wait_for_those_that_send() {
         for text in ["one", "two"] {
             assert_eq!(messages.recv().await.as_deref(), Some(text));
         }
+        assert_eq!(messages.recv().await, None, "the copy has sent something");
         assert_eq!(job.await.unwrap(), "well");
     });
 }

@@ -77,7 +77,7 @@ async fn act(what: &str, worker: &Worker) -> Result<(String, Box<dyn Any>), Erro
             (sum.to_string(), Box::new(()))
         }
         "unpack" => {
-            let file = match std::fs::File::open("/etc/hostname") {
+            let file = match std::fs::File::open("/dev/null") {
                 Ok(file) => file,
                 Err(error) => return Ok((format!("error: {error}"), Box::new(()))),
             };
