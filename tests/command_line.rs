@@ -305,6 +305,7 @@ fn a_timeout_ends_the_group_and_is_124() {
         assert!(Instant::now() < deadline, "the group lives on");
         std::thread::sleep(Duration::from_millis(5));
     }
+    assert!(events.contains(&json!({ "event": "timeout" })));
     let last = events.last().unwrap();
     assert_eq!(last["event"], "ended");
     assert_eq!(last["timed_out"], true);
@@ -540,6 +541,18 @@ fn with_json_what_the_program_writes_comes_as_events() {
 }
 
 #[test]
+fn with_json_a_signal_that_is_passed_on_is_an_event() {
+    let script = "trap 'exit 5' TERM; kill -TERM $PPID; while :; do sleep 0.01; done";
+    let output = run(&["--json", "--timeout", "60", "--", "sh", "-c", script]);
+    assert_eq!(output.status.code(), Some(5));
+    let told = events(&output.stdout);
+    assert!(
+        told.contains(&json!({ "event": "signal", "signal": "SIGTERM" })),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn with_json_what_is_sent_elsewhere_goes_there() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("file");
@@ -577,7 +590,7 @@ fn with_json_the_last_output_arrives_although_the_reader_was_slow() {
     let (mut reader, mut writer) = std::io::pipe().unwrap();
     let script = "trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.05; done";
     let mut child = legwork()
-        .args(["--json", "--timeout", "1", "--grace", "20"])
+        .args(["--json", "--timeout", "3", "--grace", "20"])
         .args(["--", "sh", "-c", script])
         .stdout(writer.try_clone().unwrap())
         .spawn()

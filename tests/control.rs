@@ -66,10 +66,11 @@ fn what_is_awaited_is_paused_resumed_and_stopped() {
             control.pause().unwrap();
             control.clone().pause().unwrap();
             until("it has stopped", || is_stopped(pid)).await;
-            control.resume().unwrap();
+            assert!(status.paused());
+            control.signal(Signal::CONT).unwrap();
             until("it runs again", || !is_stopped(pid)).await;
-            // One that is paused is asked, and can still react.
-            control.pause().unwrap();
+            // One that is paused is asked, and can still react. The signal pauses it, too.
+            control.signal(Signal::STOP).unwrap();
             until("it has stopped", || is_stopped(pid)).await;
             control.cancel();
             assert!(status.running() && !status.can_stop() && !status.paused());
@@ -111,9 +112,9 @@ fn a_paused_job_does_nothing_until_it_is_resumed() {
 fn a_handshake_waits_for_a_paused_worker_and_a_deadline_does_not() {
     run(|| async {
         let echo = || Echo.builder().worker(&worker());
-        let job = echo().handshake_deadline(SHORT).spawn();
+        let job = echo().handshake_deadline(5 * SHORT).spawn();
         job.control().pause().unwrap();
-        glib::timeout_future(4 * SHORT).await;
+        glib::timeout_future(8 * SHORT).await;
         assert!(job.status().paused());
         job.control().resume().unwrap();
         assert_eq!(job.await.unwrap(), 0);
@@ -167,7 +168,8 @@ fn a_control_outlives_its_child_and_does_not_keep_it() {
             until("it has ended with its handle", || !is_alive(pid)).await;
             until("that is known", || !status.running()).await;
             control.cancel();
-            for result in [control.pause(), control.resume(), control.kill()] {
+            let size = control.resize_terminal(80, 24);
+            for result in [control.pause(), control.resume(), control.kill(), size] {
                 assert_eq!(errno(result), libc::ESRCH);
             }
             assert!(!status.paused());
