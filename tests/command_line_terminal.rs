@@ -712,8 +712,7 @@ fn who_outlives_the_terminal_is_as_with_env() {
         thread::sleep(Duration::from_millis(300));
         let alive = names.map(|name| (name, is_alive(name)));
         for name in names.iter().filter(|name| is_alive(name)) {
-            let pid = rustix::process::Pid::from_raw(pid(name).unwrap().cast_signed()).unwrap();
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            legwork_tests::raw::kill(pid(name).unwrap());
         }
         alive
     });

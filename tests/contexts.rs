@@ -26,6 +26,7 @@ use legwork_tests::{
     context::{is_alive, run},
     hostile::open_descriptors,
     jobs::{Count, Echo, Misbehave},
+    programs::worker,
     sacrifice, until,
 };
 
@@ -37,10 +38,6 @@ fn alone() -> MutexGuard<'static, ()> {
     // The guardian stays.
     WARM.call_once(|| assert_eq!(run(|| count(1).into_future()).unwrap(), 1));
     guard
-}
-
-fn worker() -> Worker {
-    Worker::program(env!("CARGO_BIN_EXE_worker"))
 }
 
 fn count(to: u64) -> JobHandle<Count> {
@@ -174,6 +171,7 @@ fn a_failed_start_leaves_nothing_on_its_context() {
     for _ in 0..20 {
         let error = run(|| missing().into_future()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Start);
+        assert!(error.is_not_found(), "{error}");
     }
     assert!(open_descriptors() <= before);
     run(|| async {

@@ -15,6 +15,7 @@ use legwork::{Command, JobHandle, State, Stdio, Worker};
 use legwork::{SLICE, counters};
 use legwork_tests::jobs::{Count, Echo};
 use legwork_tests::poll;
+use legwork_tests::programs::worker;
 use legwork_tests::raw::ForkedCopy;
 use legwork_tests::scene::gibibyte;
 use legwork_tests::scene_jobs::{Flood, LogMuch, Trap};
@@ -28,10 +29,6 @@ const WINDOW: Duration = Duration::from_secs(2);
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn worker() -> Worker {
-    Worker::program(env!("CARGO_BIN_EXE_worker"))
 }
 
 fn scenes() -> Worker {

@@ -13,6 +13,7 @@ use legwork::{Command, Error, ErrorKind, JobBuilder, State, Worker, prelude::*};
 use legwork_tests::context::{run, state};
 use legwork_tests::hostile::{Believe, kind, said, script, send};
 use legwork_tests::jobs::Count;
+use legwork_tests::programs::worker;
 use legwork_tests::{program, sacrifice, until};
 
 /// A program that is written while another test starts a child is busy for a moment: one test at a time.
@@ -27,10 +28,6 @@ type Answer = (Option<Step>, Option<i32>, Option<PathBuf>);
 fn answer(error: &Error) -> Answer {
     let path = error.spawn_error().and_then(|error| error.path());
     (error.step(), error.errno(), path.map(Path::to_owned))
-}
-
-fn worker() -> Worker {
-    Worker::program(env!("CARGO_BIN_EXE_worker"))
 }
 
 fn count(worker: &Worker) -> JobBuilder<Count> {
@@ -198,6 +195,10 @@ fn what_no_program_is_gives_the_same_answer_on_every_route() {
             (
                 "a helper",
                 fails(Command::new("true").helper(&no_worker).umask(0o022)),
+            ),
+            (
+                "a helper of a guarded program",
+                fails(Command::new("true").helper(&no_worker).guarded_from_birth()),
             ),
         ];
         for (route, error) in &errors {
