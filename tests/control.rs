@@ -176,6 +176,13 @@ fn a_control_outlives_its_child_and_does_not_keep_it() {
         }
         let job = Echo.builder().worker(&worker()).spawn();
         assert_eq!(errno(job.control().resize_terminal(80, 24)), libc::ENOTTY);
+        // Whoever still reads what it wrote.
+        let mut program = command("true").terminal(80, 24).spawn();
+        let output = program.stdout();
+        until("it has ended", || !program.status().running()).await;
+        let resized = program.control().resize_terminal(80, 24);
+        assert_eq!(errno(resized), libc::ESRCH);
+        drop(output);
     });
 }
 

@@ -1,7 +1,7 @@
 //! What can be done to a child while it runs: by its handle, its future, and everybody who has a [`Control`].
 
 use std::io;
-use std::rc::Weak;
+use std::rc::{Rc, Weak};
 
 use rustix::io::Errno;
 
@@ -66,6 +66,13 @@ impl Control {
         Control(supervisor)
     }
 
+    /// The supervisor of a child that has not ended; one that has may be kept by its handle.
+    fn living(&self) -> io::Result<Rc<dyn Supervised>> {
+        let supervisor = self.0.upgrade();
+        let living = supervisor.filter(|supervisor| !supervisor.seat().has_ended());
+        living.ok_or_else(|| Errno::SRCH.into())
+    }
+
     /// Stops the child, as the `cancel` of its handle does.
     pub fn cancel(&self) {
         if let Some(supervisor) = self.0.upgrade() {
@@ -113,7 +120,7 @@ impl Control {
     /// `ESRCH`: it has ended. `EPERM`: it has become another user's process. `ECANCELED`: it has been
     /// asked to stop, and cannot be paused.
     pub fn signal(&self, signal: Signal) -> io::Result<()> {
-        let supervisor = self.0.upgrade().ok_or(Errno::SRCH)?;
+        let supervisor = self.living()?;
         let status = supervisor.status();
         if signal == Signal::STOP && status.state() == State::Stopping {
             return Err(Errno::CANCELED.into());
@@ -133,7 +140,7 @@ impl Control {
     /// `ENOTTY`: it is a job, or a program without a terminal, or the terminal has become a GIO stream.
     /// `ESRCH`: it has ended.
     pub fn resize_terminal(&self, columns: u16, rows: u16) -> io::Result<()> {
-        let supervisor = self.0.upgrade().ok_or(Errno::SRCH)?;
+        let supervisor = self.living()?;
         supervisor.resize_terminal(columns, rows)
     }
 }
