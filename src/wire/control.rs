@@ -407,7 +407,7 @@ impl Drop for Control {
     /// socket is closed (120 ms for a GiB), or a socket that lingers. Such frames are closed in the [background].
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
-            && self.process == own::id()
+            && self.is_own()
             && ioctl_fionread(&socket).is_ok_and(|unread| unread > 0)
         {
             // The peer is to notice now.
