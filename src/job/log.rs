@@ -179,9 +179,17 @@ impl Ring {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Changes the state, and wakes those who wait.
+    fn change(&self, change: impl FnOnce(&mut RingState)) {
+        let mut state = self.lock();
+        change(&mut state);
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+    }
+
     pub(super) fn push(&self, mut record: LogRecord) {
-        let wakers = {
-            let mut state = self.lock();
+        self.change(|state| {
             if state.records.len() >= LOGS_MAX
                 && let Some(lost) = state.records.pop_front()
             {
@@ -193,18 +201,11 @@ impl Ring {
                     .saturating_add(std::mem::take(&mut state.dropped));
             }
             state.records.push_back(record);
-            std::mem::take(&mut state.wakers)
-        };
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        });
     }
 
     pub(super) fn end(&self) {
-        let wakers = {
-            let mut state = self.lock();
-            state.ended = true;
-            std::mem::take(&mut state.wakers)
-        };
-        wakers.into_iter().for_each(|(_, waker)| waker.wake());
+        self.change(|state| state.ended = true);
     }
 }
 

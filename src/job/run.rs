@@ -277,10 +277,10 @@ impl Supervised for Run {
 
     fn notice(&self) -> Option<Notice> {
         let (link, number) = (Arc::downgrade(self.worker.link()), self.number);
-        let (asked, app) = (self.asked_to_stop.clone(), crate::process::own::id());
+        let asked = self.asked_to_stop.clone();
         Some(Arc::new(move || {
-            if app == crate::process::own::id()
-                && let Some(link) = link.upgrade()
+            if let Some(link) = link.upgrade()
+                && link.control.is_own()
             {
                 asked.store(true, SeqCst);
                 link.cancel(number);

@@ -139,22 +139,15 @@ impl<J: Listed> Typed<J> {
 
     /// From now on messages go to `callback`. One that is running finishes its message.
     pub(super) fn set_callback(&self, callback: Box<dyn FnMut(J::Message)>) {
-        let old = self.callback.replace(Callback::None);
-        match old {
-            Callback::Busy(mut waiting) => match waiting.pop_front() {
-                Some(message) => {
-                    self.callback.replace(Callback::Busy(waiting));
-                    self.run(callback, message);
-                }
-                None => {
-                    self.callback.replace(Callback::Idle(callback));
-                }
-            },
-            old => {
-                self.callback.replace(Callback::Idle(callback));
-                drop(old);
-            }
+        let mut old = self.callback.replace(Callback::None);
+        if let Callback::Busy(waiting) = &mut old
+            && let Some(message) = waiting.pop_front()
+        {
+            self.callback.replace(old);
+            return self.run(callback, message);
         }
+        self.callback.replace(Callback::Idle(callback));
+        drop(old);
     }
 
     fn is_busy(&self) -> bool {

@@ -12,7 +12,7 @@
 //! The source runs at [`PRIORITY`], just below drawing, and handles at most a bounded slice per
 //! iteration: a child that floods the app delays itself and not the frames.
 //!
-//! - [`hub`]: the source, its entries, its one alarm clock, which rings for the first of the [`alarms`].
+//! - [`hub`]: the source, its entries, its one alarm clock, which rings for the first of the [`alarms`]; [`turns`] has the order.
 //! - [`countdown`]: the time that a child has for something.
 //! - [`source`]: the `GSource` itself.
 //! - [`mailbox`]: a bounded channel whose wakers never run under a lock.

@@ -57,10 +57,10 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Err
     // SAFETY: numbers and unions of numbers, for which zero is a value.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    loop {
+    retry_on_intr(|| {
         // SAFETY: the descriptor is open, and both pointers are to memory for what the kernel
         // writes.
-        let result = unsafe {
+        done(unsafe {
             libc::syscall(
                 libc::SYS_waitid,
                 libc::P_PIDFD,
@@ -69,15 +69,8 @@ pub(super) fn wait(pidfd: BorrowedFd<'_>, how: Wait) -> Result<Option<Exit>, Err
                 options,
                 usage.as_mut_ptr(),
             )
-        };
-        match result {
-            0 => break,
-            _ => match last_errno() {
-                Errno::INTR => (),
-                errno => return Err(errno),
-            },
-        }
-    }
+        })
+    })?;
     // SAFETY: the kernel filled it in or left the zeroes, which are a value as well.
     let usage = unsafe { usage.assume_init() };
     // SAFETY: `waitid` fills in the fields of a SIGCHLD, or leaves zeroes.
@@ -154,9 +147,7 @@ fn remembered(pidfd: BorrowedFd<'_>) -> Result<Option<ExitStatus>, Errno> {
     };
     // SAFETY: the number says how large the structure is, and any bits in it are a value.
     let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO.into(), &raw mut info) };
-    if result != 0 {
-        return Err(last_errno());
-    }
+    done(result.into())?;
     let status = info.exit_code;
     Ok(
         (info.mask & PIDFD_INFO_EXIT != 0).then(|| match libc::WIFEXITED(status) {
@@ -210,7 +201,7 @@ fn send_number(pidfd: BorrowedFd<'_>, signal: i32, to: To) -> Result<(), Errno> 
         To::Group => PIDFD_SIGNAL_PROCESS_GROUP,
     };
     // SAFETY: the descriptor is open; without a siginfo the kernel fills one in as for kill(2).
-    let result = unsafe {
+    done(unsafe {
         libc::syscall(
             libc::SYS_pidfd_send_signal,
             pidfd.as_raw_fd(),
@@ -218,11 +209,7 @@ fn send_number(pidfd: BorrowedFd<'_>, signal: i32, to: To) -> Result<(), Errno> 
             ptr::null::<libc::siginfo_t>(),
             flags,
         )
-    };
-    match result {
-        0 => Ok(()),
-        _ => Err(last_errno()),
-    }
+    })
 }
 
 /// `kill(-pid, signal)`; see kill(2). The caller knows that the number still is that of the group.
@@ -230,10 +217,7 @@ pub(super) fn send_group_by_number(leader: u32, signal: Signal) -> Result<(), Er
     // SAFETY: plain numbers. A leader's number is above 1, so this is one group and not every
     // process.
     let result = unsafe { libc::kill(-leader.cast_signed(), signal.as_raw()) };
-    match result {
-        0 => Ok(()),
-        _ => Err(last_errno()),
-    }
+    done(result.into())
 }
 
 /// Whether the kernel keeps a child's exit status until we wait for it.
@@ -265,6 +249,10 @@ pub(crate) fn check_child_signal() -> Result<(), Text> {
     Ok(())
 }
 
-fn last_errno() -> Errno {
-    Errno::from_raw_os_error(nix::errno::Errno::last_raw())
+/// What a system call has returned, as a result.
+fn done(result: libc::c_long) -> Result<(), Errno> {
+    match result {
+        0 => Ok(()),
+        _ => Err(Errno::from_raw_os_error(nix::errno::Errno::last_raw())),
+    }
 }

@@ -104,7 +104,6 @@ pub(crate) enum Payload<'a> {
 }
 
 impl Payload<'_> {
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn into_vec(self) -> Vec<u8> {
         match self {
             Payload::Inline(bytes) => bytes.to_vec(),
@@ -372,7 +371,6 @@ impl Control {
 impl Control {
     /// Closes this side's direction. The peer notices at once, also while frames wait in the socket, and what it sends is
     /// still received. It asks a worker to end.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn half_close(&self) {
         // Fails only when the peer is gone.
         let _ = shutdown(self, Shutdown::Write);
@@ -409,7 +407,7 @@ impl Drop for Control {
     /// socket is closed (120 ms for a GiB), or a socket that lingers. Such frames are closed in the [background].
     fn drop(&mut self) {
         if let Some(socket) = self.socket.take()
-            && self.process == own::id()
+            && self.is_own()
             && ioctl_fionread(&socket).is_ok_and(|unread| unread > 0)
         {
             // The peer is to notice now.

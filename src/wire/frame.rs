@@ -110,7 +110,6 @@ impl Kind {
     }
 
     /// Whether any thread of the worker may send it at any time.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn is_unprompted(self) -> bool {
         use Kind::*;
         matches!(self, Log | Panic | Crash | CrashFrames)
@@ -158,7 +157,6 @@ const START_FIXED: usize = 9;
 /// The longest name of a job, in bytes.
 pub(crate) const NAME_MAX: usize = 255;
 /// The most that stands before a job's input in a hello.
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
 pub(crate) const HELLO_MAX: usize = HELLO_FIXED + START_FIXED + NAME_MAX;
 
 impl Hello {
@@ -247,7 +245,6 @@ impl Start {
         START_FIXED + self.name.len() + self.input.len()
     }
 
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.len());
         self.append_to(&mut bytes);

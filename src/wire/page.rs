@@ -89,7 +89,6 @@ const _: () = {
 
 /// A job's progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
 pub(crate) struct Snapshot {
     pub(crate) done: u64,
     pub(crate) total: u64,
@@ -143,7 +142,6 @@ impl Page {
 
     /// Maps a page that a worker has sent. The worker may be hostile: memory that could be taken away is not mapped, nor
     /// are huge pages, which may be missing when they are touched.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn adopt(memory: impl AsFd) -> Result<Page, &'static str> {
         let seals = fcntl_get_seals(&memory).map_err(|_| "is not memory that can be sealed")?;
         if !seals.contains(SEALS) {
@@ -195,7 +193,6 @@ impl Page {
 
     /// Asks a job to stop, and wakes it if it [waits](Self::wait). Once the job has ended, this has no effect on any
     /// other.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn cancel(&self, job: JobNumber) {
         raise(self.slot(job), job.into());
         self.notify();
@@ -221,7 +218,6 @@ impl Page {
     }
 
     /// The job that was begun last.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn started(&self) -> JobNumber {
         self.words().started.load(Acquire)
     }
@@ -239,13 +235,11 @@ impl Page {
 
     /// The app reads what the worker has printed to an output, of which it has read this much: until it has
     /// [said](Self::has_read) how much more that was, the worker cannot know how much is left.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn begin_to_read(&self, output: usize, position: u64) {
         self.words().printed[output].store(position << 1 | 1, SeqCst);
     }
 
     /// The app has read what the worker has printed to an output, up to this position.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn has_read(&self, output: usize, position: u64) {
         self.words().printed[output].store(position << 1, SeqCst);
     }
@@ -294,7 +288,6 @@ impl Page {
     }
 
     /// The progress of the last job.
-    #[cfg_attr(not(feature = "app"), allow(dead_code))]
     pub(crate) fn snapshot(&self) -> Snapshot {
         let words = self.words();
         Snapshot {

@@ -34,7 +34,6 @@ pub(crate) fn main_checks_for_worker() -> bool {
 }
 
 /// Whether this program's `main` has called that or [`init`]. Otherwise the app cannot help its own programs.
-#[cfg_attr(not(feature = "app"), allow(dead_code))]
 pub(crate) fn main_checks_for_helper() -> bool {
     CHECKS_FOR_HELPER.load(Acquire)
 }

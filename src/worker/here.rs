@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use super::link::lock;
+
 /// Keeps what the job sends.
 #[derive(Debug)]
 pub(super) struct Here<M> {
@@ -30,10 +32,7 @@ impl<M> Here<M> {
     }
 
     pub(super) fn message(&self, message: M) {
-        self.messages
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(message);
+        lock(&self.messages).push(message);
     }
 
     pub(super) fn set_total(&self, total: u64) {
@@ -49,6 +48,6 @@ impl<M> Here<M> {
     }
 
     pub(super) fn set_text(&self, text: String) {
-        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = text;
+        *lock(&self.text) = text;
     }
 }

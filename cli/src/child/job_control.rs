@@ -17,11 +17,6 @@ pub(crate) fn group() -> Group {
     }
 }
 
-/// Stops this process by the signal that has stopped its program, and returns when it is continued.
-pub(super) fn stop_by(signal: Signal) {
-    take(signal);
-}
-
 /// Ends this process by the signal that has ended its program. Returns if the signal does not end a process.
 pub(crate) fn end_by(signal: Signal) {
     // The program has already dumped core if that was wanted.
@@ -29,8 +24,8 @@ pub(crate) fn end_by(signal: Signal) {
     take(signal);
 }
 
-/// Raises the signal with its default action.
-fn take(number: Signal) {
+/// Raises a signal with its default action. One that stops this process returns when it is continued.
+pub(super) fn take(number: Signal) {
     let Ok(number) = NixSignal::try_from(number.as_raw()) else {
         return;
     };

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use super::event::{Ended, Event};
-use super::job_control::stop_by;
+use super::job_control::take;
 use super::signals::{Arrived, Signals};
 use super::streams::Streams;
 use crate::failure::{Failure, cannot, tell};
@@ -177,7 +177,7 @@ impl Child {
         if let Some(signal) = self.process.stopped_by()
             && self.shares_group()
         {
-            stop_by(signal);
+            take(signal);
         }
         Ok((ended, signalled))
     }

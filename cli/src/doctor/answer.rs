@@ -57,8 +57,7 @@ fn in_short(fault: &Finding<'_>) -> Option<String> {
             let which = match &suspects[..] {
                 [one] => format!("descriptor {}", with_name(one)),
                 all => {
-                    let numbers = all.iter().map(|suspect| suspect.ready.number);
-                    let numbers = list(&numbers.collect::<Vec<_>>());
+                    let numbers = list(all.iter().map(|suspect| suspect.ready.number));
                     format!("one of the descriptors {numbers}")
                 }
             };

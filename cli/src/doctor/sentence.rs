@@ -61,15 +61,14 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
         Finding::Copies { pids, .. } => format!(
             "Forks of this process that have never executed a program: {}. They hold all of its descriptors, and \
              a lock that another thread held at the fork is never released in them",
-            list(pids)
+            list(*pids)
         ),
         Finding::HeldByChildren(entries) => {
             let children = entries.iter().flat_map(|entry| &entry.leaked_to);
-            let children = children.collect::<BTreeSet<_>>().into_iter();
             format!(
                 "Inherited by a child, and hardly on purpose: {}. The child is process {}",
                 numbers(entries),
-                list(&children.collect::<Vec<_>>())
+                list(children.collect::<BTreeSet<_>>())
             )
         }
         Finding::ByExec(entries) => format!(
@@ -92,11 +91,11 @@ pub(super) fn sentence(finding: &Finding<'_>) -> String {
         Finding::Zombies { pids, of } => format!(
             "{} of its {of} children have ended, and nobody has waited for them: {}",
             pids.len(),
-            list(pids)
+            list(*pids)
         ),
         Finding::WaitsForAny { threads, .. } => format!(
             "Thread {} waits for any child, and so reaps those that other code has started",
-            list(threads)
+            list(*threads)
         ),
         Finding::Threads(count) => format!(
             "{count} threads: a lock that one of them holds during a fork is never released in the child"
@@ -139,14 +138,11 @@ pub(super) fn why(unreadable: &Unreadable) -> String {
         return unreadable.error.to_string();
     }
     let own = rustix::process::getuid().as_raw();
-    match unreadable.user {
-        user if user != own => {
-            format!("it belongs to user {user}, and this command runs as user {own}")
-        }
-        _ => {
-            "it has rights that this command does not have, or has asked not to be looked at".into()
-        }
+    if unreadable.user != own {
+        let user = unreadable.user;
+        return format!("it belongs to user {user}, and this command runs as user {own}");
     }
+    "it has rights that this command does not have, or has asked not to be looked at".into()
 }
 
 /// Returns what such a descriptor has done to other programs, or what it could do.
@@ -225,17 +221,16 @@ fn names(signals: &[Signal]) -> String {
 
 /// Lists descriptors by number.
 fn numbers(entries: &[&Entry]) -> String {
-    let numbers = entries.iter().map(|entry| entry.info.number);
-    let numbers = list(&numbers.collect::<Vec<_>>());
+    let numbers = list(entries.iter().map(|entry| entry.info.number));
     match entries {
         [_] => format!("descriptor {numbers}"),
         _ => format!("descriptors {numbers}"),
     }
 }
 
-pub(super) fn list(numbers: &[impl Display]) -> String {
-    let numbers = numbers.iter().map(ToString::to_string).collect::<Vec<_>>();
-    numbers.join(", ")
+pub(super) fn list(numbers: impl IntoIterator<Item: Display>) -> String {
+    let numbers = numbers.into_iter().map(|number| number.to_string());
+    numbers.collect::<Vec<_>>().join(", ")
 }
 
 fn figures(watch: &Watch) -> String {

@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use crate::process::own;
 use crate::wire::control::{Control, Wait};
 use crate::wire::frame::{JobNumber, Kind};
 use crate::wire::page::Page;
@@ -13,8 +12,6 @@ pub(in crate::job) struct Link {
     pub(in crate::job) control: Control,
     /// Comes with the handshake.
     page: OnceLock<Arc<Page>>,
-    /// The app: a process that somebody forked from it leaves the socket and the page alone.
-    app: u32,
 }
 
 impl Link {
@@ -22,13 +19,12 @@ impl Link {
         Link {
             control,
             page: OnceLock::new(),
-            app: own::id(),
         }
     }
 
-    /// The shared page, once the worker has handed it over.
+    /// The shared page, once the worker has handed it over. A process that somebody forked from the app leaves it alone.
     pub(in crate::job) fn page(&self) -> Option<&Arc<Page>> {
-        self.page.get().filter(|_| self.app == own::id())
+        self.page.get().filter(|_| self.control.is_own())
     }
 
     pub(super) fn set_page(&self, page: Page) {
@@ -43,7 +39,7 @@ impl Link {
     /// the job looks at the page after it. Before there is a page, the worker has no other job and is
     /// asked to end.
     pub(in crate::job) fn cancel(&self, job: JobNumber) {
-        if self.app != own::id() {
+        if !self.control.is_own() {
             return;
         }
         match self.page.get() {

@@ -80,8 +80,7 @@ impl Prints {
     /// How many bytes are in the pipe.
     fn waiting(&self) -> usize {
         let fd = self.fd.borrow();
-        let waiting = fd.as_ref().map(|fd| ioctl_fionread(fd).unwrap_or(0));
-        let waiting = waiting.map_or(0, |bytes| bytes as usize);
+        let waiting = (fd.as_ref()).map_or(0, |fd| ioctl_fionread(fd).unwrap_or(0) as usize);
         waiting.min(self.left.get().unwrap_or(usize::MAX))
     }
 
@@ -122,17 +121,14 @@ impl Prints {
         }));
     }
 
-    fn look(&self, most: usize, page: Option<&Page>) -> (Look, usize) {
+    fn look(&self, most: usize, page: Option<&Page>) -> Look {
         let mut buffer = [0; PRINTS_READ];
         let most = most.min(self.left.get().unwrap_or(usize::MAX));
         let buffer = &mut buffer[..PRINTS_READ.min(most)];
         let slot = self.fd.borrow();
-        let Some(fd) = slot.as_ref() else {
-            return (Look::End, 0);
+        let Some(fd) = slot.as_ref().filter(|_| !buffer.is_empty()) else {
+            return Look::End;
         };
-        if buffer.is_empty() {
-            return (Look::End, 0);
-        }
         let before = self.position.get();
         if let Some(page) = page {
             page.begin_to_read(self.output, before);
@@ -143,7 +139,7 @@ impl Prints {
             page.has_read(self.output, self.position.get());
         }
         match result {
-            Ok(0) => (Look::End, 0),
+            Ok(0) => Look::End,
             Ok(length) => {
                 self.left
                     .set(self.left.get().map(|left| left.saturating_sub(length)));
@@ -151,13 +147,12 @@ impl Prints {
                 let mut lines = Vec::new();
                 let mut cutter = self.lines.borrow_mut();
                 cutter.feed(&buffer[..length], |line| lines.push(line));
-                (Look::Lines(lines), length)
+                Look::Lines(lines)
             }
-            Err(Errno::INTR) => (Look::Lines(Vec::new()), 0),
-            // After the end: somebody else has read what was there.
-            Err(Errno::AGAIN) if self.left.get().is_some() => (Look::End, 0),
-            Err(Errno::AGAIN) => (Look::Empty, 0),
-            Err(_) => (Look::End, 0),
+            Err(Errno::INTR) => Look::Lines(Vec::new()),
+            // Not after the end: then somebody else has read what was there.
+            Err(Errno::AGAIN) if self.left.get().is_none() => Look::Empty,
+            Err(_) => Look::End,
         }
     }
 
@@ -172,8 +167,9 @@ impl Prints {
     ) -> bool {
         let mut total = 0;
         while total < most {
-            let (look, length) = self.look(most - total, page);
-            total += length;
+            let before = self.position.get();
+            let look = self.look(most - total, page);
+            total += (self.position.get() - before) as usize;
             match look {
                 Look::Lines(lines) => lines.into_iter().for_each(&mut line),
                 Look::Empty => break,

@@ -80,6 +80,16 @@ macro_rules! without_parts {
     )*};
 }
 
+/// Methods that hand something over, through which others come.
+macro_rules! hands_over {
+    ($($method:ident($part:ident))*) => {$(
+        fn $method<P: $part<'de>>(self, part: P) -> Result<V::Value, P::Error> {
+            let part = self.around(part);
+            self.inner.$method(part)
+        }
+    )*};
+}
+
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Counted<'_, D> {
     type Error = D::Error;
 
@@ -123,29 +133,9 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Counted<'_, V> {
         self.inner.visit_none()
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, value: D) -> Result<V::Value, D::Error> {
-        let value = self.around(value);
-        self.inner.visit_some(value)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, value: D) -> Result<V::Value, D::Error> {
-        let value = self.around(value);
-        self.inner.visit_newtype_struct(value)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, elements: A) -> Result<V::Value, A::Error> {
-        let elements = self.around(elements);
-        self.inner.visit_seq(elements)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, entries: A) -> Result<V::Value, A::Error> {
-        let entries = self.around(entries);
-        self.inner.visit_map(entries)
-    }
-
-    fn visit_enum<A: EnumAccess<'de>>(self, variant: A) -> Result<V::Value, A::Error> {
-        let variant = self.around(variant);
-        self.inner.visit_enum(variant)
+    hands_over! {
+        visit_some(Deserializer) visit_newtype_struct(Deserializer) visit_seq(SeqAccess) visit_map(MapAccess)
+        visit_enum(EnumAccess)
     }
 }
 
