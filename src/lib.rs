@@ -156,10 +156,14 @@
     allow(dead_code, unused_imports)
 )]
 
+#[cfg(feature = "dbus")]
+pub mod bus;
 #[cfg(feature = "app")]
 mod child;
 #[cfg(feature = "app")]
 mod command;
+#[cfg(feature = "desktop")]
+pub mod desktop;
 pub mod guardian;
 #[cfg(feature = "app")]
 mod job;

@@ -1,0 +1,1 @@
+//! D-Bus without a helper thread: feature `dbus`.

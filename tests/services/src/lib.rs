@@ -1,0 +1,1 @@
+//! What the tests of D-Bus and of the desktop share.
