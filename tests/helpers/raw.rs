@@ -367,6 +367,18 @@ pub fn pidfds_have_info() -> bool {
     unsafe { libc::ioctl(pidfd.as_raw_fd(), get_info.into(), info.as_mut_ptr()) == 0 }
 }
 
+/// Returns whether a process group can be signalled by the pidfd of its leader, as since Linux 6.9.
+pub fn groups_have_pidfds() -> bool {
+    use std::os::fd::AsRawFd;
+    let this = rustix::process::getpid();
+    let pidfd = rustix::process::pidfd_open(this, rustix::process::PidfdFlags::empty());
+    let pidfd = pidfd.expect("of this process");
+    let (call, to_group) = (libc::SYS_pidfd_send_signal, 1 << 2);
+    // SAFETY: signal 0 is only a check.
+    let result = unsafe { libc::syscall(call, pidfd.as_raw_fd(), 0, ptr::null::<u8>(), to_group) };
+    result == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL)
+}
+
 /// Takes from this thread, and from what it starts, what Linux has learned since 5.10 as far as the library uses it, and
 /// faccessat2(2), which older containers do not know either.
 pub fn be_an_older_kernel() {
