@@ -26,9 +26,9 @@ use rustix::io::retry_on_intr;
 
 use super::readiness::Readiness;
 use super::timers::Timers;
+use crate::main_loop::SLICE;
 use crate::main_loop::hub::Slice;
 use crate::main_loop::source::{self, Clock};
-use crate::main_loop::SLICE;
 use crate::process::own;
 
 /// How often tasks are polled in one iteration of the main loop, at most.

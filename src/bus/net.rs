@@ -69,7 +69,6 @@ pub(super) async fn tcp(executor: &Arc<Executor>, address: SocketAddr) -> io::Re
     Ok(source)
 }
 
-
 fn new_socket(family: AddressFamily) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     Ok(socket_with(family, SocketType::STREAM, flags, None)?)
