@@ -10,6 +10,7 @@ use zbus::{Address, Connection};
 
 use super::context::MainContext;
 use super::error::{ConnectError, ConnectStep};
+use super::executor::context_is_gone;
 use super::sleep::Sleep;
 use crate::text::{Text, text};
 
@@ -99,6 +100,9 @@ impl<'a> Open<'a> {
             Some(runtime) => runtime,
             None => MainContext::thread_default().map_err(|error| lacking(&self.what, error))?,
         };
+        if runtime.executor().is_gone() {
+            return Err(lacking(&self.what, context_is_gone()));
+        }
         let sleep = Sleep::new(runtime.executor(), self.timeout);
         let opened = within(sleep, builder.runtime(runtime).build()).await;
         let Some(opened) = opened else {
