@@ -15,8 +15,8 @@ use std::os::fd::OwnedFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::task::Waker;
-use std::time::Instant;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use async_task::Runnable;
 use glib::ControlFlow;
@@ -24,7 +24,7 @@ use rustix::event::epoll::{self, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::retry_on_intr;
 
-use super::readiness::Readiness;
+use super::readiness::{Direction, Readiness};
 use super::timers::Timers;
 use crate::main_loop::SLICE;
 use crate::main_loop::hub::Slice;
@@ -52,6 +52,8 @@ pub(super) struct Executor {
     gone: AtomicBool,
     next_key: AtomicU64,
     queue: Mutex<VecDeque<Runnable>>,
+    /// Futures outside that have had their slice, and go on in the next dispatch.
+    paused: Mutex<Vec<Waker>>,
     /// All tasks that have not ended, by what wakes them.
     pub(super) tasks: Mutex<HashMap<u64, Waker>>,
     pub(super) timers: Mutex<Timers>,
@@ -63,6 +65,7 @@ static EXECUTORS: Mutex<Vec<Weak<Executor>>> = Mutex::new(Vec::new());
 thread_local! {
     /// Of the dispatch that is running on this thread.
     static CURRENT: Cell<Option<Dispatch>> = const { Cell::new(None) };
+    static BURST: Cell<Option<Burst>> = const { Cell::new(None) };
 }
 
 #[derive(Clone, Copy)]
@@ -70,6 +73,16 @@ struct Dispatch {
     executor: *const Executor,
     ends: Instant,
 }
+
+/// Reads from sockets outside of a dispatch, one right after the other.
+#[derive(Clone, Copy)]
+struct Burst {
+    since: Instant,
+    last: Instant,
+}
+
+/// What separates two bursts.
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Executor {
     /// Returns the executor of a context and priority, and creates it if there is none.
@@ -116,6 +129,7 @@ impl Executor {
             gone: AtomicBool::new(false),
             next_key: AtomicU64::new(0),
             queue: Mutex::default(),
+            paused: Mutex::default(),
             tasks: Mutex::default(),
             timers: Mutex::default(),
             sockets: Mutex::default(),
@@ -186,16 +200,39 @@ impl Executor {
         context.is_some_and(|context| context.as_ptr().addr() == self.context) && !self.is_gone()
     }
 
-    /// Whether the slice of the iteration that runs on this thread is over. Never outside of one.
-    pub(super) fn slice_is_over() -> bool {
-        CURRENT
-            .get()
-            .is_some_and(|dispatch| Slice(dispatch.ends).is_over())
+    /// To be called before each operation on a socket. Pending when the slice is over: whoever asked is woken in the next
+    /// dispatch, or is a task of it.
+    ///
+    /// Futures that read elsewhere have slices as well, for zbus reads for as long as there is something: those are
+    /// connections that are being opened.
+    pub(super) fn pace(&self, cx: &Context<'_>, direction: Direction) -> Poll<()> {
+        let now = Instant::now();
+        if let Some(dispatch) = CURRENT.get() {
+            if now < dispatch.ends {
+                return Poll::Ready(());
+            }
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if direction == Direction::Write {
+            return Poll::Ready(());
+        }
+        let burst = BURST.get().filter(|burst| now < burst.last + PAUSE);
+        let since = burst.map_or(now, |burst| burst.since);
+        if now < since + SLICE || self.is_gone() {
+            BURST.set(Some(Burst { since, last: now }));
+            return Poll::Ready(());
+        }
+        BURST.set(None);
+        let waker = cx.waker().clone();
+        lock(&self.paused).push(waker);
+        self.wake();
+        Poll::Pending
     }
 
     /// The source has one clock: it is set to the first timer, or to now when tasks are waiting.
     fn set_clock(&self) {
-        if lock(&self.queue).is_empty() {
+        if lock(&self.queue).is_empty() && lock(&self.paused).is_empty() {
             self.clock.set(lock(&self.timers).first());
         } else {
             self.clock.ring();
@@ -210,6 +247,8 @@ impl Executor {
             ends,
         }));
         self.look();
+        let paused = mem::take(&mut *lock(&self.paused));
+        paused.into_iter().for_each(Waker::wake);
         let due = lock(&self.timers).take_due(Instant::now());
         due.into_iter().for_each(Waker::wake);
         for _ in 0..POLLS {
@@ -255,16 +294,17 @@ impl Executor {
         loop {
             let queue = mem::take(&mut *lock(&self.queue));
             let tasks = mem::take(&mut *lock(&self.tasks));
-            let timers = lock(&self.timers).take_all();
+            let mut wakers = lock(&self.timers).take_all();
+            wakers.append(&mut lock(&self.paused));
             let sockets = mem::take(&mut *lock(&self.sockets));
-            if queue.is_empty() && tasks.is_empty() && timers.is_empty() && sockets.is_empty() {
+            if queue.is_empty() && tasks.is_empty() && wakers.is_empty() && sockets.is_empty() {
                 break;
             }
             // What is dropped and woken calls back in.
             drop(queue);
             // A task that is woken now is dropped instead of polled.
             tasks.into_values().for_each(Waker::wake);
-            timers.into_iter().for_each(Waker::wake);
+            wakers.into_iter().for_each(Waker::wake);
             for socket in sockets.into_values() {
                 socket.is_ready(EventFlags::HUP);
             }

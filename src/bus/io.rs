@@ -97,9 +97,8 @@ impl PollIo for RegisteredIoSource {
             }
         };
         // zbus reads for as long as there is something to read.
-        if Executor::slice_is_over() {
+        if self.executor.pace(cx, direction).is_pending() {
             note();
-            cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         loop {

@@ -12,6 +12,7 @@ use super::context::MainContext;
 use super::error::{ConnectError, ConnectStep};
 use super::executor::context_is_gone;
 use super::sleep::Sleep;
+use super::task;
 use crate::text::{Text, text};
 
 /// How long to wait for a connection.
@@ -27,18 +28,18 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 ///     .await?;
 /// # Ok(()) }
 /// ```
-pub fn session<'a>() -> Open<'a> {
+pub fn session() -> Open {
     Open::new(text!("the session bus"), Address::session())
 }
 
 /// Opens a connection to the system bus.
-pub fn system<'a>() -> Open<'a> {
+pub fn system() -> Open {
     Open::new(text!("the system bus"), Address::system())
 }
 
 /// Opens a connection to the bus at an [address](https://dbus.freedesktop.org/doc/dbus-specification.html#addresses), such
 /// as `unix:path=/run/user/1000/bus`.
-pub fn address<'a>(address: &str) -> Open<'a> {
+pub fn address(address: &str) -> Open {
     Open::new(text!("the D-Bus server"), Address::try_from(address)).at(address)
 }
 
@@ -47,14 +48,14 @@ pub fn address<'a>(address: &str) -> Open<'a> {
 /// Awaiting it gives a `zbus::Connection` on a main context, or a [`ConnectError`] that names the bus, the step and what
 /// was tried. The future is `Send`; dropping it gives the attempt up.
 #[must_use = "nothing is opened until it is awaited"]
-pub struct Open<'a> {
+pub struct Open {
     what: Text,
-    builder: Result<Builder<'a>, zbus::Error>,
+    builder: Result<Builder<'static>, zbus::Error>,
     runtime: Option<MainContext>,
     timeout: Duration,
 }
 
-impl<'a> Open<'a> {
+impl Open {
     fn new(name: Text, address: zbus::Result<Address>) -> Self {
         let what = match &address {
             Ok(address) => at(&name, Text::quoted(address.to_string())),
@@ -77,7 +78,7 @@ impl<'a> Open<'a> {
     /// Sets what zbus's builder can set: interfaces that are served from the first message on, names, a timeout of calls.
     ///
     /// A runtime that is set here is replaced.
-    pub fn configure(mut self, set: impl FnOnce(Builder<'a>) -> Builder<'a>) -> Self {
+    pub fn configure(mut self, set: impl FnOnce(Builder<'static>) -> Builder<'static>) -> Self {
         self.builder = self.builder.map(set);
         self
     }
@@ -100,15 +101,7 @@ impl<'a> Open<'a> {
             Some(runtime) => runtime,
             None => MainContext::thread_default().map_err(|error| lacking(&self.what, error))?,
         };
-        if runtime.executor().is_gone() {
-            return Err(lacking(&self.what, context_is_gone()));
-        }
-        let sleep = Sleep::new(runtime.executor(), self.timeout);
-        let opened = within(sleep, builder.runtime(runtime).build()).await;
-        let Some(opened) = opened else {
-            return Err(ConnectError::late(self.what, self.timeout));
-        };
-        opened.map_err(|error| ConnectError::of(self.what, error))
+        build(builder, &runtime, self.what, self.timeout).await
     }
 }
 
@@ -130,6 +123,31 @@ pub(super) fn lacking(what: &Text, error: std::io::Error) -> ConnectError {
     ConnectError::new(ConnectStep::Prepare, text).because(error)
 }
 
+/// Opens a connection by a task of its own: zbus reads for as long as a server writes, and can panic at what that says.
+pub(super) async fn build(
+    builder: Builder<'static>,
+    runtime: &MainContext,
+    what: Text,
+    timeout: Duration,
+) -> Result<Connection, ConnectError> {
+    let executor = runtime.executor();
+    if executor.is_gone() {
+        return Err(lacking(&what, context_is_gone()));
+    }
+    let sleep = Sleep::new(executor, timeout);
+    let task = task::spawn(
+        executor,
+        "connecting",
+        builder.runtime(runtime.clone()).build(),
+    );
+    let opened = match within(sleep, task).await {
+        Some(Ok(opened)) => opened,
+        Some(Err(lost)) => Err(zbus::Error::InputOutput(lost.into())),
+        None => return Err(ConnectError::late(what, timeout)),
+    };
+    opened.map_err(|error| ConnectError::of(what, error))
+}
+
 /// Returns the output of `future`, or `None` if the time was over before.
 pub(super) async fn within<T>(sleep: Sleep, future: impl Future<Output = T>) -> Option<T> {
     let (mut sleep, mut future) = (sleep, pin!(future));
@@ -142,16 +160,16 @@ pub(super) async fn within<T>(sleep: Sleep, future: impl Future<Output = T>) -> 
     .await
 }
 
-impl<'a> IntoFuture for Open<'a> {
+impl IntoFuture for Open {
     type Output = Result<Connection, ConnectError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.open())
     }
 }
 
-impl std::fmt::Debug for Open<'_> {
+impl std::fmt::Debug for Open {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Open")
             .field("what", &self.what.to_string())

@@ -16,7 +16,7 @@ use zbus::{Connection, Guid};
 use super::context::MainContext;
 use super::error::{ConnectError, ConnectStep};
 use super::handshake;
-use super::open::{TIMEOUT, lacking, within};
+use super::open::{TIMEOUT, build, lacking, within};
 use super::sleep::Sleep;
 use super::socket::{Limits, Socket};
 use crate::text::{Text, text};
@@ -40,7 +40,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// The first end is the app's. The second travels to the child: as a field of a job, or of a message or request, or as
 /// `Command::fd(3, end)` of a program in any language. The child's end is a D-Bus *client*, as GDBus, libdbus, sd-bus and
 /// zbus have it; the app's is the server. Both may then serve objects and call those of the other; there are no names, and
-/// the destination of a call is ignored or left out.
+/// the destination of a call is ignored (zbus's proxies want one).
 ///
 /// ```no_run
 /// use legwork::bus::{self, PeerEnd};
@@ -48,7 +48,10 @@ const LOOK: Duration = Duration::from_millis(100);
 ///
 /// struct Sums;
 ///
-/// #[zbus::interface(name = "org.example.Sums", proxy(default_path = "/org/example/Sums"))]
+/// #[zbus::interface(
+///     name = "org.example.Sums",
+///     proxy(default_service = "org.example.Sums", default_path = "/org/example/Sums")
+/// )]
 /// impl Sums {
 ///     fn of(&self, numbers: Vec<u64>) -> u64 {
 ///         numbers.into_iter().sum()
@@ -76,7 +79,7 @@ const LOOK: Duration = Duration::from_millis(100);
 ///     let (peer, end) = bus::peer()?;
 ///     let job = Serve { bus: end }.spawn();
 ///     let connection = peer.connect().await?;
-///     let sums = SumsProxy::builder(&connection).build().await?;
+///     let sums = SumsProxy::new(&connection).await?;
 ///     // If the worker dies meanwhile, the error is the job's own.
 ///     let sum = bus::call(job.status(), sums.of(vec![1, 2, 3])).await?;
 ///     assert_eq!(sum, 6);
@@ -237,12 +240,8 @@ impl PeerEnd {
         let what = || text!("the app");
         let context = MainContext::thread_default();
         let context = context.map_err(|error| lacking(&what(), error))?;
-        let sleep = Sleep::new(context.executor(), TIMEOUT);
         let builder = set(Builder::unix_stream(self.into()).p2p());
-        match within(sleep, builder.runtime(context).build()).await {
-            Some(opened) => opened.map_err(|error| ConnectError::of(what(), error)),
-            None => Err(ConnectError::late(what(), TIMEOUT)),
-        }
+        build(builder, &context, what(), TIMEOUT).await
     }
 
     /// Serves objects to the app, until that closes the connection or asks the job to stop: for the body of

@@ -1,6 +1,8 @@
 //! What the tests of D-Bus and of the desktop share.
 
 pub mod greeter;
+pub mod jobs;
+pub mod subject;
 
 /// Returns how many threads this process has.
 pub fn threads() -> usize {
