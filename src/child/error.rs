@@ -1,5 +1,6 @@
 //! What went wrong, with questions to ask it.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -33,11 +34,12 @@ use crate::text::{Text, text};
 /// ```
 pub struct Error(Box<Inner>);
 
+#[derive(Clone)]
 pub(crate) struct Inner {
     pub(crate) kind: ErrorKind,
     pub(crate) label: String,
     pub(crate) text: Text,
-    pub(crate) source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    pub(crate) source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     pub(crate) spawn: Option<SpawnError>,
     pub(crate) status: Option<ExitStatus>,
     pub(crate) panic: Option<Panic>,
@@ -114,7 +116,7 @@ impl Error {
         mut self,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -168,6 +170,11 @@ impl Error {
 
     pub(crate) fn inner_mut(&mut self) -> &mut Inner {
         &mut self.0
+    }
+
+    /// The same error once more, for somebody else who waits for the same child.
+    pub(crate) fn copy(&self) -> Self {
+        Error(self.0.clone())
     }
 
     /// Returns the kind of end.

@@ -57,7 +57,7 @@ fn start(mut command: Command, collect: bool) -> CommandHandle {
         Ok((supervisor, outcome)) => (Some(supervisor), outcome),
         Err(error) => {
             let (outlet, outcome) = mailbox(1);
-            status.end(State::Failed, Some(error.to_string()));
+            status.end(State::Failed, Some(error.copy()));
             let _ = outlet.put(Err(error));
             (None, outcome)
         }

@@ -32,7 +32,7 @@ use crate::wire::nul::lossy;
 use crate::worker::{Cancelled, SendError};
 
 /// Called when the app has been told of a job's end, with how it ended.
-pub(super) type OnEnd = Box<dyn FnOnce(State, Option<String>)>;
+pub(super) type OnEnd = Box<dyn FnOnce(State, Option<Error>)>;
 
 /// Where the typed part of a job's life goes.
 pub(super) trait Sink {

@@ -206,10 +206,10 @@ impl<J: Listed> Sink for TypedSink<J> {
 }
 
 /// How a job ended, for its status.
-pub(super) fn end_of<T>(outcome: &Result<T, Error>) -> (State, Option<String>) {
+pub(super) fn end_of<T>(outcome: &Result<T, Error>) -> (State, Option<Error>) {
     match outcome {
         Ok(_) => (State::Finished, None),
-        Err(error) if error.is_cancelled() => (State::Cancelled, None),
-        Err(error) => (State::Failed, Some(error.to_string())),
+        Err(error) if error.is_cancelled() => (State::Cancelled, Some(error.copy())),
+        Err(error) => (State::Failed, Some(error.copy())),
     }
 }

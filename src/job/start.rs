@@ -42,7 +42,7 @@ pub(super) fn start<J: Listed>(
             let status = status.clone();
             sink.end(
                 Err(error),
-                Box::new(move |state, text| status.end(state, text)),
+                Box::new(move |state, error| status.end(state, error)),
             );
             return None;
         }

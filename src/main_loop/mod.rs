@@ -32,7 +32,7 @@ pub(crate) mod countdown;
 pub(crate) mod guardian;
 pub(crate) mod hub;
 pub(crate) mod mailbox;
-mod source;
+pub(crate) mod source;
 mod turns;
 
 pub use alarms::Alarms;

@@ -32,16 +32,16 @@ static FUNCS: Funcs = Funcs(ffi::GSourceFuncs {
 
 /// When a source is to be called, in microseconds of `g_get_monotonic_time`; negative is never.
 #[derive(Debug)]
-pub(super) struct Clock(AtomicI64);
+pub(crate) struct Clock(AtomicI64);
 
 impl Clock {
-    pub(super) fn new() -> Arc<Clock> {
+    pub(crate) fn new() -> Arc<Clock> {
         Arc::new(Clock(AtomicI64::new(-1)))
     }
 
     /// Sets when the source is called; `None` is never. For the thread that runs the context: it checks
     /// the time before it sleeps again, and is not woken.
-    pub(super) fn set(&self, at: Option<Instant>) {
+    pub(crate) fn set(&self, at: Option<Instant>) {
         let time = at.map_or(-1, |at| {
             // SAFETY: has no precondition.
             let now = unsafe { ffi::g_get_monotonic_time() };
@@ -50,6 +50,12 @@ impl Clock {
             i64::try_from(wait).map_or(-1, |wait| now.saturating_add(wait))
         });
         self.0.store(time, Relaxed);
+    }
+
+    /// Has the source called in the next iteration, whatever the time. For the same thread as [`set`](Self::set).
+    #[cfg(feature = "dbus")]
+    pub(crate) fn ring(&self) {
+        self.0.store(0, Relaxed);
     }
 }
 
@@ -71,7 +77,7 @@ type Handler = Box<dyn Fn() -> ControlFlow + Send>;
 /// come. The handler is dropped when the source is destroyed, on whichever thread that happens.
 ///
 /// The descriptor must stay open until then.
-pub(super) fn attach(
+pub(crate) fn attach(
     context: &MainContext,
     fd: BorrowedFd<'_>,
     clock: Arc<Clock>,

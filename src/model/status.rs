@@ -6,6 +6,7 @@ use glib::Properties;
 use glib::prelude::*;
 use glib::subclass::prelude::*;
 
+use crate::child::Error;
 use crate::wire::nul::without_nul;
 
 /// The states of a job or program.
@@ -70,6 +71,8 @@ mod imp {
         /// The child's process id; 0 while there is no child.
         #[property(get)]
         pub(super) pid: Cell<u32>,
+        /// The same in full, for those who wait for the child beside its handle.
+        pub(super) failure: RefCell<Option<Error>>,
     }
 
     impl Status {
@@ -197,18 +200,26 @@ impl Status {
         }
     }
 
-    /// Sets the last state.
-    pub(crate) fn end(&self, state: State, error: Option<String>) {
+    /// Sets the last state, and why it is not `Finished`.
+    pub(crate) fn end(&self, state: State, error: Option<Error>) {
         let _frozen = self.freeze_notify();
         if state == State::Finished {
             self.set_fraction(1.0);
         }
-        if error.is_some() {
-            self.imp().error.replace(error.map(without_nul));
+        if state == State::Failed {
+            let text = error.as_ref().map(ToString::to_string);
+            self.imp().error.replace(text.map(without_nul));
             self.notify_error();
         }
+        self.imp().failure.replace(error);
         self.set_pid(0);
         self.set_state(state);
+    }
+
+    /// Why it ended, if it did in any other way than with success.
+    #[cfg(feature = "dbus")]
+    pub(crate) fn failure(&self) -> Option<Error> {
+        self.imp().failure.borrow().as_ref().map(Error::copy)
     }
 
     fn set_fraction(&self, fraction: f64) {

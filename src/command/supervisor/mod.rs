@@ -608,14 +608,14 @@ impl Supervisor {
         wakers.into_iter().for_each(Waker::wake);
         self.show_progress(true);
         let outcome = self.decide();
-        let (state, text) = match &outcome {
+        let (state, error) = match &outcome {
             Ok(_) => (State::Finished, None),
-            Err(error) if error.is_cancelled() => (State::Cancelled, None),
-            Err(error) => (State::Failed, Some(error.to_string())),
+            Err(error) if error.is_cancelled() => (State::Cancelled, Some(error.copy())),
+            Err(error) => (State::Failed, Some(error.copy())),
         };
         let _ = self.outcome.put(outcome);
         self.outcome.close();
-        self.status.end(state, text);
+        self.status.end(state, error);
     }
 
     /// Asks the app's code what the exit and the last lines mean: with nothing borrowed.
