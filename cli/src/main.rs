@@ -13,6 +13,8 @@
 mod child;
 mod doctor;
 mod failure;
+mod jobs;
+mod paper;
 mod run;
 mod seconds;
 
@@ -37,6 +39,7 @@ struct Legwork {
 #[derive(Subcommand)]
 enum Task {
     Doctor(doctor::Arguments),
+    Jobs(jobs::Arguments),
     Run(Box<run::Arguments>),
 }
 
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
     let arguments = Legwork::try_parse().map_err(without_tip);
     match arguments.map(|legwork| legwork.task) {
         Ok(Task::Doctor(arguments)) => doctor::main(arguments),
+        Ok(Task::Jobs(arguments)) => jobs::main(arguments),
         Ok(Task::Run(arguments)) => run::main(*arguments),
         // `run` passes on the codes of its program, and 2 is a common one.
         Err(error)

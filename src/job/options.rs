@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::child::Worker;
+use crate::child::observer::Observers;
 
 #[derive(Debug)]
 pub(super) struct Options {
@@ -21,6 +22,7 @@ pub(super) struct Options {
     pub(super) env: Vec<(OsString, Option<OsString>)>,
     pub(super) current_dir: Option<PathBuf>,
     pub(super) cancellables: Vec<gio::Cancellable>,
+    pub(super) observers: Observers,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
             env: Vec::new(),
             current_dir: None,
             cancellables: Vec::new(),
+            observers: Observers::default(),
         }
     }
 }

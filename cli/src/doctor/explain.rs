@@ -1,7 +1,7 @@
 //! `--explain`: the text of a scene, from `docs/gotchas.md`: its row in the table of scenes, and the section that
 //! describes it.
 
-use super::paper::wrap;
+use crate::paper::wrap;
 
 // A symbolic link, so that the package of this command contains the file.
 const GOTCHAS: &str = include_str!("../../gotchas.md");

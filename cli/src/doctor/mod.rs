@@ -13,7 +13,7 @@
 //! | `descriptors`, `variables`, `signals`, `children`, `watch` with `polled` | its parts |
 //! | `finding` | what is worth a sentence, and what is a fault; determines the exit code |
 //! | `sentence`, `answer` | the findings in English, one by one and in short |
-//! | `table` on `paper`, `json` | the two formats of the report |
+//! | `table`, `json` | the two formats of the report |
 //! | `explain` | the scenes |
 
 mod answer;
@@ -23,7 +23,6 @@ mod descriptors;
 mod explain;
 mod finding;
 mod json;
-mod paper;
 mod polled;
 mod proc;
 mod report;
@@ -41,12 +40,13 @@ use std::time::Duration;
 
 pub(crate) use arguments::Arguments;
 use finding::{Conclusion, findings};
-use paper::Paper;
+
 use report::Report;
 use started::Started;
 use subject::Subject;
 
 use crate::failure::Failure;
+use crate::paper::Paper;
 
 /// Examines a process, prints the report, and returns the exit code.
 pub(crate) fn main(arguments: Arguments) -> ExitCode {

@@ -8,9 +8,9 @@ use textwrap::core::display_width;
 use super::answer::answer;
 use super::descriptors::{Entry, PassedOn};
 use super::finding::{Conclusion, Finding, Topic};
-use super::paper::{Colour, Paper, plain, wrap};
 use super::report::Report;
 use super::sentence::{harm, heading, holders, sentence};
+use crate::paper::{Colour, Paper, plain, wrap};
 
 /// Returns the whole report.
 pub(super) fn of(report: &Report<'_>, findings: &[Finding<'_>], paper: &Paper) -> String {

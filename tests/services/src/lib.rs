@@ -2,6 +2,8 @@
 
 pub mod greeter;
 pub mod jobs;
+pub mod listed;
+pub mod private_bus;
 pub mod subject;
 
 /// Returns how many threads this process has.

@@ -1,4 +1,4 @@
-//! The medium of the report: its width, and whether it has colours.
+//! The medium of what is printed: its width, and whether it has colours.
 
 use std::borrow::Cow;
 
@@ -6,17 +6,17 @@ use rustix::stdio::stdout;
 use rustix::termios::{isatty, tcgetwinsize};
 use textwrap::{Options, WordSplitter};
 
-/// The medium of the report.
-pub(super) struct Paper {
+/// The medium of what is printed.
+pub(crate) struct Paper {
     /// `None` if lines may have any length.
-    pub(super) width: Option<usize>,
+    pub(crate) width: Option<usize>,
     colour: bool,
 }
 
 impl Paper {
     /// A pipe or a file has neither colours nor a width; <https://no-color.org> says when a terminal has no
     /// colours.
-    pub(super) fn of_standard_output() -> Self {
+    pub(crate) fn of_standard_output() -> Self {
         let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         let is_terminal = isatty(stdout());
@@ -27,7 +27,7 @@ impl Paper {
         }
     }
 
-    pub(super) fn paint(&self, colour: Colour, text: &str) -> String {
+    pub(crate) fn paint(&self, colour: Colour, text: &str) -> String {
         let code = match colour {
             Colour::Plain => return text.to_owned(),
             Colour::Bold => "1",
@@ -47,7 +47,7 @@ impl Paper {
 const NARROWEST: usize = 60;
 
 #[derive(Clone, Copy)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     Plain,
     Bold,
     Dim,
@@ -56,13 +56,13 @@ pub(super) enum Colour {
 }
 
 /// Replaces control characters, which names and paths may contain.
-pub(super) fn plain(text: &str) -> String {
+pub(crate) fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).collect()
 }
 
 /// Wraps text at `width` columns, between words if possible.
-pub(super) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: Option<usize>) -> Vec<String> {
     let Some(width) = width else {
         return vec![text.to_owned()];
     };
