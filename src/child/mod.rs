@@ -7,12 +7,14 @@
 //! - [`seat`]: its place on the app's side: hub entry, process, what is due at its end.
 //! - [`owner`]: what its handle and its future own.
 //! - [`control`]: what can be done to it while it runs, whatever it is.
+//! - [`observer`]: who is told of it once it has started, and what that can do with it.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that is disposed of.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 pub(crate) mod cancel;
 pub(crate) mod control;
 pub(crate) mod error;
+pub(crate) mod observer;
 pub(crate) mod owner;
 pub(crate) mod seat;
 mod worker;

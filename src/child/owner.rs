@@ -7,6 +7,7 @@ use gio::prelude::*;
 
 use super::cancel;
 use super::control::{Control, Supervised};
+use super::observer::Observers;
 use crate::model::Status;
 
 /// The untyped part of every handle and its future. Dropping it stops the child.
@@ -64,6 +65,13 @@ impl<S: Supervised + 'static> Owner<S> {
             };
             let unfollow = cancel::follow(cancellable, stop);
             supervisor.seat().at_end(unfollow);
+        }
+    }
+
+    /// Tells the observers of the child, if it has started.
+    pub(crate) fn tell(&self, observers: Observers) {
+        if self.supervisor().is_some() {
+            observers.tell(&self.status, &self.control());
         }
     }
 

@@ -13,6 +13,7 @@ use super::progress::LineProgress;
 use super::stdio::Stdio;
 use super::stop::Stop;
 use crate::child::Worker;
+use crate::child::observer::Observers;
 use crate::process::ExitStatus;
 use crate::spawn::{Group, Program};
 use crate::wire::frame::ExecOrder;
@@ -81,6 +82,7 @@ pub struct Command {
     pub(super) guarded_from_birth: bool,
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
+    pub(super) observers: Observers,
 }
 
 #[derive(Debug)]
@@ -163,6 +165,7 @@ impl Command {
             guarded_from_birth: false,
             cancellables: Vec::new(),
             waits: Vec::new(),
+            observers: Observers::default(),
         }
     }
 
@@ -469,6 +472,15 @@ impl Command {
     /// cancellable in the same way.
     pub fn wait_cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.waits.push(cancellable.clone());
+        self
+    }
+
+    /// Shows the program in a part of the desktop, from its start to its end. May be called once for each.
+    ///
+    /// It runs, and ends, in the same way where the desktop has no such part.
+    #[cfg(feature = "desktop")]
+    pub fn show_in(mut self, surface: &impl crate::desktop::Surface) -> Self {
+        self.observers.add(surface.observer());
         self
     }
 

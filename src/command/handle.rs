@@ -13,6 +13,7 @@ use super::outcome::Ended;
 use super::streams::{Input, OutputStream};
 use super::supervisor::{OutputReader, Supervisor};
 use crate::child::control::Supervised;
+use crate::child::observer::Observers;
 use crate::child::owner::Owner;
 use crate::child::{Control, Error, cancel};
 use crate::command::lane::Lane;
@@ -124,6 +125,10 @@ impl CommandHandle {
 
     pub(super) fn follow(&self, cancellable: &gio::Cancellable) {
         self.owner.follow(cancellable);
+    }
+
+    pub(super) fn tell(&self, observers: Observers) {
+        self.owner.tell(observers);
     }
 
     pub(super) fn wait_until(&self, cancellable: &gio::Cancellable) {

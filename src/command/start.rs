@@ -53,6 +53,7 @@ fn start(mut command: Command, collect: bool) -> CommandHandle {
     let status = Status::new(&name, &label);
     let cancellables = std::mem::take(&mut command.cancellables);
     let waits = std::mem::take(&mut command.waits);
+    let observers = std::mem::take(&mut command.observers);
     let (supervisor, outcome) = match try_start(command, &status, collect) {
         Ok((supervisor, outcome)) => (Some(supervisor), outcome),
         Err(error) => {
@@ -69,6 +70,7 @@ fn start(mut command: Command, collect: bool) -> CommandHandle {
     for cancellable in &waits {
         handle.wait_until(cancellable);
     }
+    handle.tell(observers);
     handle
 }
 

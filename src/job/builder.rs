@@ -184,8 +184,17 @@ impl<J: Listed> JobBuilder<J> {
         self
     }
 
+    /// Shows the job in a part of the desktop, from its start to its end. May be called once for each.
+    ///
+    /// It runs, and ends, in the same way where the desktop has no such part.
+    #[cfg(feature = "desktop")]
+    pub fn show_in(mut self, surface: &impl crate::desktop::Surface) -> Self {
+        self.options.observers.add(surface.observer());
+        self
+    }
+
     /// Starts the job; see [`Spawn::spawn`].
     pub fn spawn(self) -> JobHandle<J> {
-        JobHandle::start(self.job, &self.options)
+        JobHandle::start(self.job, self.options)
     }
 }

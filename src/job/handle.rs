@@ -108,7 +108,7 @@ struct Core<J: Listed> {
 
 impl<J: Listed> JobHandle<J> {
     /// Starts the job; a start that fails is its outcome.
-    pub(super) fn start(job: J, options: &Options) -> Self {
+    pub(super) fn start(job: J, options: Options) -> Self {
         let label = options.label.clone().unwrap_or_else(|| J::NAME.to_owned());
         let label = without_nul(label);
         let status = Status::new(J::NAME, &label);
@@ -124,7 +124,7 @@ impl<J: Listed> JobHandle<J> {
         ));
         let typed = Rc::downgrade(&sink);
         let sink = Box::new(TypedSink(sink));
-        let run = start(job, options, label, &status, taken.clone(), sink);
+        let run = start(job, &options, label, &status, taken.clone(), sink);
         let pace = (run.as_ref())
             .map(|run| run.seat().pace())
             .unwrap_or_default();
@@ -151,6 +151,7 @@ impl<J: Listed> JobHandle<J> {
         for cancellable in &options.cancellables {
             handle.core.owner.follow(cancellable);
         }
+        handle.core.owner.tell(options.observers);
         handle
     }
 

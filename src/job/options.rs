@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::child::Worker;
+use crate::child::observer::Observers;
 
 #[derive(Debug)]
 pub(super) struct Options {
@@ -20,6 +21,7 @@ pub(super) struct Options {
     pub(super) env: Vec<(OsString, Option<OsString>)>,
     pub(super) current_dir: Option<PathBuf>,
     pub(super) cancellables: Vec<gio::Cancellable>,
+    pub(super) observers: Observers,
 }
 
 impl Default for Options {
@@ -37,6 +39,7 @@ impl Default for Options {
             env: Vec::new(),
             current_dir: None,
             cancellables: Vec::new(),
+            observers: Observers::default(),
         }
     }
 }
