@@ -36,7 +36,7 @@
 //!
 //! `docs/desktop.md` has a table of what each needs. Files: [`follow`] is one child and one surface; [`throttle`] how often
 //! that is told; [`task`] what waits for answers; [`bus`] calls and names; [`portal`] says who the app is; the
-//! others are a surface each, [`activation`] has nothing to show.
+//! others are a surface each, [`activation`] and [`memory`] have nothing to show.
 
 mod activation;
 mod availability;
@@ -48,6 +48,7 @@ mod inhibit;
 mod job_view;
 mod known;
 mod launcher;
+pub mod memory;
 mod notice;
 mod portal;
 mod task;
