@@ -22,12 +22,12 @@ pub(super) fn session(app: &WeakRef<Application>) -> Result<DBusConnection, Text
     let app = app
         .upgrade()
         .ok_or_else(|| text!("the GApplication is gone"))?;
-    let connection = app
-        .dbus_connection()
-        .ok_or_else(|| match app.is_registered() {
-            true => text!("the app has no connection to a session bus"),
-            false => text!("the GApplication is not registered"),
-        })?;
+    // GLib logs a critical warning if it is asked before, or after the app's end.
+    let registered = Some(&app).filter(|app| app.is_registered());
+    let registered = registered.ok_or_else(|| text!("the GApplication is not registered"))?;
+    let connection = registered.dbus_connection();
+    let connection =
+        connection.ok_or_else(|| text!("the app has no connection to a session bus"))?;
     match connection.is_closed() {
         true => Err(text!("the app's connection to the session bus is closed")),
         false => Ok(connection),
