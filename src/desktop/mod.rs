@@ -5,19 +5,66 @@
 //! is told of each child that has started: what it hears is the child's [`Status`](crate::Status), what it can do is
 //! its [`Control`](crate::Control). Of jobs, programs and workers it must not know more.
 //!
-//! What is told goes over the app's own connection to the session bus ([`connection`]). Nothing waits for an answer: a part of
-//! the desktop that is absent, slow or hostile is [unavailable](Availability), and that is all.
+//! ```no_run
+//! use legwork::desktop::{Hold, Inhibit, Inhibitor, JobView, Launcher, Notice};
+//! use legwork::{Command, gio};
 //!
-//! - [`jobs1`]: a list of the jobs on the session bus, [`JobList`].
-//! - [`connection`], [`availability`], [`throttle`]: what the surfaces share.
+//! # async fn example(app: &gio::Application) -> Result<(), legwork::Error> {
+//! let launcher = Launcher::new(app, "org.example.App.desktop"); // one for the app
+//! let rsync = Command::new("rsync")
+//!     .args(["-a", "Photos", "/media/disk"])
+//!     .label("Copying photos")
+//!     .show_in(&launcher)
+//!     .show_in(&JobView::new(app))
+//!     .show_in(&Inhibitor::new(app, Inhibit::SUSPEND | Inhibit::LOGOUT, "Copying photos"))
+//!     .show_in(&Notice::new(app))
+//!     .show_in(&Hold::new(app))
+//!     .spawn();
+//! rsync.await?;
+//! # Ok(()) }
+//! ```
+//!
+//! # What all have in common
+//!
+//! - They speak over the app's own connection, `g_application_get_dbus_connection()`: the app is one name on the bus. An app
+//!   has it once it is registered, whether it has an id or not. GLib ends an app whose bus is closed; where
+//!   `exit-on-close` is off, the surfaces become unavailable and the jobs run on.
+//! - Nothing waits for them, and nothing fails because of them. One that is missing, slow (5 s) or hostile is
+//!   [unavailable](Availability), which can be asked at any time. What answers late is used, or given back.
+//! - What they show goes when the job ends, and with the app, however that dies.
+//! - They belong to the thread of the `GApplication`, and to jobs that were started there.
+//!
+//! `docs/desktop.md` has a table of what each needs. Files: [`follow`] is one child and one surface; [`throttle`] how often
+//! that is told; [`task`] what waits for answers; [`bus`] calls and names; [`connection`] whose connection a list uses;
+//! [`portal`] says who the app is; the others are a surface each ([`jobs1`] lists the jobs on the session bus);
+//! [`activation`] and [`memory`] have nothing to show.
 
+mod activation;
 mod availability;
+mod background;
+mod bus;
 mod connection;
+mod follow;
+mod hold;
+mod inhibit;
+mod job_view;
 mod jobs1;
+mod known;
+mod launcher;
+pub mod memory;
+mod notice;
+mod portal;
+mod task;
 mod throttle;
 
 pub use availability::Availability;
+pub use background::BackgroundStatus;
+pub use hold::Hold;
+pub use inhibit::{Inhibit, Inhibitor};
+pub use job_view::JobView;
 pub use jobs1::JobList;
+pub use launcher::Launcher;
+pub use notice::Notice;
 
 /// A part of the desktop that shows jobs and programs while they run.
 pub trait Surface: sealed::Surface {}

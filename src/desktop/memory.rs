@@ -1,0 +1,182 @@
+//! Memory that runs short: told to whoever can give some back.
+//!
+//! GLib's `GMemoryMonitor` notices by itself since 2.85.2, where it has triggers of the kernel's pressure stall information
+//! inside. On an older one nothing would ever come from it (it waits for a service that few systems have), so there a
+//! [`Watch`] has the same triggers of its own. Neither needs a thread, and nothing runs while there is no pressure.
+//!
+//! ```
+//! use legwork::desktop::memory::{Pressure, Watch};
+//!
+//! let caches = std::rc::Rc::new(std::cell::RefCell::new(vec![0u8; 1024]));
+//! let watch = Watch::new(move |pressure| {
+//!     if pressure >= Pressure::Medium {
+//!         caches.borrow_mut().clear();
+//!     }
+//! });
+//! println!("{:?}", watch.availability());
+//! ```
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::rc::Rc;
+
+use gio::MemoryMonitor;
+use gio::prelude::*;
+use glib::{ControlFlow, IOCondition, MainContext, Priority, SignalHandlerId, Source};
+
+use super::availability::Availability;
+use super::known::Known;
+use super::task::Task;
+use crate::PRIORITY;
+use crate::text::{Text, text};
+
+/// How short memory is. The lines at which GLib draws it: time in which programs waited for memory within two seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Pressure {
+    /// Some program waited 70 ms: free what is not needed.
+    Low,
+    /// Some program waited 100 ms: try harder, as the system is about to swap.
+    Medium,
+    /// All programs waited 100 ms: free everything that can be made again; the kernel may end processes soon.
+    Critical,
+}
+
+/// The triggers; see the kernel's Documentation/accounting/psi.rst. Without privileges a window must be a multiple of 2 s.
+const TRIGGERS: [(Pressure, &str); 3] = [
+    (Pressure::Low, "some 70000 2000000"),
+    (Pressure::Medium, "some 100000 2000000"),
+    (Pressure::Critical, "full 100000 2000000"),
+];
+const FILE: &str = "/proc/pressure/memory";
+
+/// Calls a function when memory runs short, until it is dropped.
+///
+/// Called at most once in two seconds for each [`Pressure`], on the context that was the thread's default when this was
+/// made. With an own trigger it is the pressure of the whole machine (or container), and it costs three descriptors; so make one
+/// for the app and share it. Neither `Send` nor `Sync`.
+#[must_use = "dropping it ends the watch"]
+pub struct Watch {
+    known: Known,
+    source: Option<Kind>,
+}
+
+enum Kind {
+    Glib(MemoryMonitor, Option<SignalHandlerId>),
+    Triggers(Vec<Source>, #[allow(dead_code)] Task),
+}
+
+impl Watch {
+    /// Calls `act` from now on.
+    ///
+    /// Nothing fails: whether anything will ever come is [`availability`](Self::availability).
+    pub fn new(act: impl Fn(Pressure) + 'static) -> Self {
+        let is_in_glib = glib::check_version(2, 85, 2).is_none();
+        match is_in_glib {
+            true => Self::of_glib(act),
+            false => Self::of_triggers(Path::new(FILE), act),
+        }
+    }
+
+    /// Returns whether anything tells this watch of pressure: *unavailable* on a kernel without it
+    /// (`CONFIG_PSI`, `psi=1`), or where `/proc/pressure/memory` cannot be written to: by everybody since Linux 6.5, before that
+    /// with `CAP_SYS_RESOURCE`.
+    pub fn availability(&self) -> Availability {
+        self.known.get()
+    }
+
+    fn of_glib(act: impl Fn(Pressure) + 'static) -> Self {
+        let known = Known::new("memory pressure");
+        known.set::<()>(&Ok(()));
+        let monitor = MemoryMonitor::dup_default();
+        // Levels in between may be added; the numbers are ordered.
+        let handler = monitor.connect_low_memory_warning(move |_, level| {
+            use gio::MemoryMonitorWarningLevel as Level;
+            act(match level {
+                Level::Low => Pressure::Low,
+                Level::Medium => Pressure::Medium,
+                _ => Pressure::Critical,
+            });
+        });
+        Watch {
+            known,
+            source: Some(Kind::Glib(monitor, Some(handler))),
+        }
+    }
+
+    fn of_triggers(file: &Path, act: impl Fn(Pressure) + 'static) -> Self {
+        let known = Known::new("memory pressure");
+        let opened = (TRIGGERS.iter())
+            .map(|(pressure, line)| Ok((*pressure, trigger(file, line)?)))
+            .collect::<io::Result<Vec<_>>>();
+        let opened = opened.map_err(|error| {
+            text!(
+                "no trigger at {path}: {error}",
+                path = Text::quoted(file),
+                error = Text::of(error)
+            )
+        });
+        known.set(&opened);
+        Watch {
+            known,
+            source: opened.ok().map(|triggers| follow(triggers, act)),
+        }
+    }
+}
+
+/// A trigger, which lasts as long as its descriptor.
+fn trigger(file: &Path, line: &str) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).open(file)?;
+    // With the NUL that the kernel replaces by its own.
+    file.write_all(format!("{line}\0").as_bytes())?;
+    Ok(file)
+}
+
+fn follow(triggers: Vec<(Pressure, impl Into<OwnedFd>)>, act: impl Fn(Pressure) + 'static) -> Kind {
+    let (sender, receiver) = async_channel::bounded(16);
+    let context = MainContext::ref_thread_default();
+    let sources = triggers.into_iter().map(|(pressure, fd)| {
+        let (fd, sender): (OwnedFd, _) = (fd.into(), sender.clone());
+        let source = glib_unix::fd_source_new(
+            fd.as_raw_fd(),
+            IOCondition::PRI,
+            Some("Legwork memory pressure"),
+            Priority::from(PRIORITY),
+            move |_, condition| {
+                let _open = &fd;
+                let _ = sender.try_send(pressure);
+                // An error: the kernel has no such file any more, and would say so for ever.
+                match condition.contains(IOCondition::ERR) {
+                    true => ControlFlow::Break,
+                    false => ControlFlow::Continue,
+                }
+            },
+        );
+        source.attach(Some(&context));
+        source
+    });
+    let sources = sources.collect();
+    let act = Rc::new(act);
+    let task = Task::spawn(async move {
+        while let Ok(pressure) = receiver.recv().await {
+            act(pressure);
+        }
+    });
+    Kind::Triggers(sources, task)
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        match &mut self.source {
+            Some(Kind::Glib(monitor, handler)) => {
+                if let Some(handler) = handler.take() {
+                    monitor.disconnect(handler);
+                }
+            }
+            Some(Kind::Triggers(sources, _)) => sources.iter().for_each(Source::destroy),
+            None => (),
+        }
+    }
+}
