@@ -479,7 +479,7 @@ impl Command {
     ///
     /// It runs, and ends, in the same way where the desktop has no such part.
     #[cfg(feature = "desktop")]
-    pub fn show_in(mut self, surface: &impl crate::desktop::Surface) -> Self {
+    pub fn show_in(mut self, surface: &(impl crate::desktop::Surface + ?Sized)) -> Self {
         self.observers.add(surface.observer());
         self
     }

@@ -201,7 +201,7 @@ impl<J: Listed> JobBuilder<J> {
     ///
     /// It runs, and ends, in the same way where the desktop has no such part.
     #[cfg(feature = "desktop")]
-    pub fn show_in(mut self, surface: &impl crate::desktop::Surface) -> Self {
+    pub fn show_in(mut self, surface: &(impl crate::desktop::Surface + ?Sized)) -> Self {
         self.options.observers.add(surface.observer());
         self
     }

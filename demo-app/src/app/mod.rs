@@ -8,6 +8,7 @@
 //! - [`output`]: what programs write, as text with colours.
 //! - [`tail_view`], [`find_bar`], [`columns`], [`gradually`], [`accessible`]: widgets and what GTK 4.8 does not have.
 //! - [`toast`], [`choose`], [`clipboard`]: how a widget reaches the user without knowing the window.
+//! - [`desktop`], [`preferences`]: where the desktop shows running jobs.
 //! - [`pulse`], [`stall`]: how smoothly the app itself runs.
 //!
 //! They depend on each other in one direction: from the window to its parts, from the parts to the model.
@@ -19,6 +20,7 @@ mod accessible;
 mod choose;
 mod clipboard;
 mod columns;
+mod desktop;
 mod entry;
 mod error;
 mod expressions;
@@ -38,6 +40,7 @@ mod new_job;
 mod outcome;
 mod output;
 mod output_view;
+mod preferences;
 mod program;
 mod program_control;
 mod program_outcome;
@@ -56,7 +59,7 @@ mod work;
 use std::{ops::ControlFlow, path::Path};
 
 use adw::prelude::*;
-use gtk::{gio, glib};
+use gtk::{gio, glib, glib::clone};
 
 use self::{window::Window, work::Work};
 
@@ -107,6 +110,18 @@ pub(crate) fn run() -> glib::ExitCode {
 }
 
 fn set_up(app: &adw::Application) {
+    desktop::Desktop::set_up(
+        app.upcast_ref(),
+        clone!(
+            #[weak]
+            app,
+            move |token| {
+                let window = window(&app);
+                window.set_startup_id(token);
+                window.present();
+            }
+        ),
+    );
     app.add_action_entries([
         gio::ActionEntry::builder("about")
             .activate(|app, _, _| about(app))
@@ -135,6 +150,7 @@ fn set_up(app: &adw::Application) {
     app.set_accels_for_action("win.new-job", &["<Control>n"]);
     app.set_accels_for_action("win.run-program", &["<Control>r"]);
     app.set_accels_for_action("win.search", &["<Control>f"]);
+    app.set_accels_for_action("win.preferences", &["<Control>comma"]);
     app.set_accels_for_action("win.show-help-overlay", &["F1", "<Control>question"]);
 }
 

@@ -6,7 +6,7 @@ use gtk::{gio, glib, glib::clone};
 use legwork::{Command, CommandHandle, Ended, Error, Input, OutputStream};
 
 use super::{
-    error,
+    desktop, error,
     job::Job,
     outcome::{Failure, Outcome},
     program_control::terminal_size,
@@ -94,10 +94,11 @@ async fn persist(job: &Job, file: PartialFile, conversion: &Conversion) -> io::R
 }
 
 fn set_up(job: &Job, command: Command) -> Command {
-    command
+    let command = command
         .label(job.title())
         .helper(&worker_program::worker())
-        .cancellable(job.cancellable())
+        .cancellable(job.cancellable());
+    desktop::show(command, |command, surface| command.show_in(surface))
 }
 
 /// Follows the program to its end.

@@ -4,7 +4,7 @@ use gtk::glib;
 use legwork::prelude::*;
 use legwork_demo::jobs::Summary;
 
-use super::{entry::Entry, error, job::Job, outcome, program, work::Work};
+use super::{desktop, entry::Entry, error, job::Job, outcome, program, work::Work};
 use crate::worker_program;
 
 /// Starts `work`.
@@ -49,7 +49,7 @@ fn run<J: legwork::Listed>(
     if let Some(deadline) = job.work().deadline() {
         builder = builder.deadline(deadline);
     }
-    let mut handle = builder.spawn();
+    let mut handle = desktop::show(builder, |builder, surface| builder.show_in(surface)).spawn();
     job.follow(handle.status());
     job.keep_log(handle.logs());
     let job = job.clone();

@@ -13,6 +13,7 @@ use super::{
     job_row::JobRow,
     new_job::{NewJob, Offer},
     outcome::State,
+    preferences,
     pulse::Pulse,
     start::start,
     toast,
@@ -66,6 +67,9 @@ mod imp {
             action("win.search", super::Window::search);
             action("win.back", super::Window::back);
             action("win.clear", super::Window::clear);
+            action("win.preferences", |window| {
+                preferences::present(window.upcast_ref());
+            });
             action("win.checksum-folder", |window| {
                 window.choose_folder("Checksum a Folder", Work::checksum);
             });
