@@ -180,3 +180,83 @@ impl Drop for Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_such_a_file_is_unavailable() {
+        for file in ["/proc/pressure/nothing", "/proc/self/stat", "/proc"] {
+            let watch = Watch::of_triggers(Path::new(file), |_| panic!("of nothing"));
+            let Availability::Unavailable(why) = watch.availability() else {
+                panic!("{file} has triggers");
+            };
+            println!("{why}");
+            assert!(why.contains(file));
+        }
+    }
+
+    /// Two ends of a connection, whose urgent data is what `poll` reports as a trigger.
+    fn urgent() -> (std::net::TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = std::net::TcpStream::connect(listener.local_addr().expect("bound"));
+        let (theirs, _) = listener.accept().expect("connected");
+        (ours.expect("connected"), theirs)
+    }
+
+    #[test]
+    fn each_trigger_is_a_pressure_of_its_own() {
+        let context = MainContext::new();
+        let wait = |milliseconds| glib::timeout_future(Duration::from_millis(milliseconds));
+        let scene = async {
+            let told = Rc::<RefCell<Vec<Pressure>>>::default();
+            let [low, critical] = [urgent(), urgent()];
+            let triggers = vec![
+                (Pressure::Low, low.1.try_clone().expect("a descriptor")),
+                (
+                    Pressure::Critical,
+                    critical.1.try_clone().expect("a descriptor"),
+                ),
+            ];
+            let into = told.clone();
+            let watch = Watch {
+                known: Known::new("test"),
+                source: Some(follow(triggers, move |pressure| {
+                    into.borrow_mut().push(pressure)
+                })),
+            };
+            wait(50).await;
+            assert!(told.borrow().is_empty());
+            for (there, here) in [&critical, &low] {
+                send(there.as_fd(), b"!", SendFlags::OOB).expect("sent");
+                let start = std::time::Instant::now();
+                let count = told.borrow().len();
+                while told.borrow().len() == count {
+                    assert!(start.elapsed() < Duration::from_secs(60));
+                    wait(1).await;
+                }
+                // The kernel's own triggers are over once they are reported.
+                let _ = recv(here.as_fd(), &mut [0; 1], RecvFlags::OOB);
+                wait(50).await;
+            }
+            let mut order = told.borrow().clone();
+            order.dedup();
+            assert_eq!(order, [Pressure::Critical, Pressure::Low]);
+            drop(watch);
+            let count = told.borrow().len();
+            send(low.0.as_fd(), b"!", SendFlags::OOB).expect("sent");
+            wait(50).await;
+            assert_eq!(told.borrow().len(), count);
+        };
+        context
+            .with_thread_default(|| context.block_on(scene))
+            .expect("nobody else has this context");
+    }
+}

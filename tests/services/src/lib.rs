@@ -4,3 +4,13 @@ pub mod desk;
 pub mod private_bus;
 pub mod steps;
 pub mod talking;
+
+/// Returns whether tests that need root, other services or much time are to run: those ask for `LEGWORK_SERVICES`. A test that is not
+/// to run says so, and why.
+pub fn services_or_skip(why: &str) -> bool {
+    let asked = std::env::var_os("LEGWORK_SERVICES").is_some();
+    if !asked {
+        eprintln!("SKIPPED without LEGWORK_SERVICES: {why}");
+    }
+    asked
+}
