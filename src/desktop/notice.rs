@@ -40,7 +40,7 @@ use crate::text::{Text, text};
 ///     });
 /// ```
 ///
-/// Needs a registered app that is no remote instance, and its connection to the session bus; the desktop finds the app by
+/// Needs a registered app with an id that is no remote instance, and its connection to the session bus; the desktop finds the app by
 /// its desktop file. Whether anybody showed it is not known. Neither `Send` nor `Sync`.
 #[derive(Clone)]
 pub struct Notice {
@@ -88,6 +88,10 @@ impl Notice {
         let connection = bus::session(&app.downgrade())?;
         if app.is_remote() {
             return Err(text!("this is a remote instance of the app"));
+        }
+        if app.application_id().is_none() {
+            // GLib would send one, with three critical warnings.
+            return Err(text!("an app without an id cannot notify"));
         }
         bus::ping(&connection).await?;
         app.send_notification(None, &notification);
