@@ -104,11 +104,13 @@ impl Shared {
         let mut running = self.running.borrow_mut();
         running.retain(|status| status.upgrade().is_some_and(|status| status.running()));
         let status = running.last()?.upgrade()?;
-        let mut words = status.label();
-        if status.total() > 0 {
-            words += &format!(" ({:.0} %)", (status.fraction() * 100.0).floor());
-        }
-        Some(words.chars().take(LENGTH_MAX).collect())
+        let done = match status.total() {
+            0 => String::new(),
+            _ => format!(" ({:.0} %)", (status.fraction() * 100.0).floor()),
+        };
+        let label = status.label();
+        let room = LENGTH_MAX - done.chars().count();
+        Some(label.chars().take(room).collect::<String>() + &done)
     }
 
     fn update(self: Rc<Self>) {

@@ -14,7 +14,7 @@ use gio::{
 };
 use glib::{Variant, VariantTy, WeakRef};
 
-use super::task::Task;
+use super::task::{Task, answer};
 use crate::text::{Text, text};
 
 /// The app's connection to the session bus.
@@ -39,6 +39,19 @@ pub(super) fn id_of(app: &WeakRef<Application>) -> String {
     let id = app.upgrade().and_then(|app| app.application_id());
     id.or_else(glib::prgname).unwrap_or_default().into()
 }
+
+/// Waits until the bus itself answers.
+pub(super) async fn ping(connection: &DBusConnection) -> Result<(), Text> {
+    let returns = VariantTy::new("(s)").expect("a type");
+    let call = BUS.call(connection, "GetId", &().to_variant(), returns, false);
+    answer(BUS.name, call).await.map(drop)
+}
+
+const BUS: Remote<'_> = Remote {
+    name: "org.freedesktop.DBus",
+    path: "/org/freedesktop/DBus",
+    interface: "org.freedesktop.DBus",
+};
 
 /// An object of a service, as one of its interfaces.
 #[derive(Clone, Copy)]
@@ -111,11 +124,6 @@ impl NameWatch {
         name: &'static str,
         changed: impl Fn(Option<&str>) + 'static,
     ) -> Self {
-        const BUS: Remote<'_> = Remote {
-            name: "org.freedesktop.DBus",
-            path: "/org/freedesktop/DBus",
-            interface: "org.freedesktop.DBus",
-        };
         let last = RefCell::new(None);
         let changed = Rc::new(move |owner: Option<String>| {
             let owner = Some(owner.filter(|owner| !owner.is_empty()));

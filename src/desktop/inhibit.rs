@@ -185,7 +185,7 @@ async fn by_portal(
     what: Inhibit,
     reason: String,
 ) -> Result<Held, Text> {
-    let (sender, responses) = async_channel::unbounded();
+    let (sender, responses) = async_channel::bounded(256);
     // Before the call: the response may come right after the request's path.
     let _response = connection.subscribe_to_signal(
         Some(DESKTOP),

@@ -26,7 +26,7 @@ const VIEW: &str = "org.kde.JobViewV2";
 /// What the view offers: 1 is cancelling, 2 is suspending.
 const CAPABILITIES: i32 = 1 | 2;
 /// An update is at most two calls.
-const PERIOD: Duration = Duration::from_millis(200);
+const PERIOD: Duration = Duration::from_millis(250);
 
 /// KDE Plasma's list of jobs, with progress, and with buttons that cancel, pause and resume.
 ///

@@ -26,10 +26,11 @@ impl Known {
         self.now.borrow().clone()
     }
 
-    /// Somebody is asked for the first time, or again after it was missing.
+    /// Somebody is asked. What was known before counts until the answer comes.
     pub(super) fn ask(&self) {
-        if *self.now.borrow() != Availability::Available {
-            self.now.replace(Availability::Pending);
+        let mut now = self.now.borrow_mut();
+        if *now == Availability::Unused {
+            *now = Availability::Pending;
         }
     }
 

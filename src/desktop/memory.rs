@@ -18,7 +18,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -44,12 +45,34 @@ pub enum Pressure {
     Critical,
 }
 
-/// The triggers; see the kernel's Documentation/accounting/psi.rst. Without privileges a window must be a multiple of 2 s.
-const TRIGGERS: [(Pressure, &str); 3] = [
-    (Pressure::Low, "some 70000 2000000"),
-    (Pressure::Medium, "some 100000 2000000"),
-    (Pressure::Critical, "full 100000 2000000"),
+/// What is a trigger of the kernel; see its Documentation/accounting/psi.rst.
+#[derive(Clone, Copy)]
+struct Line {
+    pressure: Pressure,
+    /// Who waited: `some` or `full`.
+    who: &'static str,
+    microseconds: u64,
+}
+
+const LINES: [Line; 3] = [
+    Line {
+        pressure: Pressure::Low,
+        who: "some",
+        microseconds: 70_000,
+    },
+    Line {
+        pressure: Pressure::Medium,
+        who: "some",
+        microseconds: 100_000,
+    },
+    Line {
+        pressure: Pressure::Critical,
+        who: "full",
+        microseconds: 100_000,
+    },
 ];
+/// Without privileges it must be a multiple of 2 s.
+const WINDOW: u64 = 2_000_000;
 const FILE: &str = "/proc/pressure/memory";
 
 /// Calls a function when memory runs short, until it is dropped.
@@ -108,8 +131,8 @@ impl Watch {
 
     fn of_triggers(file: &Path, act: impl Fn(Pressure) + 'static) -> Self {
         let known = Known::new("memory pressure");
-        let opened = (TRIGGERS.iter())
-            .map(|(pressure, line)| Ok((*pressure, trigger(file, line)?)))
+        let opened = (LINES.iter())
+            .map(|line| Trigger::open(file, *line))
             .collect::<io::Result<Vec<_>>>();
         let opened = opened.map_err(|error| {
             text!(
@@ -127,26 +150,57 @@ impl Watch {
 }
 
 /// A trigger, which lasts as long as its descriptor.
-fn trigger(file: &Path, line: &str) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).open(file)?;
-    // With the NUL that the kernel replaces by its own.
-    file.write_all(format!("{line}\0").as_bytes())?;
-    Ok(file)
+struct Trigger {
+    file: File,
+    line: Line,
+    /// For how long somebody had waited in all when it was last due.
+    last: Option<u64>,
 }
 
-fn follow(triggers: Vec<(Pressure, impl Into<OwnedFd>)>, act: impl Fn(Pressure) + 'static) -> Kind {
+impl Trigger {
+    fn open(path: &Path, line: Line) -> io::Result<Self> {
+        let mut file = OpenOptions::new().read(true).write(true).open(path)?;
+        // With the NUL that the kernel replaces by its own.
+        let words = format!("{} {} {WINDOW}\0", line.who, line.microseconds);
+        file.write_all(words.as_bytes())?;
+        let last = total(&file, line.who);
+        Ok(Trigger { file, line, last })
+    }
+
+    /// Whether it is due for a reason: the first trigger after a time without any counts what was in that time as well
+    /// (seen on Linux 6.18).
+    fn is_true(&mut self) -> bool {
+        let now = total(&self.file, self.line.who);
+        let last = std::mem::replace(&mut self.last, now);
+        let grown = now.zip(last).map(|(now, last)| now.saturating_sub(last));
+        // Where there are no figures, the kernel is believed.
+        grown.is_none_or(|grown| grown >= self.line.microseconds)
+    }
+}
+
+/// For how many microseconds somebody has waited since the system was started.
+fn total(file: &File, who: &str) -> Option<u64> {
+    let mut text = [0; 256];
+    let length = file.read_at(&mut text, 0).ok()?;
+    let text = std::str::from_utf8(&text[..length]).ok()?;
+    let line = text.lines().find(|line| line.starts_with(who))?;
+    line.rsplit_once("total=")?.1.parse().ok()
+}
+
+fn follow(triggers: Vec<Trigger>, act: impl Fn(Pressure) + 'static) -> Kind {
     let (sender, receiver) = async_channel::bounded(16);
     let context = MainContext::ref_thread_default();
-    let sources = triggers.into_iter().map(|(pressure, fd)| {
-        let (fd, sender): (OwnedFd, _) = (fd.into(), sender.clone());
+    let sources = triggers.into_iter().map(|mut trigger| {
+        let sender = sender.clone();
         let source = glib_unix::fd_source_new(
-            fd.as_raw_fd(),
+            trigger.file.as_raw_fd(),
             IOCondition::PRI,
             Some("Legwork memory pressure"),
             Priority::from(PRIORITY),
             move |_, condition| {
-                let _open = &fd;
-                let _ = sender.try_send(pressure);
+                if trigger.is_true() {
+                    let _ = sender.try_send(trigger.line.pressure);
+                }
                 // An error: the kernel has no such file any more, and would say so for ever.
                 match condition.contains(IOCondition::ERR) {
                     true => ControlFlow::Break,
@@ -178,5 +232,98 @@ impl Drop for Watch {
             Some(Kind::Triggers(sources, _)) => sources.iter().for_each(Source::destroy),
             None => (),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::os::fd::{AsFd, OwnedFd};
+    use std::time::Duration;
+
+    use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+    use super::*;
+
+    #[test]
+    fn a_kernel_without_such_a_file_is_unavailable() {
+        for file in ["/proc/pressure/nothing", "/proc/self/stat", "/proc"] {
+            let watch = Watch::of_triggers(Path::new(file), |_| panic!("of nothing"));
+            let Availability::Unavailable(why) = watch.availability() else {
+                panic!("{file} has triggers");
+            };
+            println!("{why}");
+            assert!(why.contains(file));
+        }
+    }
+
+    /// Two ends of a connection, whose urgent data is what `poll` reports as a trigger.
+    fn urgent() -> (std::net::TcpStream, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let ours = std::net::TcpStream::connect(listener.local_addr().expect("bound"));
+        let (theirs, _) = listener.accept().expect("connected");
+        (ours.expect("connected"), theirs)
+    }
+
+    #[test]
+    fn a_trigger_without_a_reason_is_ignored() {
+        let mut trigger = match Trigger::open(Path::new(FILE), LINES[0]) {
+            Ok(trigger) => trigger,
+            Err(error) => return eprintln!("SKIPPED, no trigger here: {error}"),
+        };
+        let now = trigger.last.expect("the kernel's figures");
+        println!("programs have waited {now} µs in all");
+        trigger.last = Some(now.saturating_add(1_000_000));
+        assert!(!trigger.is_true());
+        trigger.last = Some(0);
+        assert_eq!(trigger.is_true(), now >= LINES[0].microseconds);
+    }
+
+    #[test]
+    fn each_trigger_is_a_pressure_of_its_own() {
+        let context = MainContext::new();
+        let wait = |milliseconds| glib::timeout_future(Duration::from_millis(milliseconds));
+        let scene = async {
+            let told = Rc::<RefCell<Vec<Pressure>>>::default();
+            let [low, critical] = [urgent(), urgent()];
+            let triggers = [(&low.1, LINES[0]), (&critical.1, LINES[2])];
+            let triggers = triggers.map(|(here, line)| Trigger {
+                file: OwnedFd::from(here.try_clone().expect("a descriptor")).into(),
+                line,
+                last: None,
+            });
+            let into = told.clone();
+            let watch = Watch {
+                known: Known::new("test"),
+                source: Some(follow(triggers.into(), move |pressure| {
+                    into.borrow_mut().push(pressure)
+                })),
+            };
+            wait(50).await;
+            assert!(told.borrow().is_empty());
+            for (there, here) in [&critical, &low] {
+                send(there.as_fd(), b"!", SendFlags::OOB).expect("sent");
+                let start = std::time::Instant::now();
+                let count = told.borrow().len();
+                while told.borrow().len() == count {
+                    assert!(start.elapsed() < Duration::from_secs(60));
+                    wait(1).await;
+                }
+                // The kernel's own triggers are over once they are reported.
+                let _ = recv(here.as_fd(), &mut [0; 1], RecvFlags::OOB);
+                wait(50).await;
+            }
+            let mut order = told.borrow().clone();
+            order.dedup();
+            assert_eq!(order, [Pressure::Critical, Pressure::Low]);
+            drop(watch);
+            let count = told.borrow().len();
+            send(low.0.as_fd(), b"!", SendFlags::OOB).expect("sent");
+            wait(50).await;
+            assert_eq!(told.borrow().len(), count);
+        };
+        context
+            .with_thread_default(|| context.block_on(scene))
+            .expect("nobody else has this context");
     }
 }

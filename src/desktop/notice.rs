@@ -10,6 +10,7 @@ use glib::WeakRef;
 use super::availability::Availability;
 use super::follow::{self, Shown};
 use super::known::Known;
+use super::task::Task;
 use super::{Surface, bus, sealed};
 use crate::child::observer::Observer;
 use crate::model::{State, Status};
@@ -39,7 +40,7 @@ use crate::text::{Text, text};
 ///     });
 /// ```
 ///
-/// Needs a registered app that is no remote instance, and its connection to the session bus; the desktop finds the app by
+/// Needs a registered app with an id that is no remote instance, and its connection to the session bus; the desktop finds the app by
 /// its desktop file. Whether anybody showed it is not known. Neither `Send` nor `Sync`.
 #[derive(Clone)]
 pub struct Notice {
@@ -81,11 +82,19 @@ impl Notice {
         self.known.get()
     }
 
-    fn send(&self, status: &Status) -> Result<(), Text> {
-        bus::session(&self.app)?;
-        let app = self.app.upgrade().filter(|app| !app.is_remote());
-        let app = app.ok_or_else(|| text!("this is a remote instance of the app"))?;
-        app.send_notification(None, &(self.words)(status));
+    /// GLib asks the bus who shows notifications when the first is sent, and waits for the answer: so it is made sure that
+    /// there will be one.
+    async fn send(app: Application, notification: Notification) -> Result<(), Text> {
+        let connection = bus::session(&app.downgrade())?;
+        if app.is_remote() {
+            return Err(text!("this is a remote instance of the app"));
+        }
+        if app.application_id().is_none() {
+            // GLib would send one, with three critical warnings.
+            return Err(text!("an app without an id cannot notify"));
+        }
+        bus::ping(&connection).await?;
+        app.send_notification(None, &notification);
         Ok(())
     }
 }
@@ -115,9 +124,18 @@ impl Shown for Started {
     fn ended(&self, status: &Status) {
         let Started(notice, start) = self;
         let is_news = status.state() != State::Cancelled && start.elapsed() >= notice.after;
-        let is_seen = notice.app.upgrade().is_some_and(|app| is_active(&app));
-        if is_news && !is_seen {
-            notice.known.set(&notice.send(status));
+        let Some(app) = notice.app.upgrade() else {
+            return;
+        };
+        if is_news && !is_active(&app) {
+            let (known, notification) = (notice.known.clone(), (notice.words)(status));
+            // The job may have been all that kept the app.
+            let hold = app.hold();
+            known.ask();
+            Task::detach(async move {
+                known.set(&Notice::send(app, notification).await);
+                drop(hold);
+            });
         }
     }
 }

@@ -57,7 +57,9 @@ impl Desk {
         // The tests' own settings and notifications are not touched.
         app.args(words.split(' ').filter(|word| !word.is_empty()))
             .env("XDG_RUNTIME_DIR", self.folder.path())
-            .env("GSETTINGS_BACKEND", "memory");
+            .env("GSETTINGS_BACKEND", "memory")
+            // A wrong call of GLib ends the app.
+            .env("G_DEBUG", "fatal-criticals");
         Talking::start(&mut app)
     }
 }

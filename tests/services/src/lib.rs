@@ -15,3 +15,13 @@ pub fn threads() -> usize {
         .expect("the threads of this process")
         .count()
 }
+
+/// Returns whether tests that need root, other services or much time are to run: those ask for `LEGWORK_SERVICES`. A test that is not
+/// to run says so, and why.
+pub fn services_or_skip(why: &str) -> bool {
+    let asked = std::env::var_os("LEGWORK_SERVICES").is_some();
+    if !asked {
+        eprintln!("SKIPPED without LEGWORK_SERVICES: {why}");
+    }
+    asked
+}

@@ -164,7 +164,7 @@ fn ten_thousand_reports_a_second_are_at_most_ten_signals_a_second_for_each_surfa
     for of in ["launcher", "kde set", "portal SetStatus"] {
         let all = desk.desktop.said(of);
         let times: Vec<Instant> = all.iter().map(|(at, _)| *at).collect();
-        // In any second, with one more for what a busy machine lets through late.
+        // In any second; one more, as what is sent every 100 ms is not read every 100 ms.
         let most = (times.iter())
             .map(|from| {
                 let second = *from..*from + Duration::from_secs(1);
@@ -173,7 +173,7 @@ fn ten_thousand_reports_a_second_are_at_most_ten_signals_a_second_for_each_surfa
             .max();
         println!("{of}: {} in all, at most {most:?} in a second", all.len());
         assert!(all.len() as u64 <= 10 * seconds + 4, "{of}");
-        assert!(most <= Some(12), "{of}");
+        assert!(most <= Some(11), "{of}");
     }
     assert!(
         share < 5.0,

@@ -217,15 +217,15 @@ fn start(app: &App, words: &BTreeMap<String, String>) -> glib::JoinHandle<()> {
         let time = begin.elapsed();
         let clock = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
         println!("cpu {}", clock.tv_sec * 1_000_000 + clock.tv_nsec / 1000);
-        say();
         match ended {
             Ok(count) => println!("ended well {count} in {} ms", time.as_millis()),
             Err(error) if error.is_cancelled() => println!("ended cancelled"),
             Err(error) => println!("ended badly {error}"),
         }
         // What is shown goes within a moment, also at the slowest.
-        let stay = if stay { 60_000 } else { 1500 };
-        glib::timeout_future(Duration::from_millis(stay)).await;
+        glib::timeout_future(Duration::from_millis(1500)).await;
+        say();
+        glib::timeout_future(Duration::from_secs(if stay { 60 } else { 0 })).await;
         drop(kept);
     })
 }

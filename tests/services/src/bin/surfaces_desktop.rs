@@ -141,7 +141,7 @@ fn say(line: &str) {
 fn main() {
     let services: Vec<(String, String)> = std::env::args()
         .skip(1)
-        .filter_map(|word| Some(word.split_once('=').map(|(a, b)| (a.into(), b.into()))?))
+        .filter_map(|word| word.split_once('=').map(|(a, b)| (a.into(), b.into())))
         .collect();
     let bus = gio::bus_get_sync(BusType::Session, Cancellable::NONE).expect("the bus");
     let of_bus = |method: &str, arguments: Variant| {
@@ -207,12 +207,11 @@ fn answer(bus: &DBusConnection, message: &DBusMessage, behaviours: &[(String, St
                 progress.unwrap(),
                 visible.unwrap()
             ));
-        } else if member == "NameOwnerChanged" {
-            if let Some((name, _, new)) = body.get::<(String, String, String)>()
-                && new.is_empty()
-            {
-                say(&format!("gone {name}"));
-            }
+        } else if member == "NameOwnerChanged"
+            && let Some((name, _, new)) = body.get::<(String, String, String)>()
+            && new.is_empty()
+        {
+            say(&format!("gone {name}"));
         }
         return false;
     }
