@@ -179,6 +179,18 @@ pub(crate) const NEEDS: &[Need] = &[
     ),
     need(
         Level::Test,
+        "D-Bus in a terminal (gdbus, dbus-monitor)",
+        "command -v gdbus && command -v dbus-monitor",
+        ["libglib2.0-bin dbus-bin", "glib2 dbus-tools", "glib2 dbus"],
+    ),
+    need(
+        Level::Test,
+        "setpriv",
+        "command -v setpriv",
+        ["util-linux", "util-linux", "util-linux"],
+    ),
+    need(
+        Level::Test,
         "readelf",
         "command -v readelf",
         ["binutils", "binutils", "binutils"],

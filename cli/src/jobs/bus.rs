@@ -20,8 +20,10 @@ const BUS_PATH: &str = "/org/freedesktop/DBus";
 
 /// How long the bus may take for what it does itself.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest message that is read; the bus permits eight times as much.
+/// The longest message that is read; what is longer is left out, whoever has sent it.
 const LONGEST: usize = 16 << 20;
+/// The longest message of all.
+const PERMITTED: usize = 128 << 20;
 /// The bytes of a message of which the length of the whole follows.
 const FIXED: usize = 16;
 
@@ -44,6 +46,8 @@ pub(super) struct Bus {
     stream: UnixStream,
     serial: u32,
     unread: Vec<u8>,
+    /// So many bytes that are still to come are left out.
+    left_out: usize,
 }
 
 /// A message that was received.
@@ -100,6 +104,7 @@ impl Bus {
             stream,
             serial: 0,
             unread: Vec::new(),
+            left_out: 0,
         };
         let hello = bus.ask("Hello", None)?;
         match bus.answer(hello)? {
@@ -144,10 +149,18 @@ impl Bus {
     /// Waits for the next message, or until the time is over.
     pub(super) fn receive(&mut self, until: Option<Instant>) -> Result<Option<Message>, String> {
         loop {
-            if let Some(length) = length(&self.unread)? {
-                let rest = self.unread.split_off(length);
-                let message = std::mem::replace(&mut self.unread, rest);
-                return read(&message).map(Some);
+            self.leave_out();
+            match length(&self.unread)? {
+                Some(length) if length > LONGEST => {
+                    self.left_out = length;
+                    continue;
+                }
+                Some(length) if length <= self.unread.len() => {
+                    let rest = self.unread.split_off(length);
+                    let message = std::mem::replace(&mut self.unread, rest);
+                    return read(&message).map(Some);
+                }
+                _ => (),
             }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
@@ -165,6 +178,12 @@ impl Bus {
                 },
             }
         }
+    }
+
+    fn leave_out(&mut self) {
+        let here = self.left_out.min(self.unread.len());
+        self.unread.drain(..here);
+        self.left_out -= here;
     }
 }
 
@@ -207,7 +226,7 @@ fn call(
     Ok(message)
 }
 
-/// The length of the message that these bytes begin with, once they are all there.
+/// The length of the message that these bytes begin with, once that is there.
 fn length(bytes: &[u8]) -> Result<Option<usize>, String> {
     let Some(fixed) = bytes.get(..FIXED) else {
         return Ok(None);
@@ -221,11 +240,10 @@ fn length(bytes: &[u8]) -> Result<Option<usize>, String> {
         number as usize
     };
     let (body, fields) = (number(4), number(12));
-    if !matches!(fixed[0], b'B' | b'l') || fields > LONGEST || body > LONGEST {
-        return Err("the session bus has sent what is no message, or too long a one".to_owned());
+    if !matches!(fixed[0], b'B' | b'l') || fields > PERMITTED || body > PERMITTED {
+        return Err("the session bus has sent what is no message".to_owned());
     }
-    let length = (FIXED + fields).next_multiple_of(8) + body;
-    Ok((bytes.len() >= length).then_some(length))
+    Ok(Some((FIXED + fields).next_multiple_of(8) + body))
 }
 
 fn read(message: &[u8]) -> Result<Message, String> {

@@ -46,7 +46,7 @@ impl Job {
                 ("State", Variant::Str(text)) => self.state = text.to_string(),
                 ("Text", Variant::Str(text)) => self.text = text.to_string(),
                 ("Error", Variant::Str(text)) => self.error = text.to_string(),
-                ("Fraction", Variant::F64(number)) => self.fraction = *number,
+                ("Fraction", Variant::F64(number)) if number.is_finite() => self.fraction = *number,
                 ("Done", Variant::U64(number)) => self.done = *number,
                 ("Total", Variant::U64(number)) => self.total = *number,
                 ("Paused", Variant::Bool(flag)) => self.paused = *flag,

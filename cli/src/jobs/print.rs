@@ -59,11 +59,13 @@ fn line(cells: &[String; 5], widths: &[usize; 4], width: Option<usize>) -> Strin
         let _ = write!(line, "{cell}{space}{GAP}");
     }
     line.push_str(&cells[4]);
-    let mut line = line.trim_end().to_owned();
-    while width.is_some_and(|width| display_width(&line) > width) {
-        line.pop();
-    }
-    line
+    let line = line.trim_end();
+    let mut columns = 0;
+    let fits = |c: &char| {
+        columns += display_width(c.encode_utf8(&mut [0; 4]));
+        width.is_none_or(|width| columns <= width)
+    };
+    line.chars().take_while(fits).collect()
 }
 
 /// Lines of what happens to jobs.

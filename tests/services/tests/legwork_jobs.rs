@@ -1,12 +1,16 @@
 //! `legwork jobs`, with real apps on a bus of their own.
 
+use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixListener;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
-use legwork_service_tests::listed::{App, until};
+use legwork::gio::{self, prelude::*};
+use legwork::glib::variant::ObjectPath;
+use legwork::glib::{MainContext, Variant};
+use legwork_service_tests::listed::{App, PATH, call, until};
 use legwork_service_tests::private_bus::PrivateBus;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -181,6 +185,87 @@ fn an_app_that_hangs_does_not_keep_the_others_from_the_list() {
         (1, "legwork: org.example.Photos does not answer\n")
     );
     assert!(table.contains("org.example.Music/1") && !table.contains("org.example.Photos"));
+}
+
+/// An object manager that answers with `answer`, under a name for jobs.
+fn impostor(bus: &PrivateBus, name: &'static str, answer: fn() -> Variant) {
+    let connection = bus.connect();
+    let ready = std::sync::Arc::new(std::sync::Barrier::new(2));
+    let is_ready = ready.clone();
+    std::thread::spawn(move || {
+        let context = MainContext::new();
+        let serve = || {
+            let node = gio::DBusNodeInfo::for_xml(
+                "<node><interface name='org.freedesktop.DBus.ObjectManager'>\
+                 <method name='GetManagedObjects'/></interface></node>",
+            );
+            let interface = node
+                .unwrap()
+                .lookup_interface("org.freedesktop.DBus.ObjectManager");
+            connection
+                .register_object(PATH, &interface.unwrap())
+                .method_call(move |connection, _, _, _, _, _, invocation| {
+                    // GDBus would check the types of an answer that it makes itself.
+                    let reply = invocation.message().new_method_reply();
+                    reply.set_body(&answer());
+                    let flags = gio::DBusSendMessageFlags::NONE;
+                    connection.send_message(&reply, flags).unwrap();
+                })
+                .build()
+                .unwrap();
+            let request = (name, 4u32).to_variant();
+            let (daemon, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+            call(
+                &connection,
+                daemon,
+                path,
+                (daemon, "RequestName"),
+                Some(&request),
+            )
+            .unwrap();
+            is_ready.wait();
+            context.block_on(std::future::pending::<()>());
+        };
+        context.with_thread_default(serve)
+    });
+    ready.wait();
+}
+
+#[test]
+fn what_an_impostor_says_is_shown_without_harm_or_not_at_all() {
+    let bus = PrivateBus::start();
+    let _music = start(&bus, MUSIC, "sleep");
+    impostor(&bus, "org.example.A.LegworkJobs", || {
+        ("no objects", 3u32).to_variant()
+    });
+    impostor(&bus, "org.example.B.LegworkJobs", || {
+        managed([
+            ("Label", "\u{1b}[2J\nroot's job".to_variant()),
+            ("State", 7u32.to_variant()),
+            ("Fraction", f64::NAN.to_variant()),
+            ("Total", 3u64.to_variant()),
+            ("Text", "x".repeat(1_000_000).to_variant()),
+        ])
+    });
+    impostor(&bus, "org.example.C.LegworkJobs", || {
+        managed([("Label", "y".repeat(20_000_000).to_variant())])
+    });
+    let (code, table, stderr) = jobs(bus.address(), &[]);
+    println!("{}{stderr}", &table[..table.len().min(400)]);
+    assert!(!table.contains('\u{1b}'));
+    assert!(table.contains("org.example.B/1  ") && table.contains("root's job"));
+    assert!(table.contains(&format!("{MUSIC}/1")));
+    assert_eq!(
+        (code, stderr.as_str()),
+        (1, "legwork: org.example.C does not answer\n")
+    );
+}
+
+/// What GetManagedObjects answers of one job.
+fn managed<const N: usize>(properties: [(&str, Variant); N]) -> Variant {
+    let path = ObjectPath::try_from("/org/legwork/Jobs1/1").unwrap();
+    let interfaces = HashMap::from([("org.legwork.Jobs1.Job", HashMap::from(properties))]);
+    (HashMap::from([(path, interfaces)]),).to_variant()
 }
 
 /// `legwork jobs watch`, which is killed when this is dropped.
