@@ -152,6 +152,7 @@ fn no_page_has_a_link_to_a_file_that_is_not_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for page in [
         "README.md",
+        "docs/dbus.md",
         "docs/doctor.md",
         "docs/from-gio-subprocess.md",
         "docs/from-std-process.md",

@@ -9,10 +9,14 @@ use crate::{Outcome, cargo, say};
 
 pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
     setup::ensure(Level::Build, install)?;
-    let features: &[&str] = if crate::take_flag(&mut args, "--peers") {
-        &["--features", "peers"]
-    } else {
-        &[]
+    // The row of D-Bus is built when it is asked for by name: it brings zbus.
+    let with_peers = crate::take_flag(&mut args, "--peers");
+    let with_bus = args.iter().any(|arg| arg == "bus");
+    let features: &[&str] = match (with_peers, with_bus) {
+        (true, true) => &["--features", "peers,bus"],
+        (true, false) => &["--features", "peers"],
+        (false, true) => &["--features", "bus"],
+        (false, false) => &[],
     };
     say("building");
     let build = [

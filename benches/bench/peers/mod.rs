@@ -2,6 +2,8 @@
 //!
 //! Each does one thing in the shortest correct way, so that it is a real lower limit and not a straw man.
 
+#[cfg(feature = "bus")]
+pub(crate) mod bus;
 pub(crate) mod by_hand;
 pub(crate) mod channel;
 #[cfg(feature = "peers")]
@@ -14,6 +16,10 @@ pub(crate) mod wakeups;
 pub(crate) fn control(name: &str) -> crate::Result<()> {
     match name {
         "wakeups" => wakeups::forked(),
+        #[cfg(feature = "bus")]
+        "bus" => bus::serve(),
+        #[cfg(feature = "bus")]
+        "bus-flood" => bus::flood(),
         #[cfg(feature = "peers")]
         "zbus" => crates::serve_zbus(),
         _ => Err(format!("no control is named {name}").into()),

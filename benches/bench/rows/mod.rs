@@ -5,6 +5,8 @@
 
 mod alarms;
 mod buffer;
+#[cfg(feature = "bus")]
+mod bus;
 mod call;
 mod command_line;
 mod communicate;
@@ -116,6 +118,12 @@ pub(crate) const ROWS: &[Question] = &[
         name: "crates",
         title: "64-byte call through other crates",
         answer: crates::answer,
+    },
+    #[cfg(feature = "bus")]
+    Question {
+        name: "bus",
+        title: "D-Bus on the app's main context, and between an app and its child",
+        answer: bus::answer,
     },
     Question {
         name: "messages",
