@@ -8,11 +8,13 @@
 //! - [`owner`]: what its handle and its future own.
 //! - [`control`]: what can be done to it while it runs, whatever it is.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that is disposed of.
+//! - [`gate`]: what it waits at before its first instruction, if something has to be arranged for it.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 pub(crate) mod cancel;
 pub(crate) mod control;
 pub(crate) mod error;
+pub(crate) mod gate;
 pub(crate) mod owner;
 pub(crate) mod seat;
 mod worker;

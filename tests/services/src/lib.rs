@@ -1,1 +1,3 @@
 //! What the tests of D-Bus and of the desktop share.
+
+pub mod scope_jobs;
