@@ -366,7 +366,7 @@ fn a_worker_of_another_protocol_says_which() {
     let error = not_started(Believe.builder().worker(&hostile).env(name, value));
     assert_words(
         &error,
-        &["hostile", "speaks protocol 9", "this app speaks 3"],
+        &["hostile", "speaks protocol 9", "this app speaks 4"],
     );
 }
 
@@ -380,7 +380,7 @@ fn greet(protocol: u32) -> Vec<u8> {
         &[1, 0][..],
         b"LEGWORK\n",
         &protocol.to_le_bytes(),
-        // Role, level, flags, zero, jobs, build.
+        // Role, level, flags, class, jobs, build.
         &[1, 3, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8],
     ]
     .concat();
@@ -399,10 +399,10 @@ fn greet(protocol: u32) -> Vec<u8> {
 #[test]
 fn a_worker_that_is_greeted_by_another_version_says_which_it_is() {
     let _alone = alone();
-    // Refused: another protocol, mine is 3.
-    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 3]);
+    // Refused: another protocol, mine is 4.
+    assert_eq!(greet(7), [kind::REFUSED, 0, 0, 4]);
     // Refused: another build, mine is so and so.
-    assert_eq!(greet(3)[..3], [kind::REFUSED, 0, 1]);
+    assert_eq!(greet(4)[..3], [kind::REFUSED, 0, 1]);
 }
 
 #[test]

@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) progress: (u64, u64),
     pub(crate) usage: Option<Usage>,
     pub(crate) ran: bool,
+    pub(crate) out_of_memory: bool,
 }
 
 /// The kinds of an end that is not a success.
@@ -109,6 +110,7 @@ impl Error {
             progress: (0, 0),
             usage: None,
             ran: false,
+            out_of_memory: false,
         }))
     }
 
@@ -180,6 +182,13 @@ impl Error {
     /// Returns the kind of end.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Whether the kernel has killed a process of its [scope](crate::desktop::Scope), because the memory limit of that
+    /// was reached. It was the child itself, or one that the child has started.
+    #[cfg(feature = "desktop")]
+    pub fn is_out_of_memory(&self) -> bool {
+        self.0.out_of_memory
     }
 
     /// Whether it was asked to stop.

@@ -9,11 +9,13 @@
 //! - [`control`]: what can be done to it while it runs, whatever it is.
 //! - [`observer`]: who is told of it once it has started, and what that can do with it.
 //! - [`cancel`]: a child and a `gio::Cancellable`, or an object that is disposed of.
+//! - [`gate`]: what it waits at before its first instruction, if something has to be arranged for it.
 //! - [`worker`]: which program is the worker, and helps with programs.
 
 pub(crate) mod cancel;
 pub(crate) mod control;
 pub(crate) mod error;
+pub(crate) mod gate;
 pub(crate) mod observer;
 pub(crate) mod owner;
 pub(crate) mod seat;

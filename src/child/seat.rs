@@ -80,9 +80,17 @@ impl Seat {
         self.with_process(|process| drop(process.kill()));
     }
 
-    /// Signals the child's group, or it alone if it leads none.
+    /// Signals the child's group, or it alone if it leads none. What is in a cgroup of its own is frozen in place of
+    /// SIGSTOP, where that can be, and thawed before SIGCONT.
     pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
         let signalled = self.with_process(|process| {
+            if let Some(cgroup) = process.cgroup()
+                && (signal == Signal::STOP || signal == Signal::CONT)
+                && cgroup.freeze(signal == Signal::STOP).is_ok()
+                && signal == Signal::STOP
+            {
+                return Ok(());
+            }
             if process.leads_group() {
                 process.signal_group(signal)
             } else {

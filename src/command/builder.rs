@@ -13,6 +13,7 @@ use super::progress::LineProgress;
 use super::stdio::Stdio;
 use super::stop::Stop;
 use crate::child::Worker;
+use crate::child::gate::SharedGate;
 use crate::child::observer::Observers;
 use crate::process::ExitStatus;
 use crate::spawn::{Group, Program};
@@ -80,6 +81,7 @@ pub struct Command {
     pub(super) helper: Worker,
     pub(super) changes: ExecOrder,
     pub(super) guarded_from_birth: bool,
+    pub(super) gate: Option<SharedGate>,
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
     pub(super) observers: Observers,
@@ -163,6 +165,7 @@ impl Command {
             helper: Worker::default(),
             changes: ExecOrder::default(),
             guarded_from_birth: false,
+            gate: None,
             cancellables: Vec::new(),
             waits: Vec::new(),
             observers: Observers::default(),
@@ -443,6 +446,22 @@ impl Command {
     /// [`no_new_privileges`](Self::no_new_privileges), too. Needs the [helper](Self::helper).
     pub fn guarded_from_birth(mut self) -> Self {
         self.guarded_from_birth = true;
+        self
+    }
+
+    /// Sets how much the program yields to others. Needs the [helper](Self::helper), except in a scope.
+    #[cfg(feature = "desktop")]
+    pub fn qos(mut self, qos: crate::desktop::Qos) -> Self {
+        self.changes.class = qos.class();
+        self
+    }
+
+    /// Runs the program in a scope of the user's systemd: it is executed when it is in it. `stop`,
+    /// [`pause`](crate::Control::pause) and the death of the app reach all that it has started. Needs
+    /// the [helper](Self::helper).
+    #[cfg(feature = "desktop")]
+    pub fn scope(mut self, scope: &crate::desktop::Scope) -> Self {
+        self.gate = Some(scope.gate());
         self
     }
 

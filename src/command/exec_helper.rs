@@ -1,7 +1,8 @@
 //! The exec helper: a worker program that changes itself as `posix_spawn` cannot, and then becomes the program.
 //!
 //! It waits for its order, which the app sends when the guardian has been handed the process: an app that is killed before
-//! has started no program, and one that is killed later has a guardian that knows it. The helper answers with *ready*,
+//! has started no program, and one that is killed later has a guardian that knows it. A [gate](crate::child::gate) holds
+//! the order back until it opens. The helper answers with *ready*,
 //! right before it executes the program, or with the step that failed; the end of the socket tells that it has become
 //! the program.
 
@@ -47,7 +48,7 @@ pub(super) fn by_way_of(
         return Err(StartError::refused(
             Step::Helper,
             text!(
-                "umask(), nice(), limit(), no_new_privileges() and guarded_from_birth() need a \
+                "umask(), nice(), limit(), no_new_privileges(), guarded_from_birth(), scope() and qos() need a \
                  helper: call legwork::init() or run_if_worker() first in main, or name a worker program with \
                  Command::helper()"
             ),
@@ -152,6 +153,7 @@ fn explain(ExecRefusal { step, errno }: ExecRefusal, target: &Target) -> SpawnEr
             error = error
         ),
         ExecStep::Nice => text!("setting the nice value failed: {error}", error = error),
+        ExecStep::Class => text!("lowering its priority failed: {error}", error = error),
         ExecStep::NoNewPrivileges => {
             text!("giving up new privileges failed: {error}", error = error)
         }

@@ -107,6 +107,8 @@ pub(super) struct Facts {
     pub(super) stderr: Captured,
     /// An output was given up while another process held it open.
     pub(super) incomplete: bool,
+    /// The kernel has killed a process of its scope for want of memory.
+    pub(super) out_of_memory: bool,
     pub(super) progress: (u64, u64),
 }
 
@@ -148,6 +150,7 @@ impl Facts {
         let mut error = self.error(label);
         let inner = error.inner_mut();
         inner.ran = ran;
+        inner.out_of_memory = self.out_of_memory;
         inner.output_tail = self.last_output().tail.clone();
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.end {
@@ -204,6 +207,13 @@ impl Facts {
                     text!("killed by {signal}", signal = signal),
                 )
             }
+        };
+        let text = match self.out_of_memory {
+            true => text!(
+                "{end}, as the memory limit of its scope was reached",
+                end = text
+            ),
+            false => text,
         };
         let text = match &self.last_words {
             Some(words) => text!("{end}: {words}", end = text, words = words.as_str()),

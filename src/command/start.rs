@@ -95,6 +95,15 @@ fn try_start(
             Some(_) => Stop::hang_up(),
             None => Stop::default(),
         });
+    if let Some(gate) = &command.gate {
+        let refused = |why| labelled(StartError::refused(Step::Gate, why));
+        gate.check().map_err(refused)?;
+    }
+    // In a scope it is not the program that yields.
+    let class = match &command.gate {
+        Some(_) => command.changes.class.take(),
+        None => None,
+    };
     let plan = plan(&mut command);
     let (plan, standards) =
         standards::connect(plan, &mut command, rule, &stop).map_err(labelled)?;
@@ -107,7 +116,9 @@ fn try_start(
     } else {
         warn_of_none();
     }
-    if let Some(helper) = &mut helper {
+    if command.gate.is_none()
+        && let Some(helper) = &mut helper
+    {
         helper.send_order().map_err(labelled)?;
     }
     let pid = process.pid();
@@ -129,6 +140,7 @@ fn try_start(
         standards,
         progress: command.progress.map(ProgressReader::new),
         helper,
+        gate: command.gate.map(|gate| (gate, class)),
         drain: Drain::new(command.drain),
         looks: Looks::new(command.group == Group::Lead && command.terminal.is_none()),
     };
@@ -191,7 +203,8 @@ fn by_way_of_helper(
     command: &mut Command,
 ) -> Result<(Plan, Option<ExecHelper>), StartError> {
     let changes = std::mem::take(&mut command.changes);
-    if changes == ExecOrder::default() && !command.guarded_from_birth {
+    let waits = command.guarded_from_birth || command.gate.is_some();
+    if changes == ExecOrder::default() && !waits {
         return Ok((plan, None));
     }
     let (plan, helper) = exec_helper::by_way_of(&command.helper, changes, plan)?;

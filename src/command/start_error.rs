@@ -20,6 +20,17 @@ impl StartError {
         StartError::Spawn(SpawnError::refused(step, sentence))
     }
 
+    /// The same, once there is a child.
+    pub(super) fn into_spawn_error(self) -> SpawnError {
+        match self {
+            StartError::System(what, error) => {
+                let sentence = text!("{what}: {error}", what = what, error = Text::of(&error));
+                SpawnError::refused(Step::Helper, sentence)
+            }
+            StartError::Spawn(error) => error,
+        }
+    }
+
     pub(super) fn labelled(self, label: &str) -> Error {
         match self {
             StartError::System(what, error) => Error::lacking(label, what, error),

@@ -5,6 +5,9 @@
 //! is told of each child that has started: what it hears is the child's [`Status`](crate::Status), what it can do is
 //! its [`Control`](crate::Control). Of jobs, programs and workers it must not know more.
 //!
+//! A [`Scope`] is a unit of the user's systemd for a child and all that it starts, with limits; a [`Qos`] is how much a
+//! child yields to others. Both join its start: by a gate at which it waits, and in what it is sent first.
+//!
 //! ```no_run
 //! use legwork::desktop::{Hold, Inhibit, Inhibitor, JobView, Launcher, Notice};
 //! use legwork::{Command, gio};
@@ -24,7 +27,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! # What all have in common
+//! # What all surfaces have in common
 //!
 //! - They speak over the app's own connection, `g_application_get_dbus_connection()`: the app is one name on the bus. An app
 //!   has it once it is registered, whether it has an id or not. GLib ends an app whose bus is closed; where
@@ -37,7 +40,7 @@
 //! `docs/desktop.md` has a table of what each needs. Files: [`follow`] is one child and one surface; [`throttle`] how often
 //! that is told; [`task`] what waits for answers; [`bus`] calls and names; [`connection`] whose connection a list uses;
 //! [`portal`] says who the app is; the others are a surface each ([`jobs1`] lists the jobs on the session bus);
-//! [`activation`] and [`memory`] have nothing to show.
+//! [`activation`] and [`memory`] have nothing to show; [`scope`] and [`qos`] are beside all that.
 
 mod activation;
 mod availability;
@@ -54,6 +57,8 @@ mod launcher;
 pub mod memory;
 mod notice;
 mod portal;
+mod qos;
+mod scope;
 mod task;
 mod throttle;
 
@@ -65,6 +70,8 @@ pub use job_view::JobView;
 pub use jobs1::JobList;
 pub use launcher::Launcher;
 pub use notice::Notice;
+pub use qos::Qos;
+pub use scope::{Enforcement, Scope, ScopeLimit, ScopeState, ScopeUsage};
 
 /// A part of the desktop that shows jobs and programs while they run.
 pub trait Surface: sealed::Surface {}

@@ -67,6 +67,8 @@ struct Ward {
     pidfd: Weak<OwnedFd>,
     /// The number of the group that it leads, 0 for none.
     group: u32,
+    /// The `cgroup.kill` of the cgroup that it has for itself.
+    tree: Option<Arc<OwnedFd>>,
 }
 
 #[derive(Default)]
@@ -97,14 +99,23 @@ impl Wards {
     }
 
     /// Those that have not ended: what the others left behind is not the app's any more.
-    fn living(&self) -> Vec<(u32, Arc<OwnedFd>)> {
-        let held = |ward: &Ward| Some((ward.group, ward.pidfd.upgrade()?));
+    fn living(&self) -> Vec<Living> {
+        let held = |ward: &Ward| Some((ward.group, ward.pidfd.upgrade()?, ward.tree.clone()));
         let living = self.known.iter().filter_map(held);
         living
-            .filter(|(_, pidfd)| !pidfd::has_ended(pidfd.as_fd()))
+            .filter(|(_, pidfd, _)| !pidfd::has_ended(pidfd.as_fd()))
             .collect()
     }
+
+    #[cfg(feature = "desktop")]
+    fn of(&mut self, process: &Process) -> Option<&mut Ward> {
+        let pidfd = Arc::downgrade(process.shared_pidfd());
+        (self.known.iter_mut()).find(|ward| ward.pidfd.ptr_eq(&pidfd))
+    }
 }
+
+/// A child's group, pidfd, and `cgroup.kill`.
+type Living = (u32, Arc<OwnedFd>, Option<Arc<OwnedFd>>);
 
 /// The state of one process, and of the copies that were made of it.
 struct OfProcess {
@@ -190,6 +201,21 @@ pub(crate) fn watch_over_by(
     lock().watch_over(process, helper)
 }
 
+/// The child has a cgroup for itself now, in which all is to be killed with it: this is its `cgroup.kill`, open for
+/// writing. No guardian is started for that.
+#[cfg(feature = "desktop")]
+pub(crate) fn watch_over_tree(process: &Process, tree: OwnedFd) -> io::Result<()> {
+    let mut state = lock();
+    let tree = Arc::new(tree);
+    if let Some(ward) = state.wards.of(process) {
+        ward.tree = Some(tree.clone());
+    }
+    match &mut state.guardian {
+        Some(guardian) => guardian.take_tree(process.pidfd(), tree.as_fd()),
+        None => Ok(()),
+    }
+}
+
 /// A program has ended, and the app has heard of it: what it left behind (a browser, say) is not to
 /// be killed with the app. So the guardian has to see its end before that of the app.
 #[cfg(feature = "app")]
@@ -264,7 +290,11 @@ impl State {
             false => 0,
         };
         let pidfd = Arc::downgrade(process.shared_pidfd());
-        self.wards.push(Ward { pidfd, group });
+        self.wards.push(Ward {
+            pidfd,
+            group,
+            tree: None,
+        });
         // That it has gone shows here, too.
         if let Some(guardian) = &mut self.guardian {
             let taken = guardian.take(&group.to_le_bytes(), &[process.pidfd()]);
@@ -277,20 +307,26 @@ impl State {
 
     /// Has it take what waits, if there is anything.
     fn ring(&mut self) -> Result<(), GuardianError> {
-        self.guardian.as_mut().map_or(Ok(()), Guardian::ring)
+        Ok(self.guardian.as_mut().map_or(Ok(()), Guardian::ring)?)
     }
 
     /// Has a new guardian take over. The one before it goes when the new one knows all children, so
     /// that an app that dies meanwhile has one.
     fn replace(&mut self, helper: Program) -> Result<&mut Guardian, GuardianError> {
         let mut next = Guardian::start(helper)?;
-        for wards in self.wards.living().chunks(DESCRIPTORS_MAX) {
+        let living = self.wards.living();
+        for wards in living.chunks(DESCRIPTORS_MAX) {
             let groups: Vec<_> = wards
                 .iter()
-                .flat_map(|(group, _)| group.to_le_bytes())
+                .flat_map(|(group, ..)| group.to_le_bytes())
                 .collect();
-            let pidfds: Vec<_> = wards.iter().map(|(_, pidfd)| pidfd.as_fd()).collect();
+            let pidfds: Vec<_> = wards.iter().map(|(_, pidfd, _)| pidfd.as_fd()).collect();
             next.take(&groups, &pidfds)?;
+        }
+        for (_, pidfd, tree) in &living {
+            if let Some(tree) = tree {
+                next.take_tree(pidfd.as_fd(), tree.as_fd())?;
+            }
         }
         if let Some(lookout) = &self.lookout {
             // Where that cannot be, its end shows at the next start.
@@ -380,35 +416,48 @@ impl Guardian {
 
     /// Hands over children, by their pidfds and the numbers of their groups.
     fn take(&mut self, groups: &[u8], pidfds: &[BorrowedFd<'_>]) -> Result<(), GuardianError> {
+        Ok(self.hand_over(Kind::Guard, groups, pidfds)?)
+    }
+
+    /// Hands over the cgroup of a child.
+    fn take_tree(&mut self, pidfd: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> io::Result<()> {
+        self.hand_over(Kind::GuardTree, &[], &[pidfd, tree])
+    }
+
+    fn hand_over(
+        &mut self,
+        kind: Kind,
+        payload: &[u8],
+        descriptors: &[BorrowedFd<'_>],
+    ) -> io::Result<()> {
         // A socket that stays full is waited for once.
         let patience = match self.whole {
             true => ROOM_WITHIN,
             false => Duration::ZERO,
         };
         let mut until = None;
-        while let Err(error) = self.control.send(Kind::Guard, groups, pidfds, Wait::No) {
+        while let Err(error) = self.control.send(kind, payload, descriptors, Wait::No) {
             let is_full = error.kind() == io::ErrorKind::WouldBlock
                 || error.raw_os_error() == Some(Errno::TOOMANYREFS.raw_os_error());
             if !is_full || Instant::now() >= *until.get_or_insert_with(|| Instant::now() + patience)
             {
                 self.whole = false;
-                return Err(error.into());
+                return Err(error);
             }
             self.ring()?;
             thread::sleep(Duration::from_millis(1));
         }
-        self.waiting += pidfds.len();
+        self.waiting += descriptors.len();
         match self.waiting < WAITING_MAX {
             true => Ok(()),
             false => self.ring(),
         }
     }
 
-    fn ring(&mut self) -> Result<(), GuardianError> {
+    fn ring(&mut self) -> io::Result<()> {
         if self.waiting > 0 {
             self.waiting = 0;
-            retry_on_intr(|| rustix::io::write(&self.bell, &1_u64.to_ne_bytes()))
-                .map_err(io::Error::from)?;
+            retry_on_intr(|| rustix::io::write(&self.bell, &1_u64.to_ne_bytes()))?;
         }
         Ok(())
     }
@@ -424,6 +473,7 @@ mod tests {
         let known = |pidfd: &Arc<OwnedFd>| Ward {
             pidfd: Arc::downgrade(pidfd),
             group: 7,
+            tree: None,
         };
         let (mut wards, stays) = (Wards::default(), pidfd());
         wards.push(known(&stays));
@@ -432,6 +482,6 @@ mod tests {
             assert!(wards.known.len() < 20);
         }
         let living = wards.living();
-        assert!(matches!(&living[..], [(7, pidfd)] if Arc::ptr_eq(pidfd, &stays)));
+        assert!(matches!(&living[..], [(7, pidfd, None)] if Arc::ptr_eq(pidfd, &stays)));
     }
 }

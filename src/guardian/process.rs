@@ -39,6 +39,8 @@ struct Ward {
     pidfd: OwnedFd,
     /// The group that it leads.
     group: Option<Pid>,
+    /// The `cgroup.kill` of the cgroup that it has for itself. It comes with a pidfd of its own.
+    tree: Option<OwnedFd>,
     /// Its end is seen when it comes.
     watched: bool,
 }
@@ -148,16 +150,30 @@ fn receive(control: &Control, scratch: &mut Scratch) -> Option<Vec<Ward>> {
         return None;
     };
     let mut groups = packet.payload.as_chunks::<4>().0.iter();
-    let mut ward = |pidfd| Ward {
+    let mut ward = |pidfd, tree| Ward {
         pidfd,
         group: (groups.next()).and_then(|bytes| Pid::from_raw(i32::from_le_bytes(*bytes))),
+        tree,
         watched: true,
     };
-    let pidfds = match packet.kind == Kind::Guard as u8 {
+    let (is_guard, is_tree) = (
+        packet.kind == Kind::Guard as u8,
+        packet.kind == Kind::GuardTree as u8,
+    );
+    let descriptors = match is_guard || is_tree {
         true => packet.descriptors.claim(),
         false => Vec::new(),
     };
-    Some(pidfds.into_iter().map(&mut ward).collect())
+    if is_tree {
+        let pair = <[OwnedFd; 2]>::try_from(descriptors).ok();
+        return Some(
+            (pair
+                .into_iter()
+                .map(|[pidfd, tree]| ward(pidfd, Some(tree))))
+            .collect(),
+        );
+    }
+    Some((descriptors.into_iter().map(|pidfd| ward(pidfd, None))).collect())
 }
 
 fn kill(ward: Ward) {
@@ -165,6 +181,9 @@ fn kill(ward: Ward) {
     // It may have ended long ago: what it left behind is not the app's.
     if !ward.watched && has_ended(pidfd) {
         return;
+    }
+    if let Some(tree) = &ward.tree {
+        let _ = rustix::io::write(tree, b"1");
     }
     // The group first. Where the kernel cannot do it by pidfd, by its number: as long as somebody
     // is in it, the number is its own.

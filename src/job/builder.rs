@@ -191,6 +191,21 @@ impl<J: Listed> JobBuilder<J> {
         self
     }
 
+    /// Sets how much the job yields to others.
+    #[cfg(feature = "desktop")]
+    pub fn qos(mut self, qos: crate::desktop::Qos) -> Self {
+        self.options.class = qos.class();
+        self
+    }
+
+    /// Runs the job in a scope of the user's systemd: the worker gets the job when it is in it. Stopping,
+    /// [`pause`](crate::Control::pause) and the death of the app reach all that it has started.
+    #[cfg(feature = "desktop")]
+    pub fn scope(mut self, scope: &crate::desktop::Scope) -> Self {
+        self.options.gate = Some(scope.gate());
+        self
+    }
+
     /// Stops the job when `cancellable` is cancelled, on any thread. May be called more than once.
     pub fn cancellable(mut self, cancellable: &gio::Cancellable) -> Self {
         self.options.cancellables.push(cancellable.clone());

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::child::Worker;
+use crate::child::gate::SharedGate;
 use crate::child::observer::Observers;
+use crate::process::class::Class;
 
 #[derive(Debug)]
 pub(super) struct Options {
@@ -21,6 +23,8 @@ pub(super) struct Options {
     pub(super) wait_for_debugger: bool,
     pub(super) env: Vec<(OsString, Option<OsString>)>,
     pub(super) current_dir: Option<PathBuf>,
+    pub(super) gate: Option<SharedGate>,
+    pub(super) class: Option<Class>,
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) observers: Observers,
 }
@@ -40,6 +44,8 @@ impl Default for Options {
             wait_for_debugger: false,
             env: Vec::new(),
             current_dir: None,
+            gate: None,
+            class: None,
             cancellables: Vec::new(),
             observers: Observers::default(),
         }

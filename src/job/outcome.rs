@@ -64,6 +64,8 @@ pub(super) struct ProcessFacts {
     pub(super) ready: bool,
     pub(super) fault: Option<Fault>,
     pub(super) refusal: Option<Refusal>,
+    /// Why its job was not sent to it when it was ready.
+    pub(super) barred: Option<Text>,
     /// It did not say hello in this time.
     pub(super) silent_for: Option<Duration>,
     /// It closed its control socket and did not end.
@@ -72,6 +74,8 @@ pub(super) struct ProcessFacts {
     /// Why nothing could be heard of it.
     pub(super) unwatched: Option<io::Error>,
     pub(super) end: Option<Result<Exit, WaitError>>,
+    /// The kernel has killed a process of its scope for want of memory.
+    pub(super) out_of_memory: bool,
     pub(super) output_tail: String,
 }
 
@@ -101,6 +105,7 @@ impl Facts {
         };
         let inner = error.inner_mut();
         inner.ran = self.started || unwatched;
+        inner.out_of_memory = self.process.out_of_memory;
         inner.output_tail = self.process.output_tail;
         inner.progress = self.progress;
         if let Some(Ok(exit)) = self.process.end {
@@ -154,6 +159,11 @@ impl Facts {
             }
             Some(Answer::Refused(_)) | None => (),
         }
+        if let Some(why) = self.process.barred.take()
+            && self.stop.is_none()
+        {
+            return Err(Error::not_started(label, why));
+        }
         if !self.process.ready && self.stop.is_none() {
             let text = match self.process.refusal.take() {
                 Some(refusal) => refusal_text(refusal, program),
@@ -184,7 +194,11 @@ impl Facts {
                         .crash
                         .as_ref()
                         .is_some_and(|crash| crash.stack_overflow);
-                    new(ErrorKind::Signal, signal_text(signal, overflow))
+                    let out_of_memory = self.process.out_of_memory;
+                    new(
+                        ErrorKind::Signal,
+                        signal_text(signal, overflow, out_of_memory),
+                    )
                 }
             }
             Some(Ok(Exit {
@@ -314,8 +328,9 @@ fn refusal_text(refusal: Refusal, program: &Worker) -> Text {
     }
 }
 
-fn signal_text(signal: Signal, stack_overflow: bool) -> Text {
+fn signal_text(signal: Signal, stack_overflow: bool, out_of_memory: bool) -> Text {
     let meaning = match signal.as_raw() {
+        libc::SIGKILL if out_of_memory => text!("the memory limit of its scope was reached"),
         libc::SIGSEGV if stack_overflow => text!("its stack overflowed"),
         libc::SIGSEGV => text!("a memory fault"),
         libc::SIGABRT => text!("it aborted itself"),

@@ -210,6 +210,10 @@ impl Run {
             }
             facts.stop = Some(reason);
         }
+        if self.worker.is_at_gate() {
+            // There is no job yet that could be asked.
+            self.worker.force();
+        }
         self.worker.link().cancel(self.number);
         // A stopped job sees it when it continues.
         let _ = self.seat().signal(Signal::CONT);

@@ -14,6 +14,7 @@ use super::run::{Parts, Run, Shared, Sink};
 use super::taken::Taken;
 use super::worker::{Parts as WorkerParts, WorkerProcess};
 use crate::child::Error;
+use crate::child::gate::Newborn;
 use crate::main_loop::hub::Hub;
 use crate::model::Status;
 use crate::spawn::{Group, Plan, Reservation};
@@ -36,6 +37,7 @@ pub(super) fn start<J: Listed>(
         hub,
         parts: worker,
         control,
+        held,
     } = match start_worker(job, options, &label) {
         Ok(started) => started,
         Err(error) => {
@@ -48,6 +50,7 @@ pub(super) fn start<J: Listed>(
         }
     };
     status.begin(worker.pid);
+    let (process, pid) = (worker.process.clone(), worker.pid);
     let shared = Shared::default();
     let worker = WorkerProcess::new(&hub, worker, control, shared.hang_up(&*sink));
     let run = Run::new(
@@ -66,6 +69,21 @@ pub(super) fn start<J: Listed>(
         },
     );
     worker.begin(run.clone());
+    if let (Some(gate), Some(held)) = (&options.gate, held) {
+        let weak = Rc::downgrade(&worker);
+        let opened = move |result| {
+            if let Some(worker) = weak.upgrade() {
+                worker.leave_gate(result, |control| held.send(control));
+            }
+        };
+        let child = Newborn {
+            process,
+            pid,
+            class: options.class,
+        };
+        let left = gate.admit(child, Box::new(opened));
+        worker.seat().at_end(left);
+    }
     Some(run)
 }
 
@@ -74,6 +92,22 @@ struct Started {
     hub: Rc<Hub>,
     parts: WorkerParts,
     control: Control,
+    /// What it is sent when its gate has opened.
+    held: Option<HeldStart>,
+}
+
+/// The first job, in a frame of its own.
+struct HeldStart {
+    start: Start,
+    descriptors: Vec<Arc<OwnedFd>>,
+}
+
+impl HeldStart {
+    fn send(self, control: &Control) -> io::Result<()> {
+        let descriptors: Vec<_> = self.descriptors.iter().map(|fd| fd.as_fd()).collect();
+        let start = self.start.encode();
+        control.send_about(FIRST_JOB, Kind::Start, &start, &descriptors, Wait::No)
+    }
 }
 
 fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Started, Error> {
@@ -88,6 +122,9 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     }
     if glib::MainContext::ref_thread_default().acquire().is_err() {
         return Err(Error::other_context(label));
+    }
+    if let Some(gate) = &options.gate {
+        gate.check().map_err(|why| Error::not_started(label, why))?;
     }
     let (input, descriptors) = encode(job).map_err(|why| Error::not_started(label, why))?;
 
@@ -109,7 +146,9 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         input,
     };
     // In one frame with the greeting, where it fits.
-    let fits = start.input.len() <= INLINE_MAX - HELLO_MAX && descriptors.len() < DESCRIPTORS_MAX;
+    let fits = start.input.len() <= INLINE_MAX - HELLO_MAX
+        && descriptors.len() < DESCRIPTORS_MAX
+        && options.gate.is_none();
     let (start, follows) = if fits {
         (Some(start), None)
     } else {
@@ -118,6 +157,8 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     let hello = Hello {
         log_level: options.log_level(),
         wait_for_debugger: options.wait_for_debugger,
+        // In a scope it is not the worker that yields.
+        class: options.class.filter(|_| options.gate.is_none()),
         jobs: 1,
         build: J::table().build_id().map_err(lacking(text!(
             "the types of the jobs could not be examined"
@@ -127,19 +168,18 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
     };
     let reservation = Reservation::new().map_err(|error| Error::start(label, error))?;
     let mut brought = vec![reservation.app()];
-    brought.extend(descriptors.iter().map(|fd| fd.as_fd()));
-    let with_hello = if fits { brought.len() } else { 1 };
-    let (with_hello, with_start) = brought.split_at(with_hello);
-    control
-        .send(Kind::Hello, &hello.encode(), with_hello, Wait::No)
-        .and_then(|()| match follows {
-            Some(start) => {
-                let start = start.encode();
-                control.send_about(FIRST_JOB, Kind::Start, &start, with_start, Wait::No)
-            }
-            None => Ok(()),
-        })
-        .map_err(lacking(text!("the job could not be sent")))?;
+    if fits {
+        brought.extend(descriptors.iter().map(|fd| fd.as_fd()));
+    }
+    let mut sent = control.send(Kind::Hello, &hello.encode(), &brought, Wait::No);
+    drop(brought);
+    let mut follows = follows.map(|start| HeldStart { start, descriptors });
+    if options.gate.is_none()
+        && let Some(start) = follows.take()
+    {
+        sent = sent.and_then(|()| start.send(&control));
+    }
+    sent.map_err(lacking(text!("the job could not be sent")))?;
 
     let program = options.worker.to_program();
     let mut plan = Plan::new(program)
@@ -175,8 +215,10 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
             prints: [output, errors],
             handshake: options.handshake(),
             jobs: Some(1),
+            at_gate: options.gate.is_some(),
         },
         control,
+        held: follows,
     })
 }
 

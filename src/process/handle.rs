@@ -7,6 +7,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
+use super::cgroup::Cgroup;
 use super::exit::{Cause, Exit, Usage, WaitError};
 use super::pidfd::{self, To, Wait, check_child_signal};
 use super::signal::Signal;
@@ -26,6 +27,8 @@ pub struct Process {
     /// Shared with whoever is to end it should nobody else be left to.
     pidfd: Arc<OwnedFd>,
     leads_group: bool,
+    /// What it has for itself and all that it starts.
+    cgroup: Option<Arc<Cgroup>>,
     end: Option<Result<Exit, WaitError>>,
     /// The process that may wait: the app, and not a forked copy of it.
     parent: u32,
@@ -37,6 +40,7 @@ impl Process {
             pid,
             pidfd: Arc::new(pidfd),
             leads_group,
+            cgroup: None,
             end: None,
             parent: own::id(),
         }
@@ -50,6 +54,22 @@ impl Process {
     /// Its pidfd, which is readable once it has ended; see pidfd_open(2).
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
+    }
+
+    /// Its own cgroup, if it has one: who kills it kills all that are in that.
+    pub(crate) fn cgroup(&self) -> Option<&Arc<Cgroup>> {
+        self.cgroup.as_ref()
+    }
+
+    /// Whether the kernel has killed a process in its own cgroup because a limit of memory was reached.
+    #[cfg(feature = "app")]
+    pub(crate) fn is_out_of_memory(&self) -> bool {
+        (self.cgroup.as_ref()).is_some_and(|cgroup| cgroup.is_out_of_memory())
+    }
+
+    #[cfg(feature = "desktop")]
+    pub(crate) fn set_cgroup(&mut self, cgroup: Arc<Cgroup>) {
+        self.cgroup = Some(cgroup);
     }
 
     pub(crate) fn shared_pidfd(&self) -> &Arc<OwnedFd> {
@@ -86,6 +106,9 @@ impl Process {
     fn wait_as(&mut self, how: Wait) -> Result<Option<Exit>, WaitError> {
         if let Some(end) = self.end {
             return end.map(Some);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.look_for_oom();
         }
         match pidfd::wait(self.pidfd(), how) {
             Ok(None) => Ok(None),
@@ -171,6 +194,10 @@ impl Process {
         if self.leads_group {
             // Fails when the group has no member left.
             let _ = self.signal_group(Signal::KILL);
+        }
+        if let Some(cgroup) = &self.cgroup {
+            // Fails on an old kernel, and once systemd has removed it.
+            let _ = cgroup.kill();
         }
         self.signal(Signal::KILL)
     }

@@ -2,8 +2,7 @@
 
 use std::fs;
 
-/// Where the cgroups of version 2 are mounted, alone or beside those of version 1.
-const CGROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+use super::cgroup::{MOUNTS, own_path};
 
 /// Whether a child that has not been reaped is stopped by a signal, held by a debugger, or in a frozen cgroup. Without
 /// `/proc` it is taken to run.
@@ -17,10 +16,10 @@ pub(crate) fn is_held(pid: u32) -> bool {
 
 /// By the file of a process that names its cgroups; see cgroups(7).
 fn is_frozen(cgroups: &str) -> bool {
-    let Some(own) = cgroups.lines().find_map(|line| line.strip_prefix("0::")) else {
+    let Some(own) = own_path(cgroups) else {
         return false;
     };
-    CGROUPS.iter().any(|root| {
+    MOUNTS.iter().any(|root| {
         fs::read_to_string(format!("{root}{own}/cgroup.events"))
             .is_ok_and(|events| events.lines().any(|line| line == "frozen 1"))
     })

@@ -26,9 +26,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! [`background`] has the short-lived threads for what may take long. This room does not know GLib.
+//! [`background`] has the short-lived threads for what may take long, [`cgroup`] what a process may have for itself
+//! and all that it starts, and [`class`] how much a thread yields to others. This room does not know GLib.
 
 pub(crate) mod background;
+#[cfg_attr(not(feature = "desktop"), allow(dead_code))]
+pub(crate) mod cgroup;
+pub(crate) mod class;
 pub(crate) mod destroy;
 mod exit;
 mod handle;

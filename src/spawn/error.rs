@@ -43,6 +43,8 @@ pub enum Step {
     Child,
     /// What a helper changes before it executes the program: umask, nice value, limits, privileges.
     Helper,
+    /// What has to be there before the program is executed, and does not depend on the program: a scope.
+    Gate,
     /// Executing the program, after every other step succeeded.
     Execute,
     /// Opening a pidfd for the child. The child, if there was one, was killed and reaped.
@@ -63,6 +65,7 @@ impl Step {
             Self::Process => text!("the new process"),
             Self::Child => text!("a step in the new process"),
             Self::Helper => text!("the setup by the helper"),
+            Self::Gate => text!("what the program needs around it"),
             Self::Execute => text!("the execution of the program"),
             Self::Pidfd => text!("the pidfd of the new process"),
         }

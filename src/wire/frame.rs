@@ -7,9 +7,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::nul::received;
+use crate::process::class::Class;
 
 /// The version of the protocol. Both sides must have the same.
-pub(crate) const PROTOCOL: u32 = 3;
+pub(crate) const PROTOCOL: u32 = 4;
 
 /// The first bytes of a [`Hello`].
 pub(crate) const MAGIC: [u8; 8] = *b"LEGWORK\n";
@@ -45,6 +46,8 @@ pub(crate) enum Kind {
     Cancel = 6,
     /// To an exec helper: [`ExecOrder`].
     Order = 7,
+    /// To the guardian: a pidfd of a child, and the `cgroup.kill` of the cgroup that this child has for itself.
+    GuardTree = 8,
 
     // From the worker.
     /// Completes the handshake: this process is a worker. Brings the shared page.
@@ -104,9 +107,18 @@ impl Kind {
     /// The kind of a packet that the app may send.
     pub(crate) fn from_app(byte: u8) -> Option<Kind> {
         use Kind::*;
-        [Hello, Start, Request, EndOfRequests, Guard, Cancel, Order]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Hello,
+            Start,
+            Request,
+            EndOfRequests,
+            Guard,
+            Cancel,
+            Order,
+            GuardTree,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 
     /// Whether any thread of the worker may send it at any time.
@@ -130,7 +142,7 @@ pub(crate) enum Role {
 
 /// The app's first frame: what the *process* is to be. It is in the socket before the child exists.
 ///
-/// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (1), zero (1),
+/// Layout, little-endian: magic (8), protocol (4), role (1), log level (1), flags (1), class (1),
 /// number of jobs (4), build id (8), and a [`Start`], if a flag says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Hello {
@@ -140,6 +152,8 @@ pub(crate) struct Hello {
     pub(crate) log_level: u8,
     /// Whether the worker waits for a debugger before its first job.
     pub(crate) wait_for_debugger: bool,
+    /// How much the jobs yield to others.
+    pub(crate) class: Option<Class>,
     /// The number of jobs after which the worker ends by itself; 0 for never.
     pub(crate) jobs: u32,
     pub(crate) build: u64,
@@ -167,6 +181,7 @@ impl Hello {
             role: role as u8,
             log_level: 0,
             wait_for_debugger: false,
+            class: None,
             jobs: 0,
             build: 0,
             start: None,
@@ -185,7 +200,8 @@ impl Hello {
         }
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&self.protocol.to_le_bytes());
-        bytes.extend_from_slice(&[self.role, self.log_level, flags, 0]);
+        let class = self.class.map_or(0, |class| class as u8);
+        bytes.extend_from_slice(&[self.role, self.log_level, flags, class]);
         bytes.extend_from_slice(&self.jobs.to_le_bytes());
         bytes.extend_from_slice(&self.build.to_le_bytes());
         if let Some(start) = start {
@@ -214,6 +230,7 @@ impl Hello {
             role: fixed[ROLE_AT],
             log_level: fixed[13],
             wait_for_debugger: flags & WAIT_FOR_DEBUGGER != 0,
+            class: Class::from_number(fixed[15]),
             jobs: word(fixed, 16),
             build: u64::from(word(fixed, 20)) | u64::from(word(fixed, 24)) << 32,
             start: match flags & BRINGS_START {
@@ -307,6 +324,8 @@ pub(crate) struct ExecOrder {
     /// Resource (`RLIMIT_*`), soft and hard limit; `None` is unlimited.
     pub(crate) limits: Vec<(u32, Option<u64>, Option<u64>)>,
     pub(crate) no_new_privileges: bool,
+    /// How much it yields to others.
+    pub(crate) class: Option<Class>,
 }
 
 /// Why an exec helper did not execute the program.
@@ -331,6 +350,8 @@ pub(crate) enum ExecStep {
     NoNewPrivileges,
     /// Executing the program.
     Execute,
+    /// Having it yield to others.
+    Class,
 }
 
 /// The progress of a job.

@@ -143,6 +143,14 @@ impl Jobs {
             Ok(link) => link,
             Err((control, error)) => refuse(&control, &Refusal::Setup(error.to_string())),
         };
+        // Of this thread alone: the watcher does not yield.
+        if let Some(class) = hello.class
+            && let Err(errno) = class.set(0)
+        {
+            let error = io::Error::from_raw_os_error(errno);
+            let why = format!("its priority could not be lowered: {error}");
+            refuse(&link.control, &Refusal::Setup(why));
+        }
         let first = hello.start.map(|start| (FIRST_JOB, start, brought));
         self.run_jobs(link, first, hello.jobs)
     }

@@ -108,6 +108,9 @@ fn change(order: &ExecOrder) -> Result<(), (ExecStep, i32)> {
     if let Some(by) = order.nice {
         rustix::process::nice(by).map_err(|errno| (ExecStep::Nice, errno.raw_os_error()))?;
     }
+    if let Some(class) = order.class {
+        class.set(0).map_err(|errno| (ExecStep::Class, errno))?;
+    }
     if let Some(mask) = order.umask {
         rustix::process::umask(rustix::fs::Mode::from_raw_mode(mask));
     }

@@ -177,6 +177,16 @@ pub(crate) const NEEDS: &[Need] = &[
             "less vim procps-ng make git",
         ],
     ),
+    nice(
+        Level::Test,
+        "systemd's user manager with a bus, for the tests of scopes",
+        "ls /usr/lib/systemd/systemd /usr/lib/systemd/user/dbus.socket",
+        [
+            "systemd dbus-user-session",
+            "systemd dbus-broker",
+            "systemd dbus-broker-units",
+        ],
+    ),
     need(
         Level::Test,
         "D-Bus in a terminal (gdbus, dbus-monitor)",

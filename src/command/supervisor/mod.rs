@@ -46,16 +46,20 @@ use self::timers::{Timer, Timers};
 use super::exec_helper::{self, ExecHelper, HELPER_WITHIN};
 use super::lane::Lane;
 use super::outcome::{Ended, Facts, StopReason, Success};
+use super::start_error::StartError;
 use super::stop::Stop;
 use super::terminal;
 use crate::child::control::Supervised;
+use crate::child::gate::{Newborn, SharedGate};
 use crate::child::seat::Seat;
 use crate::guardian;
 use crate::main_loop::hub::{Entry, Hub, Slice, Token};
 use crate::main_loop::mailbox::Outlet;
 use crate::model::{State, Status};
+use crate::process::class::Class;
 use crate::process::{Exit, Process, SharedProcess, Signal, is_held};
-use crate::spawn::SpawnError;
+use crate::spawn::{SpawnError, Step};
+use crate::text::Text;
 
 /// How much is still read after the end, at most, from a pipe that another process holds open (1 MiB).
 const LAST_READ: usize = 1024 * 1024;
@@ -105,6 +109,8 @@ pub(super) struct Parts {
     pub(super) standards: Standards,
     pub(super) progress: Option<ProgressReader>,
     pub(super) helper: Option<ExecHelper>,
+    /// What has to open before the helper is sent its order.
+    pub(super) gate: Option<(SharedGate, Option<Class>)>,
     pub(super) drain: Drain,
     pub(super) looks: Looks,
 }
@@ -118,6 +124,8 @@ pub(super) struct Supervisor {
     standards: Standards,
     progress: Option<ProgressReader>,
     helper: RefCell<Option<ExecHelper>>,
+    /// The helper has no order yet.
+    at_gate: Cell<bool>,
     exit: ExitWatch,
     stop: StopSteps,
     timers: Timers,
@@ -134,6 +142,7 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Takes over a program that has just been started.
     pub(super) fn begin(hub: &Rc<Hub>, parts: Parts) -> Rc<Supervisor> {
+        let process = parts.process.clone();
         let waiter = parts.outcome.waker_slot();
         let hang_up = Box::new(move || waiter.hang_up());
         let supervisor = Seat::take(hub, parts.process, parts.pid, hang_up, |seat| Supervisor {
@@ -144,6 +153,7 @@ impl Supervisor {
             standards: parts.standards,
             progress: parts.progress,
             helper: RefCell::new(parts.helper),
+            at_gate: Cell::new(parts.gate.is_some()),
             exit: ExitWatch::default(),
             stop: StopSteps::new(parts.stop),
             timers: Timers::default(),
@@ -161,11 +171,28 @@ impl Supervisor {
         let (rules, timers) = (&supervisor.rules, &supervisor.timers);
         timers.set(Timer::Deadline, rules.deadline);
         timers.set(Timer::Stall, rules.stall);
-        timers.set(Timer::Helper, has_helper.then_some(HELPER_WITHIN));
+        let is_ordered = has_helper && parts.gate.is_none();
+        timers.set(Timer::Helper, is_ordered.then_some(HELPER_WITHIN));
         supervisor.looks.set_next(timers);
         // May be its end already.
         supervisor.watch();
         supervisor.set_alarm();
+        if let Some((gate, class)) = parts.gate {
+            let weak = Rc::downgrade(&supervisor);
+            let opened = move |result| {
+                if let Some(supervisor) = weak.upgrade() {
+                    supervisor.leave_gate(result);
+                }
+            };
+            let pid = parts.pid;
+            let child = Newborn {
+                process,
+                pid,
+                class,
+            };
+            let left = gate.admit(child, Box::new(opened));
+            supervisor.seat.at_end(left);
+        }
         supervisor
     }
 
@@ -395,6 +422,22 @@ impl Supervisor {
 
     // --- the exec helper ----------------------------------------------------------------------
 
+    /// What it has waited for is there, or never will be.
+    fn leave_gate(&self, result: Result<(), Text>) {
+        if self.seat.has_ended() || self.seat.is_copy() || !self.at_gate.replace(false) {
+            return;
+        }
+        let refused = |step| move |why| SpawnError::refused(step, why);
+        let ordered = match (result, &mut *self.helper.borrow_mut()) {
+            (Ok(()), Some(helper)) => (helper.send_order()).map_err(StartError::into_spawn_error),
+            (result, _) => result.map_err(refused(Step::Gate)),
+        };
+        match ordered {
+            Ok(()) => self.set_timer(Timer::Helper, Some(HELPER_WITHIN)),
+            Err(why) => self.end_helper(Err(why)),
+        }
+    }
+
     fn read_helper(&self) {
         let result = match &mut *self.helper.borrow_mut() {
             Some(helper) => helper.read(),
@@ -484,6 +527,10 @@ impl Supervisor {
         self.timers.set(Timer::Deadline, None);
         self.timers.set(Timer::Stall, None);
         self.status.set_state(State::Stopping);
+        if self.at_gate.replace(false) {
+            // There is no program yet that could be asked.
+            self.stop.skip();
+        }
         self.take_stop_step();
     }
 
@@ -521,6 +568,8 @@ impl Supervisor {
             Some(Ok(None)) | None => return,
         };
         self.exit.set(end);
+        let out_of_memory = self.seat.with_process(|process| process.is_out_of_memory());
+        self.facts.borrow_mut().out_of_memory = out_of_memory == Some(true);
         self.judge_stop();
         self.seat.unwatch_exit();
         guardian::has_ended();

@@ -38,6 +38,11 @@ impl StopSteps {
         self.stop.uses_input()
     }
 
+    /// Only SIGKILL is left.
+    pub(super) fn skip(&self) {
+        self.next.set(self.stop.0.len());
+    }
+
     /// Takes the next step, and gives the time until the one after it; after the last comes SIGKILL. What is put into
     /// the input is still to be written.
     ///

@@ -17,6 +17,7 @@ mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,8 +35,9 @@ use crate::main_loop::count_frame;
 use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::{Entry, HangUp, Hub, Slice, Token};
 use crate::process::{Process, SharedProcess};
+use crate::text::{Text, text};
 use crate::wire::control::{
-    Control, Fault, Packet, Payload, Received, RecvError, Scratch, Unclaimed, Wait,
+    Control, Fault, Packet, Payload, Received, RecvError, Scratch, Unclaimed, Wait, is_peer_gone,
 };
 use crate::wire::frame::{JobNumber, Kind, LOG_RECORDS_MAX, LogBatch, LogEntry};
 
@@ -128,6 +130,8 @@ pub(super) struct WorkerProcess {
     handshake: Option<Duration>,
     /// How many jobs it still runs before it ends by itself; `None` for any number.
     jobs_left: Cell<Option<u32>>,
+    /// It was not sent its first job yet.
+    at_gate: Cell<bool>,
     /// Its control socket is closed; only its exit is waited for.
     closed: Cell<bool>,
     /// Held in the app's descriptor table for the page that comes with the handshake: an app that has
@@ -151,6 +155,8 @@ pub(super) struct Parts {
     pub(super) handshake: Option<Duration>,
     /// After how many jobs it ends by itself; `None` for any number.
     pub(super) jobs: Option<u32>,
+    /// Its first job is sent later, when a gate has opened.
+    pub(super) at_gate: bool,
 }
 
 impl WorkerProcess {
@@ -174,6 +180,7 @@ impl WorkerProcess {
                 records: RefCell::default(),
                 handshake,
                 jobs_left: Cell::new(parts.jobs),
+                at_gate: Cell::new(parts.at_gate),
                 closed: Cell::new(false),
                 placeholder: Cell::new(None),
                 frames_left: Cell::new(None),
@@ -201,6 +208,42 @@ impl WorkerProcess {
             self.finish();
         }
         self.set_alarm();
+    }
+
+    /// What the first job has waited for is there, or never will be.
+    pub(super) fn leave_gate(
+        &self,
+        result: Result<(), Text>,
+        send: impl FnOnce(&Control) -> io::Result<()>,
+    ) {
+        if !self.is_open() || self.seat.is_copy() || !self.at_gate.replace(false) {
+            return;
+        }
+        let sent = result.and_then(|()| match send(&self.link.control) {
+            // It has ended already: that is read in its turn.
+            Err(error) if !is_peer_gone(&error) => {
+                let what = text!("the job could not be sent");
+                Err(text!(
+                    "{what}: {error}",
+                    what = what,
+                    error = Text::of(&error)
+                ))
+            }
+            _ => Ok(()),
+        });
+        if let Err(why) = sent {
+            self.facts.borrow_mut().barred = Some(why);
+            self.force();
+        } else if self.facts.borrow().ready
+            && let Some(tenant) = self.tenant()
+        {
+            tenant.ready();
+        }
+    }
+
+    /// Whether it was not sent its first job yet: it does not have to be asked to stop.
+    pub(super) fn is_at_gate(&self) -> bool {
+        self.at_gate.get()
     }
 
     /// Another job is there, after the one before has ended. Its start was sent.
@@ -383,7 +426,9 @@ impl WorkerProcess {
                 self.due.borrow_mut().handshake = None;
                 self.set_alarm();
                 self.program.has_proved_itself();
-                if let Some(tenant) = self.tenant() {
+                if !self.at_gate.get()
+                    && let Some(tenant) = self.tenant()
+                {
                     tenant.ready();
                 }
                 Ok(())
@@ -515,7 +560,12 @@ impl WorkerProcess {
             Some(end) => end.transpose(),
             None => None,
         };
-        self.facts.borrow_mut().end = end;
+        {
+            let out_of_memory = self.seat.with_process(|process| process.is_out_of_memory());
+            let mut facts = self.facts.borrow_mut();
+            facts.end = end;
+            facts.out_of_memory = out_of_memory == Some(true);
+        }
         self.seat.unwatch_exit();
         *self.due.borrow_mut() = Due::default();
         self.frames_left.set(Some(self.unread_frames()));

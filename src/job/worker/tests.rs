@@ -113,6 +113,7 @@ fn worker_of(process: Process, control: Control, output: OwnedFd) -> Rc<WorkerPr
         process: Arc::new(Mutex::new(Some(process))),
         prints: [output, errors],
         handshake: Some(Duration::from_secs(60)),
+        at_gate: false,
         jobs: None,
     };
     WorkerProcess::new(&hub, parts, control, Box::new(|| ()))

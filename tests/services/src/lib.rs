@@ -5,6 +5,7 @@ pub mod greeter;
 pub mod jobs;
 pub mod listed;
 pub mod private_bus;
+pub mod scope_jobs;
 pub mod steps;
 pub mod subject;
 pub mod talking;
