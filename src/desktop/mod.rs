@@ -36,9 +36,8 @@
 //!
 //! `docs/desktop.md` has a table of what each needs. Files: [`follow`] is one child and one surface; [`throttle`] how often
 //! that is told; [`task`] what waits for answers; [`bus`] calls and names; [`portal`] says who the app is; the
-//! others are a surface each, [`activation`] and [`memory`] have nothing to show.
+//! others are a surface each; [`memory`] has nothing to show.
 
-mod activation;
 mod availability;
 mod background;
 mod bus;
