@@ -81,6 +81,9 @@
 //! | talk to it | [`JobHandle::message`], [`on_message`](JobHandle::on_message), [`Sender`] |
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
 //! | hand over paths | [`path`] |
+//! | show it in the desktop | `desktop`, with the feature of that name: the dock, KDE's list of jobs, inhibitors, notifications |
+//! | let a program's window come to the front | `Command::activate_from`, with the same feature |
+//! | know when memory runs short | `desktop::memory`, with the same feature |
 //! | read its log | GLib's structured log has it already; or [`JobHandle::logs`] |
 //!
 //! # Threads and contexts
@@ -116,6 +119,7 @@
 //! | `app` | yes | the app's side; brings GLib and GIO |
 //! | `log` | yes | records of the `log` crate arrive in the app |
 //! | `tracing` | no | events of the `tracing` crate arrive in the app |
+//! | `desktop` | no | jobs and programs are shown in the desktop; needs GIO alone |
 //!
 //! Without `app` what is left is a worker's side, without GLib. A worker program built with it
 //! does not link GLib either, as it uses nothing of it.
@@ -131,6 +135,7 @@
 //! | `job` | app | a typed job: `builder` has the setters and `options` the defaults (deadline, grace, capacity); `start` starts a worker for it; `handle`, `channel` and `log` are what the app holds; `run` is one job in its worker (deadline, stopping, progress, log, and whose waits end on other threads when the context goes away); `worker/` is one worker process: its `mod` has the handshake, how many frames are read in a row, and the exit, `frames` says which frame may come when, `prints` is what it prints, `link` the socket and the page; `outcome` decides which outcome it is; `sink`, `requests`, `taken` and `lines` are their parts |
 //! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `host`, `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
 //! | `model` | app | [`Status`], a GObject for user interfaces |
+//! | `desktop` | app | what the session sees of a child, by its [`Status`] and its [`Control`] alone: a file per surface (`launcher`, `job_view`, `inhibit`, `notice`, `hold`, `background`); `follow`, `throttle`, `task`, `bus`, `portal`, `known` and `availability` are their parts; `memory` tells when it runs short |
 //! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `owner`, `control` and `cancel` what handles and others can do to it, `worker` which program is the worker |
 //! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `turns` the order in which what is ready is handled; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future; `guardian` what is done when that has ended |
 //! | `worker` | child | `boot` is from `main` over the jobs to the end; `answer` is one job, from its input to its answer; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` (with `modules`, for frames without names) are what arrives without the job's doing; `exec` is the exec helper |

@@ -18,12 +18,15 @@
 //!
 //! - [`builder`]: what to run, with every option and its default; [`stdio`] and [`stop`] are two of them.
 //! - [`host`]: the environment for programs that are not the app's own.
+//! - `activation`, with the feature `desktop`: a token for a program that opens windows.
 //! - [`start`]: from that to a running program, by way of [`standards`], [`terminal`] and [`secrets`].
 //! - [`exec_helper`]: a program in between, for what `posix_spawn` cannot do.
 //! - [`supervisor`]: one program, from its start to its one [`outcome`].
 //! - [`handle`]: what the app holds, with its [`streams`].
 //! - [`lines`]: what the program writes, split into lines; and [`progress`]: from those to a progress bar.
 
+#[cfg(feature = "desktop")]
+mod activation;
 mod builder;
 mod exec_helper;
 mod handle;

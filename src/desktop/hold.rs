@@ -5,7 +5,7 @@ use gio::{Application, ApplicationBusyGuard, ApplicationHoldGuard};
 use glib::WeakRef;
 
 use super::follow::{self, Shown};
-use super::{Surface, sealed};
+use super::{Surface, bus, sealed};
 use crate::child::observer::Observer;
 
 /// Keeps the app running while a job runs, also without a window: `g_application_hold()`.
@@ -28,7 +28,7 @@ impl Hold {
     }
 
     /// Marks it as busy as well, for a desktop that shows that: `g_application_mark_busy()`. Ignored in an app that is
-    /// not registered or is a remote instance.
+    /// not registered, has no bus, or is a remote instance.
     pub fn busy(mut self) -> Self {
         self.busy = true;
         self
@@ -41,9 +41,9 @@ impl sealed::Surface for Hold {
         let this = self.clone();
         follow::observer(move |_, _| {
             let app = this.app.upgrade();
-            let busy = app
-                .as_ref()
-                .filter(|app| this.busy && app.is_registered() && !app.is_remote());
+            // GLib tells the bus, and logs a critical warning if there is none.
+            let on_bus = bus::session(&this.app).ok().and(app.as_ref());
+            let busy = on_bus.filter(|app| this.busy && !app.is_remote());
             Held {
                 _busy: busy.map(ApplicationExtManual::mark_busy),
                 _hold: app.as_ref().map(ApplicationExtManual::hold),

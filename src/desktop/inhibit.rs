@@ -128,41 +128,35 @@ impl Drop for Held {
 
 impl Wanted {
     /// The first that agrees; else what each has said.
-    async fn ask(self: &Rc<Self>) -> Result<Held, Text> {
-        let session = bus::session(&self.app);
-        let (app, what, reason) = (self.app.clone(), self.what, self.reason.clone());
-        let manager = match &session {
-            Ok(connection) => {
-                let id = bus::id_of(&app);
-                let asked = session_manager(connection.clone(), id, what, reason.clone());
-                answer(SESSION_MANAGER.name, asked).await
-            }
-            Err(why) => Err(why.clone()),
+    async fn ask(&self) -> Result<Held, Text> {
+        let of_session = match bus::session(&self.app) {
+            Ok(connection) => self.ask_session(connection).await,
+            Err(why) => Err(why),
         };
+        let Err(of_session) = of_session else {
+            return of_session;
+        };
+        let who = glib::application_name().map_or_else(|| bus::id_of(&self.app), Into::into);
+        let asked = logind(who, self.what, self.reason.clone());
+        let logind = answer(LOGIND.name, asked).await;
+        logind.map_err(|why| both(of_session, why))
+    }
+
+    async fn ask_session(&self, connection: DBusConnection) -> Result<Held, Text> {
+        let (id, reason) = (bus::id_of(&self.app), self.reason.clone());
+        let asked = session_manager(connection.clone(), id, self.what, reason.clone());
+        let manager = answer(SESSION_MANAGER.name, asked).await;
         let Err(manager) = manager else {
             return manager;
         };
-        let portal = match session {
-            Ok(connection) => {
-                introduce(&connection, &app).await;
-                answer(DESKTOP, by_portal(connection, what, reason.clone())).await
-            }
-            Err(why) => Err(why),
-        };
-        let Err(portal) = portal else {
-            return portal;
-        };
-        let who = glib::application_name().map_or_else(|| bus::id_of(&app), Into::into);
-        let logind = answer(LOGIND.name, logind(who, what, reason)).await;
-        logind.map_err(|logind| {
-            text!(
-                "{manager}; {portal}; {logind}",
-                manager = manager,
-                portal = portal,
-                logind = logind
-            )
-        })
+        introduce(&connection, &self.app).await;
+        let portal = answer(DESKTOP, by_portal(connection, self.what, reason)).await;
+        portal.map_err(|why| both(manager, why))
     }
+}
+
+fn both(first: Text, second: Text) -> Text {
+    text!("{first}; {second}", first = first, second = second)
 }
 
 async fn session_manager(

@@ -21,14 +21,15 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::rc::Rc;
 
+use async_channel::{Receiver, Sender};
 use gio::MemoryMonitor;
 use gio::prelude::*;
 use glib::{ControlFlow, IOCondition, MainContext, Priority, SignalHandlerId, Source};
 
 use super::availability::Availability;
 use super::known::Known;
+use super::portal::is_sandboxed;
 use super::task::Task;
 use crate::PRIORITY;
 use crate::text::{Text, text};
@@ -71,24 +72,23 @@ const LINES: [Line; 3] = [
         microseconds: 100_000,
     },
 ];
+/// What has not been taken yet; more of the same would say nothing new.
+const PENDING_MAX: usize = 16;
 /// Without privileges it must be a multiple of 2 s.
 const WINDOW: u64 = 2_000_000;
 const FILE: &str = "/proc/pressure/memory";
 
 /// Calls a function when memory runs short, until it is dropped.
 ///
-/// Called at most once in two seconds for each [`Pressure`], on the context that was the thread's default when this was
-/// made. With an own trigger it is the pressure of the whole machine (or container), and it costs three descriptors; so make one
-/// for the app and share it. Neither `Send` nor `Sync`.
+/// It is called on the context that was the thread's default when this was made, and not often: by own triggers at most once in
+/// 2 s for each [`Pressure`], for the whole machine or container, which costs three descriptors; so make one for the app and
+/// share it. GLib says it at most once in 15 s, not while more than half of the memory is free, and in the global default
+/// context, which has to run. Neither `Send` nor `Sync`.
 #[must_use = "dropping it ends the watch"]
 pub struct Watch {
     known: Known,
-    source: Option<Kind>,
-}
-
-enum Kind {
-    Glib(MemoryMonitor, Option<SignalHandlerId>),
-    Triggers(Vec<Source>, #[allow(dead_code)] Task),
+    sources: Vec<Source>,
+    _task: Option<Task>,
 }
 
 impl Watch {
@@ -113,19 +113,19 @@ impl Watch {
     fn of_glib(act: impl Fn(Pressure) + 'static) -> Self {
         let known = Known::new("memory pressure");
         known.set::<()>(&Ok(()));
-        let monitor = MemoryMonitor::dup_default();
-        // Levels in between may be added; the numbers are ordered.
-        let handler = monitor.connect_low_memory_warning(move |_, level| {
-            use gio::MemoryMonitorWarningLevel as Level;
-            act(match level {
-                Level::Low => Pressure::Low,
-                Level::Medium => Pressure::Medium,
-                _ => Pressure::Critical,
-            });
+        let task = Task::spawn(async move {
+            if is_sandboxed() {
+                // There it waits for the portal, the first time.
+                let _ = gio::spawn_blocking(|| drop(MemoryMonitor::dup_default())).await;
+            }
+            let (sender, receiver) = async_channel::bounded(PENDING_MAX);
+            let _connected = Connected::new(sender);
+            deliver(receiver, act).await;
         });
         Watch {
             known,
-            source: Some(Kind::Glib(monitor, Some(handler))),
+            sources: Vec::new(),
+            _task: Some(task),
         }
     }
 
@@ -142,9 +142,67 @@ impl Watch {
             )
         });
         known.set(&opened);
+        let Ok(triggers) = opened else {
+            return Watch {
+                known,
+                sources: Vec::new(),
+                _task: None,
+            };
+        };
+        Self::follow(known, triggers, act)
+    }
+
+    fn follow(known: Known, triggers: Vec<Trigger>, act: impl Fn(Pressure) + 'static) -> Self {
+        let (sender, receiver) = async_channel::bounded(PENDING_MAX);
+        let context = MainContext::ref_thread_default();
+        let sources = triggers.into_iter().map(|trigger| {
+            let source = trigger.source(sender.clone());
+            source.attach(Some(&context));
+            source
+        });
         Watch {
             known,
-            source: opened.ok().map(|triggers| follow(triggers, act)),
+            sources: sources.collect(),
+            _task: Some(Task::spawn(deliver(receiver, act))),
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.sources.iter().for_each(Source::destroy);
+    }
+}
+
+async fn deliver(pressures: Receiver<Pressure>, act: impl Fn(Pressure)) {
+    while let Ok(pressure) = pressures.recv().await {
+        act(pressure);
+    }
+}
+
+/// A handler of GLib's signal. That comes in the global default context, whatever the thread's own is, so it does no more than
+/// send.
+struct Connected(MemoryMonitor, Option<SignalHandlerId>);
+
+impl Connected {
+    fn new(sender: Sender<Pressure>) -> Self {
+        let monitor = MemoryMonitor::dup_default();
+        let handler = monitor.connect_low_memory_warning(move |_, level| {
+            use gio::MemoryMonitorWarningLevel as Level;
+            let _ = sender.try_send(match level {
+                Level::Low => Pressure::Low,
+                Level::Medium => Pressure::Medium,
+                _ => Pressure::Critical,
+            });
+        });
+        Connected(monitor, Some(handler))
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        if let Some(handler) = self.1.take() {
+            self.0.disconnect(handler);
         }
     }
 }
@@ -176,6 +234,25 @@ impl Trigger {
         // Where there are no figures, the kernel is believed.
         grown.is_none_or(|grown| grown >= self.line.microseconds)
     }
+
+    fn source(mut self, sender: Sender<Pressure>) -> Source {
+        glib_unix::fd_source_new(
+            self.file.as_raw_fd(),
+            IOCondition::PRI,
+            Some("Legwork memory pressure"),
+            Priority::from(PRIORITY),
+            move |_, condition| {
+                if self.is_true() {
+                    let _ = sender.try_send(self.line.pressure);
+                }
+                // An error: the kernel has no such file any more, and would say so for ever.
+                match condition.contains(IOCondition::ERR) {
+                    true => ControlFlow::Break,
+                    false => ControlFlow::Continue,
+                }
+            },
+        )
+    }
 }
 
 /// For how many microseconds somebody has waited since the system was started.
@@ -187,58 +264,11 @@ fn total(file: &File, who: &str) -> Option<u64> {
     line.rsplit_once("total=")?.1.parse().ok()
 }
 
-fn follow(triggers: Vec<Trigger>, act: impl Fn(Pressure) + 'static) -> Kind {
-    let (sender, receiver) = async_channel::bounded(16);
-    let context = MainContext::ref_thread_default();
-    let sources = triggers.into_iter().map(|mut trigger| {
-        let sender = sender.clone();
-        let source = glib_unix::fd_source_new(
-            trigger.file.as_raw_fd(),
-            IOCondition::PRI,
-            Some("Legwork memory pressure"),
-            Priority::from(PRIORITY),
-            move |_, condition| {
-                if trigger.is_true() {
-                    let _ = sender.try_send(trigger.line.pressure);
-                }
-                // An error: the kernel has no such file any more, and would say so for ever.
-                match condition.contains(IOCondition::ERR) {
-                    true => ControlFlow::Break,
-                    false => ControlFlow::Continue,
-                }
-            },
-        );
-        source.attach(Some(&context));
-        source
-    });
-    let sources = sources.collect();
-    let act = Rc::new(act);
-    let task = Task::spawn(async move {
-        while let Ok(pressure) = receiver.recv().await {
-            act(pressure);
-        }
-    });
-    Kind::Triggers(sources, task)
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        match &mut self.source {
-            Some(Kind::Glib(monitor, handler)) => {
-                if let Some(handler) = handler.take() {
-                    monitor.disconnect(handler);
-                }
-            }
-            Some(Kind::Triggers(sources, _)) => sources.iter().for_each(Source::destroy),
-            None => (),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
     use std::os::fd::{AsFd, OwnedFd};
+    use std::rc::Rc;
     use std::time::Duration;
 
     use rustix::net::{RecvFlags, SendFlags, recv, send};
@@ -293,12 +323,9 @@ mod tests {
                 last: None,
             });
             let into = told.clone();
-            let watch = Watch {
-                known: Known::new("test"),
-                source: Some(follow(triggers.into(), move |pressure| {
-                    into.borrow_mut().push(pressure)
-                })),
-            };
+            let known = Known::new("test");
+            let act = move |pressure| into.borrow_mut().push(pressure);
+            let watch = Watch::follow(known, triggers.into(), act);
             wait(50).await;
             assert!(told.borrow().is_empty());
             for (there, here) in [&critical, &low] {
@@ -321,6 +348,42 @@ mod tests {
             send(low.0.as_fd(), b"!", SendFlags::OOB).expect("sent");
             wait(50).await;
             assert_eq!(told.borrow().len(), count);
+        };
+        context
+            .with_thread_default(|| context.block_on(scene))
+            .expect("nobody else has this context");
+    }
+
+    #[test]
+    fn what_glib_says_on_another_thread_arrives_on_the_watchs_own() {
+        use gio::MemoryMonitorWarningLevel as Level;
+        let context = MainContext::new();
+        let scene = async {
+            let told = Rc::<RefCell<Vec<Pressure>>>::default();
+            let into = told.clone();
+            let watch = Watch::of_glib(move |pressure| into.borrow_mut().push(pressure));
+            let say = |level: Level| {
+                let thread = std::thread::spawn(move || {
+                    let monitor = MemoryMonitor::dup_default();
+                    monitor.emit_by_name::<()>("low-memory-warning", &[&level]);
+                });
+                thread.join().expect("no panic");
+            };
+            glib::timeout_future(Duration::from_millis(50)).await;
+            for level in [Level::Medium, Level::Low, Level::Critical] {
+                say(level);
+            }
+            let start = std::time::Instant::now();
+            while told.borrow().len() < 3 {
+                assert!(start.elapsed() < Duration::from_secs(60));
+                glib::timeout_future(Duration::from_millis(1)).await;
+            }
+            let all = [Pressure::Medium, Pressure::Low, Pressure::Critical];
+            assert_eq!(*told.borrow(), all);
+            drop(watch);
+            say(Level::Low);
+            glib::timeout_future(Duration::from_millis(50)).await;
+            assert_eq!(told.borrow().len(), 3);
         };
         context
             .with_thread_default(|| context.block_on(scene))

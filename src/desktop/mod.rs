@@ -40,9 +40,8 @@
 //! `docs/desktop.md` has a table of what each needs. Files: [`follow`] is one child and one surface; [`throttle`] how often
 //! that is told; [`task`] what waits for answers; [`bus`] calls and names; [`connection`] whose connection a list uses;
 //! [`portal`] says who the app is; the others are a surface each ([`jobs1`] lists the jobs on the session bus);
-//! [`activation`] and [`memory`] have nothing to show; [`scope`] and [`qos`] are beside all that.
+//! [`memory`] has nothing to show; [`scope`] and [`qos`] are beside all that.
 
-mod activation;
 mod availability;
 mod background;
 mod bus;

@@ -47,6 +47,6 @@ pub(super) async fn introduce(connection: &DBusConnection, app: &WeakRef<Applica
 }
 
 /// Whether the portal knows the app from its sandbox.
-fn is_sandboxed() -> bool {
+pub(super) fn is_sandboxed() -> bool {
     std::path::Path::new("/.flatpak-info").exists() || std::env::var_os("SNAP").is_some()
 }

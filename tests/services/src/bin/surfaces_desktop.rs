@@ -17,7 +17,7 @@ use legwork::glib::variant::{Handle, ObjectPath};
 use legwork::glib::{self, Variant};
 
 /// Short name, bus name, interface, method, the types of its arguments.
-const METHODS: [(&str, &str, &str, &str, &str); 16] = [
+const METHODS: [(&str, &str, &str, &str, &str); 17] = [
     (
         "kde",
         "org.kde.JobViewServer",
@@ -129,6 +129,13 @@ const METHODS: [(&str, &str, &str, &str, &str); 16] = [
         "org.freedesktop.Notifications",
         "GetServerInformation",
         "()",
+    ),
+    (
+        "backend",
+        "org.freedesktop.impl.portal.desktop.test",
+        "org.freedesktop.impl.portal.Inhibit",
+        "Inhibit",
+        "(ossua{sv})",
     ),
 ];
 

@@ -3,7 +3,7 @@
 use gio::prelude::*;
 use gio::{AppInfo, AppInfoCreateFlags, AppLaunchContext};
 
-use crate::Command;
+use super::builder::Command;
 
 impl Command {
     /// Lets the program's window come to the front: gives it a new activation token, as `XDG_ACTIVATION_TOKEN` and
