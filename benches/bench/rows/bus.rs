@@ -22,6 +22,7 @@ use zbus::MessageStream;
 
 use crate::machine::{pin, sleeps, unpin};
 use crate::peers::bus::{Line, start};
+use crate::peers::native::{watch, watched};
 use crate::peers::wakeups::idle;
 use crate::report::{Bar, Entry, Row};
 use crate::samples::{Figure, Samples, Unit};
@@ -73,7 +74,8 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     drop((own, child, connection));
 
     flood(&context, seconds, row)?;
-    round_trips(&context, effort, row)
+    // One whose polls are not watched.
+    round_trips(&MainContext::new(), effort, row)
 }
 
 fn threads() -> Result<usize> {
@@ -97,7 +99,9 @@ fn flood(context: &MainContext, seconds: u64, row: &mut Row) -> Result<()> {
         });
         crate::Result::Ok(())
     })??;
+    watch(context);
     let late = frames(context, seconds)?;
+    let busy = watched().longest_work;
     drop(child);
     let case = format!("a peer floods, {seconds} s");
     let most = |late: &Samples, name| Figure::once(name, Unit::Nanoseconds, late.quantile(1.0));
@@ -114,6 +118,18 @@ fn flood(context: &MainContext, seconds: u64, row: &mut Row) -> Result<()> {
         late.figure("a frame is late", Unit::Nanoseconds),
         calm.figure("without a flood", Unit::Nanoseconds),
     ));
+    // On a busy machine the thread waits for its turn as well; drawing has its own after each poll.
+    row.add(
+        Entry::alone(
+            &case,
+            Figure::once(
+                "processor time between two polls, at most",
+                Unit::Nanoseconds,
+                busy as f64,
+            ),
+        )
+        .bar(Bar::AtMost(8e6)),
+    );
     row.add(Entry::alone(
         &case,
         Figure::once(
