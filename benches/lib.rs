@@ -6,6 +6,7 @@
 pub mod clock;
 pub mod data;
 pub mod jobs;
+pub mod mapped;
 
 use jobs::{Echo, Fill, FirstLine, Idle, Stream};
 

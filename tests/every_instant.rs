@@ -89,6 +89,57 @@ fn control_a_program_is_left_when_the_app_is_killed_before_the_guardian_knows() 
     assert!(0 < alone && alone < instants, "{alone} of {instants}");
 }
 
+/// Kills the worker, or the guardian, that an app starts after each of the system calls that it makes. The app has to answer
+/// with one of `answers`, and then to do the same again as if nothing had happened. Returns how often it gave each answer.
+fn kill_its_child_at_each(what: &str, who: Who, answers: &[&str]) -> Vec<usize> {
+    let mut given = vec![0; answers.len()];
+    for instant in 0.. {
+        let mark = format!("child of {what}, {instant}, {}", std::process::id());
+        let mut app = App::start(what, &mark);
+        let killed = Trace::follow(&mut app, who, |trace| {
+            let mut seen = 0;
+            let mut killed = false;
+            while let Some(stop) = trace.next_stop() {
+                if !killed && !stop.before && seen == instant {
+                    trace.kill();
+                    killed = true;
+                }
+                seen += usize::from(!stop.before);
+            }
+            killed
+        });
+        let first = app.answer();
+        let is_given = |answer: &&str| first.starts_with(answer);
+        let which = answers.iter().position(is_given);
+        given[which.unwrap_or_else(|| panic!("{mark}: {first:?}"))] += 1;
+        app.go();
+        let second = app.answer();
+        assert_eq!(second, answers[0], "{mark}: {first:?}");
+        // With what it has started the second time.
+        app.kill();
+        let left = left(&mark);
+        assert!(left.is_empty(), "{mark}: {left:?}");
+        if !killed {
+            assert_eq!(first, answers[0]);
+            println!("{what}: killed at each of {instant} instants: {answers:?}: {given:?}");
+            assert!(instant > 20, "{instant}");
+            return given;
+        }
+    }
+    unreachable!()
+}
+
+#[test]
+fn a_worker_may_be_killed_at_any_instant() {
+    let given = kill_its_child_at_each("another sum", Who::Worker, &["42", "error: "]);
+    assert!(given[1] > 20, "the kill was noticed {} times", given[1]);
+}
+
+#[test]
+fn a_guardian_may_be_killed_at_any_instant_of_its_start() {
+    kill_its_child_at_each("program", Who::Guardian, &["started"]);
+}
+
 /// How a call can fail for want of something, or because a signal came; see its page in section 2 of the manual. Left out
 /// are calls by which the C library or GLib ends the process when they fail (for memory, futexes and the mask of
 /// signals), those that cannot fail so, and EAGAIN where something can be read, or a counter is not full.

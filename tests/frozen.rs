@@ -138,6 +138,14 @@ fn a_program_that_somebody_has_stopped_is_not_stalled() {
 }
 
 #[test]
+fn a_job_that_was_frozen_is_not_stalled() {
+    play("job", Freeze::ByCgroup);
+    play("job", Freeze::BySignal);
+    play("job", Freeze::BySignalTheChildAlone);
+    play("job", Freeze::ByCgroupTheChildAlone);
+}
+
+#[test]
 fn a_program_that_was_frozen_in_its_grace_has_the_rest_of_it() {
     play("grace", Freeze::ByCgroup);
     play("grace", Freeze::BySignal);

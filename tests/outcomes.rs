@@ -5,7 +5,7 @@ use std::time::Duration;
 use legwork::prelude::*;
 use legwork::{ErrorKind, State, Worker, glib};
 use legwork_tests::context::{is_alive, run, until};
-use legwork_tests::jobs::{Count, Echo, Fragile, Misbehave, Panics, Unpack};
+use legwork_tests::jobs::{Alive, Count, Echo, Fragile, Misbehave, Panics, Sign, Unpack};
 use legwork_tests::programs::worker;
 
 #[test]
@@ -518,6 +518,62 @@ fn a_deadline_is_a_timeout() {
             assert_eq!(error.kind(), ErrorKind::Timeout);
             assert!(error.to_string().contains("50ms"), "{error}");
         }
+    });
+}
+
+#[test]
+fn a_job_of_which_nothing_is_heard_is_stopped() {
+    run(|| async {
+        for job in [Misbehave::Hang, Misbehave::HangPolitely] {
+            let job = job
+                .builder()
+                .worker(&worker())
+                .stall_deadline(Duration::from_millis(80))
+                .grace(Duration::from_millis(50))
+                .spawn();
+            let error = job.await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Timeout);
+            assert!(error.to_string().contains("for 80ms"), "{error}");
+        }
+    });
+}
+
+#[test]
+fn any_sign_of_life_keeps_a_job_from_being_stalled() {
+    let stall = Duration::from_millis(800);
+    run(|| async {
+        let start = |sign| {
+            let job = Alive(sign, 12).builder().worker(&worker());
+            job.stall_deadline(stall).forward_logs(false).spawn()
+        };
+        let jobs = [Sign::Progress, Sign::Message, Sign::Log, Sign::Print].map(start);
+        for job in jobs {
+            job.await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_job_that_waits_for_the_app_is_not_stalled() {
+    let stall = Duration::from_millis(200);
+    run(|| async {
+        let job = Count { to: 100 }.builder().worker(&worker());
+        let mut job = job.message_capacity(4).stall_deadline(stall).spawn();
+        legwork::glib::timeout_future(4 * stall).await;
+        let mut sum = 0;
+        while let Some(number) = job.message().await {
+            sum += number;
+        }
+        assert_eq!((job.await.unwrap(), sum), (100, 4950));
+
+        let job = Misbehave::HangPolitely.builder().worker(&worker());
+        let mut job = job.stall_deadline(stall).spawn();
+        job.message().await;
+        job.control().pause().unwrap();
+        legwork::glib::timeout_future(4 * stall).await;
+        assert!(job.status().paused());
+        job.control().resume().unwrap();
+        assert!(job.await.unwrap_err().is_timeout());
     });
 }
 

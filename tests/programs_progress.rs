@@ -19,19 +19,17 @@ fn percent(line: &str) -> Option<Step> {
     Some(Step::new(number.parse().ok()?, 100))
 }
 
-/// Runs a program; gives the percents that were told, and how long before its end the last one was.
-async fn told(command: Command) -> (Vec<u64>, Duration) {
+/// Runs a program; gives the percents that were told, as `each` gets them at once.
+async fn told(command: Command, each: impl Fn(u64) + 'static) -> Vec<u64> {
     let program = command.progress(percent).spawn();
-    let told = Rc::new(RefCell::new((Vec::new(), Instant::now())));
+    let told = Rc::<RefCell<Vec<_>>>::default();
     let seen = told.clone();
     program.status().connect_done_notify(move |status| {
-        let mut seen = seen.borrow_mut();
-        seen.0.push(status.done());
-        seen.1 = Instant::now();
+        each(status.done());
+        seen.borrow_mut().push(status.done());
     });
     program.await.unwrap();
-    let told = told.borrow();
-    (told.0.clone(), told.1.elapsed())
+    told.take()
 }
 
 #[test]
@@ -45,19 +43,28 @@ fn every_step_is_told_while_it_is_drawn() {
         ("in colour, up a line", r"\033[A\033[32m%d%%\033[0m\n"),
     ];
     run(|| async {
-        let pause = Duration::from_millis(400);
+        let folder = tempfile::tempdir().unwrap();
         let mut tasks = Vec::new();
         for (how, draw) in draws {
-            let script = format!("for p in 10 20 30; do printf '{draw}' $p; sleep 0.4; done");
-            for command in [sh(&script), sh(&script).terminal(80, 24)] {
-                tasks.push((how, glib::spawn_future_local(told(command))));
+            for on_terminal in [false, true] {
+                // It draws the next step, or ends, when the one before has been told.
+                let mark = folder.path().join(format!("{how}, {on_terminal}, "));
+                let script = format!(
+                    "for p in 10 20 30; do printf '{draw}' $p; until [ -e '{mark}'$p ]; do sleep 0.1; done; done",
+                    mark = mark.display()
+                );
+                let command = sh(&script).deadline(Duration::from_secs(60));
+                let command = match on_terminal {
+                    true => command.terminal(80, 24),
+                    false => command,
+                };
+                let marks =
+                    move |step| std::fs::write(format!("{}{step}", mark.display()), "").unwrap();
+                tasks.push((how, glib::spawn_future_local(told(command, marks))));
             }
         }
         for (how, task) in tasks {
-            let (steps, before_the_end) = task.await.unwrap();
-            assert_eq!(steps, [10, 20, 30], "{how}");
-            // It is not the end that tells of the last one.
-            assert!(before_the_end > pause / 2, "{how}: {before_the_end:?}");
+            assert_eq!(task.await.unwrap(), [10, 20, 30], "{how}");
         }
     });
 }
@@ -83,7 +90,7 @@ fn progress_is_told_at_most_every_50_milliseconds_and_the_last_of_it_always() {
     run(|| async {
         let start = Instant::now();
         let script = "i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo $i%; sleep 0.005; done";
-        let (steps, _) = told(sh(script)).await;
+        let steps = told(sh(script), |_| ()).await;
         let most = start.elapsed().div_duration_f64(PERIOD) as usize + 2;
         println!("{} of 100 steps were told, {most} may be", steps.len());
         assert!(steps.len() <= most && steps.len() > most / 4, "{steps:?}");
@@ -91,7 +98,7 @@ fn progress_is_told_at_most_every_50_milliseconds_and_the_last_of_it_always() {
 
         // What comes right before the end is not lost.
         for _ in 0..20 {
-            let (steps, _) = told(sh("echo 1%; echo 2%; echo 3%")).await;
+            let steps = told(sh("echo 1%; echo 2%; echo 3%"), |_| ()).await;
             assert_eq!(steps.last(), Some(&3), "{steps:?}");
         }
     });

@@ -8,15 +8,21 @@
 //! - `fresh LENGTH`: for every byte read, fill LENGTH bytes of new memory and write them.
 //! - `whole LENGTH`: the same from memory that is kept between rounds.
 //! - `pieces LENGTH`: the same bytes, filled and written in pieces that stay in the cache.
+//! - `memfd LENGTH`: for every byte read, map a new memfd, fill it, seal it and send it.
 //!
-//! The last three read their orders from standard input and begin with eight bytes: the time when filling started.
+//! `fresh`, `whole` and `pieces` read their orders from standard input and begin with eight bytes: the time when filling
+//! started, which `memfd` sends with the descriptor.
 #![allow(unsafe_code)]
 
 use std::fs::File;
-use std::io::{Read, Result, Write};
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::io::{IoSlice, Read, Result, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, FromRawFd, OwnedFd};
 
+use legwork_benches::mapped::Mapped;
 use legwork_benches::{clock, data};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 /// The capacity of a pipe. More would block in the middle of a write.
 const PIECE: usize = 64 * 1024;
@@ -34,8 +40,9 @@ fn main() -> Result<()> {
         "fresh" => fresh(&mut end, number),
         "whole" => whole(&mut end, number),
         "pieces" => pieces(&mut end, number),
+        "memfd" => memfd(&mut end, number),
         _ => Err(std::io::Error::other(
-            "bench-peer: wait, echo, notes, fresh, whole or pieces",
+            "bench-peer: wait, echo, notes, fresh, whole, pieces or memfd",
         )),
     }
 }
@@ -97,6 +104,35 @@ fn pieces(end: &mut File, len: usize) -> Result<()> {
             data::fill(&mut piece, seed + (start / 8) as u64);
             end.write_all(&piece[..PIECE.min(len - start)])?;
         }
+        seed += 1;
+    }
+    Ok(())
+}
+
+fn memfd(end: &mut File, len: usize) -> Result<()> {
+    let mut seed = 0;
+    while end.read(&mut [0])? == 1 {
+        let started = clock::now();
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = memfd_create(c"peer", flags)?;
+        ftruncate(&memory, len as u64)?;
+        let mut mapped = Mapped::shared(&memory, len, true)?;
+        data::fill(&mut mapped, seed);
+        // While it is mapped for writing it cannot be sealed.
+        drop(mapped);
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        fcntl_add_seals(&memory, seals)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut descriptors = SendAncillaryBuffer::new(&mut space);
+        let memory = [memory.as_fd()];
+        descriptors.push(SendAncillaryMessage::ScmRights(&memory));
+        let started = started.to_ne_bytes();
+        sendmsg(
+            &end,
+            &[IoSlice::new(&started)],
+            &mut descriptors,
+            SendFlags::empty(),
+        )?;
         seed += 1;
     }
     Ok(())

@@ -67,8 +67,8 @@ pub enum ErrorKind {
     /// The worker exited without an answer, or the program exited with a code that is not a
     /// [success](crate::Command::success).
     Exit,
-    /// The deadline passed, or a program wrote nothing for [too
-    /// long](crate::Command::stall_deadline).
+    /// The deadline passed, or nothing was heard of it for too long: of a
+    /// [job](crate::JobBuilder::stall_deadline) or a [program](crate::Command::stall_deadline).
     Timeout,
     /// It was asked to stop: by its handle, a cancellable, or a dropped handle.
     Cancelled,

@@ -76,7 +76,7 @@ impl<J: Listed> Spawn for J {}
 /// |---|---|
 /// | [`worker`](Self::worker) | the app itself |
 /// | [`label`](Self::label) | the job's name |
-/// | [`deadline`](Self::deadline) | none |
+/// | [`deadline`](Self::deadline), [`stall_deadline`](Self::stall_deadline) | none |
 /// | [`grace`](Self::grace) | 2 s |
 /// | [`handshake_deadline`](Self::handshake_deadline) | 10 s |
 /// | [`message_capacity`](Self::message_capacity) | 64 messages |
@@ -112,6 +112,19 @@ impl<J: Listed> JobBuilder<J> {
     /// cannot represent means no deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.options.deadline = Some(deadline);
+        self
+    }
+
+    /// Stops the job if nothing is heard of it for this time: no progress, no message, no log record, no line that it
+    /// prints. It is noticed after at most a quarter more. The outcome is
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout).
+    ///
+    /// The time begins when the job does. It does not count while the app has paused the job or has not taken its
+    /// messages; nor while somebody else has stopped the worker, traces it, or has frozen its cgroup; and of a time in
+    /// which the app itself does not run, at most a quarter of the deadline counts. A job that waits for a request of
+    /// the app is silent, too.
+    pub fn stall_deadline(mut self, deadline: Duration) -> Self {
+        self.options.stall = Some(deadline);
         self
     }
 

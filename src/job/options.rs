@@ -11,6 +11,7 @@ pub(super) struct Options {
     pub(super) worker: Worker,
     pub(super) label: Option<String>,
     pub(super) deadline: Option<Duration>,
+    pub(super) stall: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) handshake: Duration,
     pub(super) message_capacity: u32,
@@ -28,6 +29,7 @@ impl Default for Options {
             worker: Worker::default(),
             label: None,
             deadline: None,
+            stall: None,
             grace: Duration::from_secs(2),
             handshake: Duration::from_secs(10),
             message_capacity: 64,
@@ -61,5 +63,9 @@ impl Options {
 
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.deadline.and_then(|time| self.unless_debugged(time))
+    }
+
+    pub(super) fn stall(&self) -> Option<Duration> {
+        self.stall.and_then(|time| self.unless_debugged(time))
     }
 }

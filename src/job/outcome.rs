@@ -27,6 +27,24 @@ use crate::wire::frame::{CrashReport, Failure, PROTOCOL, PanicReport, Refusal};
 pub(super) enum StopReason {
     Cancelled,
     Deadline(Duration),
+    /// Nothing was heard of it for this time.
+    Silent(Duration),
+}
+
+impl StopReason {
+    fn error(self, label: &str) -> Error {
+        match self {
+            StopReason::Cancelled => Error::stopped(label),
+            StopReason::Deadline(after) => Error::late(label, after),
+            StopReason::Silent(time) => {
+                let text = text!(
+                    "stopped because nothing was heard of it for {time}",
+                    time = time
+                );
+                Error::new(ErrorKind::Timeout, label, text)
+            }
+        }
+    }
 }
 
 /// What the worker answered.
@@ -148,10 +166,8 @@ impl Facts {
                 text!("the worker closed its control socket, gave no answer and did not exit");
             return new(ErrorKind::Protocol, text);
         }
-        match self.stop {
-            Some(StopReason::Cancelled) => return Err(Error::stopped(label)),
-            Some(StopReason::Deadline(after)) => return Err(Error::late(label, after)),
-            None => (),
+        if let Some(reason) = self.stop {
+            return Err(reason.error(label));
         }
         match self.process.end {
             Some(Ok(Exit {
@@ -194,8 +210,7 @@ impl Facts {
 
     fn failed(&self, label: &str, failure: Failure) -> Error {
         match self.stop {
-            Some(StopReason::Cancelled) if failure.cancelled => Error::stopped(label),
-            Some(StopReason::Deadline(after)) if failure.cancelled => Error::late(label, after),
+            Some(reason) if failure.cancelled => reason.error(label),
             _ => {
                 let mut chain = failure.chain.into_iter();
                 let text = Text::Verbatim(chain.next().unwrap_or_default());
@@ -435,6 +450,7 @@ mod tests {
 
     const CANCELLED: StopReason = StopReason::Cancelled;
     const DEADLINE: StopReason = StopReason::Deadline(Duration::from_secs(2));
+    const SILENT: StopReason = StopReason::Silent(Duration::from_secs(2));
 
     /// Its name, the facts, and the kind and some words of the error, if it is one.
     type Row = (&'static str, Facts, Option<(ErrorKind, &'static str)>);
@@ -467,7 +483,7 @@ mod tests {
             facts
         };
         #[rustfmt::skip]
-        let rows: [Row; 47] = [
+        let rows: [Row; 49] = [
             ("output", answered(done(), code(0)), None),
             ("output, then a bad exit", answered(done(), code(3)), None),
             ("output, then a signal", answered(done(), killed(Signal::SEGV)), None),
@@ -509,6 +525,8 @@ mod tests {
             ("context gone before it was watched", context_gone(unwatched(Facts::default())), Some((Cancelled, "context"))),
             ("cancelled", stopped(CANCELLED, ready(killed(Signal::KILL))), Some((Cancelled, "on request"))),
             ("deadline", stopped(DEADLINE, ready(killed(Signal::KILL))), Some((Timeout, "deadline of 2s"))),
+            ("silence", stopped(SILENT, ready(killed(Signal::KILL))), Some((Timeout, "nothing was heard of it for 2s"))),
+            ("it says cancelled when it was silent", stopped(SILENT, answered(failed(true), code(0))), Some((Timeout, "nothing was heard"))),
             ("it hangs up and stays", outlived_socket(ready(killed(Signal::KILL))), Some((Protocol, "control socket"))),
             ("it hangs up when cancelled", outlived_socket(stopped(CANCELLED, ready(killed(Signal::KILL)))), Some((Cancelled, "on request"))),
             ("signal", ready(killed(Signal::SEGV)), Some((Killed, "SIGSEGV"))),

@@ -24,7 +24,7 @@ use crate::main_loop::countdown::Countdown;
 use crate::main_loop::hub::HangUp;
 use crate::main_loop::mailbox;
 use crate::model::{State, Status};
-use crate::process::Signal;
+use crate::process::{Signal, is_held};
 use crate::wire::control::{Fault, Payload, Unclaimed};
 use crate::wire::frame::{CAUSES_MAX, CrashReport, Failure, JobNumber, Kind, LogEntry, Progress};
 use crate::wire::limits::{PROGRESS_MAX, cut};
@@ -52,6 +52,7 @@ pub(super) struct Run {
     label: String,
     taken: Arc<Taken>,
     deadline: Option<Duration>,
+    stall: Option<Duration>,
     grace: Duration,
     status: Status,
     sink: Box<dyn Sink>,
@@ -62,6 +63,8 @@ pub(super) struct Run {
     requests: Requests,
     facts: RefCell<Facts>,
     due: RefCell<Due>,
+    /// Something was heard of it since that was last looked at.
+    heard: Cell<bool>,
     ended: Cell<bool>,
 }
 
@@ -69,6 +72,8 @@ pub(super) struct Run {
 #[derive(Debug, Default)]
 struct Due {
     deadline: Option<Instant>,
+    /// Something has to have been heard of it.
+    stall: Option<Countdown>,
     /// Its grace is over.
     force: Option<Countdown>,
 }
@@ -78,6 +83,7 @@ pub(super) struct Parts {
     pub(super) label: String,
     pub(super) taken: Arc<Taken>,
     pub(super) deadline: Option<Duration>,
+    pub(super) stall: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) status: Status,
     pub(super) sink: Box<dyn Sink>,
@@ -120,6 +126,7 @@ impl Run {
             label: parts.label,
             taken: parts.taken,
             deadline: parts.deadline,
+            stall: parts.stall,
             grace: parts.grace,
             status: parts.status,
             sink: parts.sink,
@@ -130,8 +137,9 @@ impl Run {
             facts: RefCell::default(),
             due: RefCell::new(Due {
                 deadline,
-                force: None,
+                ..Due::default()
             }),
+            heard: Cell::new(false),
             ended: Cell::new(false),
         })
     }
@@ -206,8 +214,8 @@ impl Run {
         // A stopped job sees it when it continues.
         let _ = self.seat().signal(Signal::CONT);
         *self.due.borrow_mut() = Due {
-            deadline: None,
             force: Countdown::new(self.grace),
+            ..Due::default()
         };
         self.worker.set_alarm();
         // No request is sent any more.
@@ -215,7 +223,13 @@ impl Run {
         self.status.set_state(State::Stopping);
     }
 
+    /// Whether it may be silent because of the app, or of somebody who keeps it from running.
+    fn waits_for_others(&self) -> bool {
+        self.status.paused() || self.taken.is_behind() || self.pid().is_some_and(is_held)
+    }
+
     fn log(&self, record: LogRecord) {
+        self.heard.set(true);
         if self.forward_logs
             && let Some(pid) = self.worker.seat().pid()
         {
@@ -240,7 +254,8 @@ impl Run {
 
     fn answered(&self, answer: Answer) -> Progression {
         self.facts.borrow_mut().answer = Some(answer);
-        self.due.borrow_mut().deadline = None;
+        let mut due = self.due.borrow_mut();
+        (due.deadline, due.stall) = (None, None);
         Progression::Answered
     }
 
@@ -303,6 +318,8 @@ impl Tenant for Run {
             self.taken.tell_by(page, self.number);
         }
         if !self.is_stopping() {
+            self.due.borrow_mut().stall = self.stall.and_then(Countdown::new);
+            self.worker.set_alarm();
             self.status.set_state(State::Running);
         }
     }
@@ -313,6 +330,7 @@ impl Tenant for Run {
         payload: Payload<'_>,
         descriptors: Unclaimed,
     ) -> Result<Progression, Fault> {
+        self.heard.set(true);
         if !self.is_its_turn(kind)? {
             return Ok(Progression::GoesOn);
         }
@@ -382,19 +400,31 @@ impl Tenant for Run {
 
     fn due(&self) -> Option<Instant> {
         let due = self.due.borrow();
-        let force = due.force.map(|force| force.at());
-        [due.deadline, force].into_iter().flatten().min()
+        let [stall, force] = [due.stall, due.force].map(|left| left.map(|left| left.at()));
+        [due.deadline, stall, force].into_iter().flatten().min()
     }
 
     fn alarm(&self, now: Instant) {
-        let (deadline, force) = {
+        let is_over =
+            |left: &mut Option<Countdown>| left.as_mut().is_some_and(|left| left.is_over(now));
+        let (deadline, stall, force) = {
             let mut due = self.due.borrow_mut();
-            let force = due.force.as_mut();
-            let is_over = force.is_some_and(|force| force.is_over(now));
-            (due.deadline.is_some_and(|at| at <= now), is_over)
+            if due.stall.is_some_and(|left| left.at() <= now) && self.heard.take() {
+                due.stall = self.stall.and_then(Countdown::new);
+            }
+            let deadline = due.deadline.is_some_and(|at| at <= now);
+            (deadline, is_over(&mut due.stall), is_over(&mut due.force))
         };
         if deadline && let Some(after) = self.deadline {
             self.stop(StopReason::Deadline(after));
+        }
+        if stall && let Some(time) = self.stall {
+            // It may have said what the main loop had no time to look at.
+            if self.waits_for_others() || self.worker.has_unread() {
+                self.due.borrow_mut().stall = Countdown::new(time);
+            } else {
+                self.stop(StopReason::Silent(time));
+            }
         }
         if force {
             self.due.borrow_mut().force = None;

@@ -57,6 +57,7 @@ pub(super) fn start<J: Listed>(
             label,
             taken,
             deadline: options.deadline(),
+            stall: options.stall(),
             grace: options.grace,
             status: status.clone(),
             sink,

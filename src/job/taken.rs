@@ -55,7 +55,8 @@ pub(super) struct Taken {
     /// Comes with the handshake, and so before the first message.
     page: OnceLock<(Arc<Page>, JobNumber)>,
     count: AtomicU64,
-    /// The bytes and the descriptors of what waits.
+    /// How many wait, and their bytes and descriptors.
+    waiting: AtomicUsize,
     bytes: AtomicUsize,
     descriptors: AtomicUsize,
     /// What was found when a message was taken.
@@ -69,6 +70,7 @@ impl Taken {
         Taken {
             page: OnceLock::new(),
             count: AtomicU64::new(0),
+            waiting: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
             descriptors: AtomicUsize::new(0),
             fault: OnceLock::new(),
@@ -96,6 +98,7 @@ impl Taken {
     /// Lets a message wait, if the job may have sent it.
     pub(super) fn admit(&self, message: &Arrived) -> Result<(), Fault> {
         let (bytes, descriptors) = (message.bytes.len(), message.descriptors.len());
+        self.waiting.fetch_add(1, AcqRel);
         if self.bytes.fetch_add(bytes, AcqRel) + bytes > FRAME_MAX
             || self.descriptors.fetch_add(descriptors, AcqRel) + descriptors > DESCRIPTORS_MAX
         {
@@ -106,8 +109,14 @@ impl Taken {
         Ok(())
     }
 
+    /// Whether a message waits: the job may wait for the app to take it.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.load(Acquire) > 0
+    }
+
     /// Counts a message that has waited.
     pub(super) fn one_more(&self, message: &Arrived) {
+        self.waiting.fetch_sub(1, AcqRel);
         self.bytes.fetch_sub(message.bytes.len(), AcqRel);
         (self.descriptors).fetch_sub(message.descriptors.len(), AcqRel);
         self.one_more_at_once();

@@ -11,7 +11,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 legwork::jobs! {
     /// All of them.
-    pub static JOBS = [Count, Echo, Fragile, Misbehave, Unpack];
+    pub static JOBS = [Alive, Count, Echo, Fragile, Misbehave, Unpack];
 }
 
 /// Sends the numbers from 0 up to `to`, and returns how many there were.
@@ -33,6 +33,42 @@ impl Job for Count {
             cx.advance(1);
         }
         Ok(self.to)
+    }
+}
+
+/// Gives this sign of life every 100 ms, this often.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Alive(pub Sign, pub u32);
+
+/// What the app hears of a job.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub enum Sign {
+    /// One more step.
+    Progress,
+    /// A message.
+    Message,
+    /// A record of `log`.
+    Log,
+    /// A line on standard output.
+    Print,
+}
+
+impl Job for Alive {
+    type Message = u32;
+    type Output = ();
+    type Error = Failure;
+
+    fn run(self, cx: &Ctx<Self>) -> Result<(), Failure> {
+        for number in 0..self.1 {
+            match self.0 {
+                Sign::Progress => cx.advance(1),
+                Sign::Message => cx.send(number)?,
+                Sign::Log => log::info!("{number}"),
+                Sign::Print => println!("{number}"),
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(())
     }
 }
 

@@ -93,7 +93,7 @@ pub fn kernel_remembers_exits() -> bool {
     let mut numbers = release
         .split(['.', '-'])
         .map_while(|number| number.parse::<u32>().ok());
-    (numbers.next(), numbers.next()) >= (Some(6), Some(15))
+    (numbers.next(), numbers.next()) >= (Some(6), Some(15)) && raw::pidfds_have_info()
 }
 
 /// Waits until a condition is true. The timeout is generous, because the machine may be busy.

@@ -279,36 +279,7 @@ pub fn become_user(number: u32) {
 
 /// Makes this system call fail with EPERM, in this process and in what it starts.
 pub fn deny(number: u32) {
-    let filter = |code: u32, jt, jf, k| libc::sock_filter {
-        code: code as u16,
-        jt,
-        jf,
-        k,
-    };
-    let mut filters = [
-        // The first word of the data is the number.
-        filter(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        filter(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, number),
-        filter(
-            libc::BPF_RET | libc::BPF_K,
-            0,
-            0,
-            libc::SECCOMP_RET_ERRNO | libc::EPERM as u32,
-        ),
-        filter(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
-    ];
-    let program = libc::sock_fprog {
-        len: filters.len() as u16,
-        filter: filters.as_mut_ptr(),
-    };
-    // SAFETY: plain numbers, and a program that outlives the call.
-    let results = unsafe {
-        [
-            libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0),
-            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program),
-        ]
-    };
-    assert_eq!(results, [0, 0], "{}", std::io::Error::last_os_error());
+    filter_calls(&[step(EQUAL, number, 1), error(libc::EPERM), ALLOW]);
 }
 
 /// Sends a signal to the calling process, unblocked and with its default action, and so ends it.
@@ -368,36 +339,109 @@ pub fn trim_memory() {
 /// Makes epoll refuse any further descriptor of this thread, as if the user had too many watched: ENOSPC, see
 /// epoll_ctl(2). Descriptors that are watched already stay watched. Applies to the thread's children as well.
 pub fn refuse_to_watch() {
-    // Of `struct seccomp_data`: the low half of the second argument.
-    let operation = if cfg!(target_endian = "little") {
-        24
-    } else {
-        28
-    };
     filter_calls(&[
         step(EQUAL, libc::SYS_epoll_ctl as u32, 3),
-        step(LOAD, operation, 0),
+        load_argument(1),
         step(EQUAL, libc::EPOLL_CTL_ADD as u32, 1),
-        step(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSPC as u32, 0),
-        step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
+        error(libc::ENOSPC),
+        ALLOW,
     ]);
 }
 
 /// Makes this thread's madvise(2) succeed without any effect, as under an emulator. Applies to the thread's children as
 /// well.
 pub fn heed_no_advice() {
-    filter_calls(&[
-        step(EQUAL, libc::SYS_madvise as u32, 1),
-        step(RETURN, libc::SECCOMP_RET_ERRNO, 0),
-        step(RETURN, libc::SECCOMP_RET_ALLOW, 0),
+    filter_calls(&[step(EQUAL, libc::SYS_madvise as u32, 1), error(0), ALLOW]);
+}
+
+/// Returns whether a pidfd can be asked about its process, as it can since Linux 6.13: not under the filter below.
+pub fn pidfds_have_info() -> bool {
+    use std::os::fd::AsRawFd;
+    let this = rustix::process::getpid();
+    let pidfd = rustix::process::pidfd_open(this, rustix::process::PidfdFlags::empty());
+    let pidfd = pidfd.expect("of this process");
+    // `struct pidfd_info` in its first version, and the number of the request with its length.
+    let mut info = [0u64; 8];
+    let get_info = rustix::ioctl::opcode::read_write::<[u64; 8]>(0xff, 11);
+    // SAFETY: the number says how large the structure is.
+    unsafe { libc::ioctl(pidfd.as_raw_fd(), get_info.into(), info.as_mut_ptr()) == 0 }
+}
+
+/// Returns whether a process group can be signalled by the pidfd of its leader, as since Linux 6.9.
+pub fn groups_have_pidfds() -> bool {
+    use std::os::fd::AsRawFd;
+    let this = rustix::process::getpid();
+    let pidfd = rustix::process::pidfd_open(this, rustix::process::PidfdFlags::empty());
+    let pidfd = pidfd.expect("of this process");
+    let (call, to_group) = (libc::SYS_pidfd_send_signal, 1 << 2);
+    // SAFETY: signal 0 is only a check.
+    let result = unsafe { libc::syscall(call, pidfd.as_raw_fd(), 0, ptr::null::<u8>(), to_group) };
+    result == 0 || std::io::Error::last_os_error().raw_os_error() != Some(libc::EINVAL)
+}
+
+/// Takes from this thread, and from what it starts, what Linux has learned since 5.10 as far as the library uses it, and
+/// faccessat2(2), which older containers do not know either.
+pub fn be_an_older_kernel() {
+    let unknown = |call: i64| [step(EQUAL, call as u32, 1), error(libc::ENOSYS)];
+    let no_flags = |call: i64, argument, errno| {
+        [
+            step(EQUAL, call as u32, 4),
+            load_argument(argument),
+            step(EQUAL, 0, 1),
+            ALLOW,
+            error(errno),
+        ]
+    };
+    let mut steps = Vec::new();
+    steps.extend(unknown(libc::SYS_faccessat2));
+    // 5.11.
+    steps.extend(unknown(libc::SYS_epoll_pwait2));
+    // The process group of a pidfd: 6.9.
+    steps.extend(no_flags(libc::SYS_pidfd_send_signal, 3, libc::EINVAL));
+    // RWF_NOSIGNAL: 6.18.
+    steps.extend(no_flags(libc::SYS_pwritev2, 5, libc::EOPNOTSUPP));
+    // MADV_POPULATE_READ and MADV_POPULATE_WRITE: 5.14.
+    steps.extend([
+        step(EQUAL, libc::SYS_madvise as u32, 5),
+        load_argument(2),
+        step(EQUAL, libc::MADV_POPULATE_READ as u32, 1),
+        error(libc::EINVAL),
+        step(EQUAL, libc::MADV_POPULATE_WRITE as u32, 1),
+        error(libc::EINVAL),
+        // The number again, for what follows.
+        step(LOAD, 0, 0),
     ]);
+    // PIDFD_GET_INFO, whatever the length of what it fills in: 6.13.
+    steps.extend([
+        step(EQUAL, libc::SYS_ioctl as u32, 4),
+        load_argument(1),
+        step(AND, 0xffff, 0),
+        step(EQUAL, 0xff0b, 1),
+        error(libc::ENOTTY),
+        ALLOW,
+    ]);
+    filter_calls(&steps);
 }
 
 const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
 const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const AND: u16 = (libc::BPF_ALU | libc::BPF_AND | libc::BPF_K) as u16;
 const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+const ALLOW: libc::sock_filter = step(RETURN, libc::SECCOMP_RET_ALLOW, 0);
 
-fn step(code: u16, k: u32, otherwise: u8) -> libc::sock_filter {
+/// Ends the call with this error, or with 0.
+const fn error(errno: i32) -> libc::sock_filter {
+    step(RETURN, libc::SECCOMP_RET_ERRNO | errno as u32, 0)
+}
+
+/// Loads the low half of an argument, from `struct seccomp_data`.
+const fn load_argument(index: u32) -> libc::sock_filter {
+    let low = if cfg!(target_endian = "little") { 0 } else { 4 };
+    step(LOAD, 16 + 8 * index + low, 0)
+}
+
+/// A step; one that compares leaves out so many after it when it finds something else.
+const fn step(code: u16, k: u32, otherwise: u8) -> libc::sock_filter {
     libc::sock_filter {
         code,
         jt: 0,
@@ -406,7 +450,8 @@ fn step(code: u16, k: u32, otherwise: u8) -> libc::sock_filter {
     }
 }
 
-/// Installs these steps as a filter for every system call of this thread, starting with the call's number.
+/// Installs these steps as a filter for every system call of this thread, starting with the call's number. One who may do
+/// it without giving up new privileges keeps them.
 fn filter_calls(steps: &[libc::sock_filter]) {
     let mut all = vec![step(LOAD, 0, 0)];
     all.extend_from_slice(steps);
@@ -414,14 +459,16 @@ fn filter_calls(steps: &[libc::sock_filter]) {
         len: all.len() as u16,
         filter: all.as_mut_ptr(),
     };
-    rustix::thread::set_no_new_privs(true).expect("anybody may");
     // SAFETY: a filter and its length, both alive; it only changes what one call returns.
-    let result = unsafe {
+    let install = || unsafe {
         libc::prctl(
             libc::PR_SET_SECCOMP,
             libc::SECCOMP_MODE_FILTER,
             &raw const filter,
         )
     };
-    assert_eq!(result, 0, "prctl: {}", std::io::Error::last_os_error());
+    if install() != 0 {
+        rustix::thread::set_no_new_privs(true).expect("anybody may");
+        assert_eq!(install(), 0, "prctl: {}", std::io::Error::last_os_error());
+    }
 }

@@ -115,6 +115,8 @@ pub enum Who {
     App,
     /// The first thread of the first worker, from the system call by which it looks whether it is one.
     Worker,
+    /// The same of a guardian, until it waits for what happens. The app does not answer before.
+    Guardian,
 }
 
 /// A system call that is about to be made, or has been.
@@ -168,7 +170,8 @@ impl Trace {
         }
     }
 
-    /// The next stop of those that are followed; `None` when the app answers, or is gone.
+    /// The next stop of those that are followed; `None` when the app answers, or is gone, or when the guardian has
+    /// started.
     pub fn next_stop(&mut self) -> Option<Stop> {
         loop {
             if let Some(pid) = self.stopped.take() {
@@ -188,10 +191,18 @@ impl Trace {
                         && stop.call == libc::SYS_write
                         && stop.arguments[0] == 1
                     {
-                        return None;
-                    }
-                    if self.concerns(&stop) {
-                        return Some(stop);
+                        if self.who != Who::Guardian {
+                            return None;
+                        }
+                        self.stopped = None;
+                    } else if self.concerns(&stop) {
+                        let waits = [
+                            libc::SYS_epoll_wait,
+                            libc::SYS_epoll_pwait,
+                            libc::SYS_epoll_pwait2,
+                        ];
+                        let has_started = self.who == Who::Guardian && waits.contains(&stop.call);
+                        return (!has_started).then_some(stop);
                     }
                 }
                 WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_EXEC) if pid != self.app => {
@@ -209,7 +220,7 @@ impl Trace {
                 WaitStatus::Stopped(_, signal) => drop(ptrace::syscall(pid, signal)),
                 _ => {
                     self.followed.remove(&pid);
-                    if pid == self.app {
+                    if pid == self.app || self.who == Who::Guardian && self.worker == Some(pid) {
                         return None;
                     }
                 }
@@ -268,9 +279,9 @@ impl Trace {
         }
     }
 
-    /// Kills the app where it stands.
+    /// Kills the app, or the worker that is followed, where it stands.
     pub fn kill(&self) {
-        kill(self.app, Signal::SIGKILL).unwrap();
+        kill(self.worker.unwrap_or(self.app), Signal::SIGKILL).unwrap();
     }
 }
 

@@ -1,5 +1,8 @@
 //! `cargo xtask test`: builds everything and runs every test, on a desktop of its own.
 //!
+//! With `--older-kernel`, the tests find what Linux 5.10 had, and no `faccessat2`; see `be_an_older_kernel` in
+//! `tests/helpers/raw.rs`.
+//!
 //! The output of the tests is passed on unchanged. At the end, the output of the failed tests is repeated, and the last
 //! line has the totals.
 
@@ -11,12 +14,13 @@ use std::process::{Command, ExitCode, Stdio};
 use crate::needs::Level;
 use crate::session::Session;
 use crate::setup::{self, Install};
-use crate::{Outcome, cargo, say};
+use crate::{Outcome, cargo, say, take_flag};
 
-pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
+pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
+    let on_older_kernel = take_flag(&mut args, "--older-kernel");
     setup::ensure(Level::Test, install)?;
 
-    let scope = scope(args);
+    let scope = scope(&args);
     let split = args
         .iter()
         .position(|arg| arg == "--")
@@ -29,7 +33,13 @@ pub(crate) fn run(install: Install, args: &[OsString]) -> Outcome {
         say("starting a display and a session bus");
         let session = Session::start((1600, 1000))?;
         say("testing");
-        let mut tests = session.command(cargo::program());
+        let mut tests = if on_older_kernel {
+            let mut tests = session.command(cargo::target_dir().join("debug/on_an_older_kernel"));
+            tests.arg(cargo::program());
+            tests
+        } else {
+            session.command(cargo::program())
+        };
         cargo::prepare(&mut tests);
         tests
             .args(["test", "--no-fail-fast"])

@@ -1,7 +1,8 @@
 //! A socket or a pipe between two processes, used by hand.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,7 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use glib::{ControlFlow, IOCondition, MainContext, MainLoop, Priority};
 use glib_unix::fd_source_new;
 use legwork_benches::data::{Call, Note};
+use legwork_benches::mapped::Mapped;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::native::{Child, Program};
@@ -181,5 +184,45 @@ impl Pipe {
         self.end.read_exact(&mut started)?;
         self.end.read_exact(&mut self.kept)?;
         Ok((u64::from_ne_bytes(started), &self.kept))
+    }
+}
+
+/// A child that fills new memory and passes it on, as somebody would write it who needs only that: memfd_create(2),
+/// mmap(2), the seals, SCM_RIGHTS.
+pub(crate) struct Memfd {
+    end: File,
+    len: usize,
+    _child: Child,
+}
+
+impl Memfd {
+    pub(crate) fn start(len: usize) -> Result<Self> {
+        let (end, child) = start(&["memfd", &len.to_string()])?;
+        Ok(Memfd {
+            end,
+            len,
+            _child: child,
+        })
+    }
+
+    /// Makes one transfer. Returns when filling started, by the child's clock, and the memory that arrived.
+    pub(crate) fn receive(&mut self) -> Result<(u64, Mapped)> {
+        self.end.write_all(&[1])?;
+        let mut started = [0; 8];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut about = RecvAncillaryBuffer::new(&mut space);
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::WAITALL;
+        recvmsg(
+            &self.end,
+            &mut [IoSliceMut::new(&mut started)],
+            &mut about,
+            flags,
+        )?;
+        let memory = about.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        let mapped = Mapped::shared(memory.ok_or("no memory arrived")?, self.len, false)?;
+        Ok((u64::from_ne_bytes(started), mapped))
     }
 }

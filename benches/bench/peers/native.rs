@@ -1,6 +1,6 @@
 //! The C library without a wrapper: starting processes, memory, and the poll function of a main context.
 //!
-//! This is the only module of the benchmark with unsafe code.
+//! Beside the program `bench-peer` and what that maps by hand, this is the only module of the benchmark with unsafe code.
 #![allow(unsafe_code)]
 
 use std::cell::Cell;

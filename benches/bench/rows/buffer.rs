@@ -1,10 +1,11 @@
 //! One GiB from a job to the app in sealed memory, step by step, beside a pipe.
 //!
-//! The clock runs from before the job requests memory until the app has read the last byte. The pipe is read into
-//! memory that the app keeps and has touched before; its child creates its bytes in new memory, as the job does. There
-//! are two stricter pipes: a large one from memory that the child keeps as well, and the same from a child that never
-//! has all bytes at once, which is a stream rather than a buffer. Besides the buffer that is filled in place there is
-//! one that is written piece by piece.
+//! The clock runs from before the job requests memory until the app has read the last byte. The bars are beside a memfd
+//! that another child maps, fills and sends by hand: new memory for each transfer is what either pays for most, so the
+//! ratio is the same on a machine that is short of it. A pipe is read into memory that the app keeps and has touched
+//! before, and swings with the memory of its child: one creates its bytes in new memory, as the job does, one has them
+//! in memory that it keeps, and one never has all of them at once, which is a stream rather than a buffer. Besides the
+//! buffer that is filled in place there is one that is written piece by piece.
 //!
 //! What the main thread notices is measured with another job: the longest time between two polls of its loop while the
 //! buffer arrives, its first and last byte are read, and it is dropped there. Everything else that an app does with a
@@ -18,7 +19,7 @@ use legwork_benches::{clock, data};
 
 use super::floor::receive;
 use crate::machine::sibling;
-use crate::peers::channel::Pipe;
+use crate::peers::channel::{Memfd, Pipe};
 use crate::peers::native::{Watch, watch, watched};
 use crate::report::{Bar, Entry, Row};
 use crate::samples::{Figure, Samples, Unit::Nanoseconds, in_turns};
@@ -30,15 +31,17 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     let context = MainContext::new();
     let mut job = FillJob::start(&context, false)?;
     let mut writing = FillJob::start(&context, true)?;
+    let mut memfd = Memfd::start(GIB)?;
     let (mut fresh, mut whole, mut pieces) =
         (Pipe::fresh(GIB)?, Pipe::whole(GIB)?, Pipe::pieces(GIB)?);
     let mut steps = Steps::default();
     let mut steps_of_writing = Steps::default();
-    let [buffer, written, fresh, whole, pieces] = in_turns(
+    let [buffer, written, memfd, fresh, whole, pieces] = in_turns(
         effort.of(10, 2),
         [
             &mut || job.transfer(&mut steps),
             &mut || writing.transfer(&mut steps_of_writing),
+            &mut || receive_memory(&mut memfd),
             &mut || receive(&mut fresh),
             &mut || receive(&mut whole),
             &mut || receive(&mut pieces),
@@ -51,40 +54,21 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
         row.add(Entry::alone("1 GiB Buffer, written, step", step));
     }
     drop(writing);
-    let buffer = buffer.figure("Buffer", Nanoseconds);
-    let case = "fill to last byte read";
-    row.add(
-        Entry::beside(
-            case,
-            buffer.clone(),
-            fresh.figure("pipe, from new memory", Nanoseconds),
-        )
-        .bar(Bar::Ratio(0.6)),
-    );
-    row.add(Entry::beside(
-        case,
-        buffer.clone(),
+    let memfd = memfd.figure("memfd by hand", Nanoseconds);
+    let pipes = [
+        fresh.figure("pipe, from new memory", Nanoseconds),
         whole.figure("1 MiB pipe, from kept memory", Nanoseconds),
-    ));
-    row.add(Entry::beside(
-        case,
-        buffer,
         pieces.figure("1 MiB pipe, piecewise", Nanoseconds),
-    ));
-    let written = written.figure("Buffer, written", Nanoseconds);
-    row.add(
-        Entry::beside(
-            case,
-            written.clone(),
-            fresh.figure("pipe, from new memory", Nanoseconds),
-        )
-        .bar(Bar::Ratio(0.6)),
-    );
-    row.add(Entry::beside(
-        case,
-        written,
-        pieces.figure("1 MiB pipe, piecewise", Nanoseconds),
-    ));
+    ];
+    for (figure, bar) in [
+        (buffer.figure("Buffer", Nanoseconds), 0.9),
+        (written.figure("Buffer, written", Nanoseconds), 0.7),
+    ] {
+        let beside =
+            |peer: &Figure| Entry::beside("fill to last byte read", figure.clone(), peer.clone());
+        row.add(beside(&memfd).bar(Bar::Ratio(bar)));
+        pipes.iter().for_each(|pipe| row.add(beside(pipe)));
+    }
 
     let (mut blocked, mut worked) = (Samples::default(), Samples::default());
     for _ in 0..effort.of(10, 2) {
@@ -106,6 +90,13 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
         worked.figure("most processor time", Nanoseconds),
     ));
     Ok(())
+}
+
+/// Returns the nanoseconds from the first byte filled to the last byte read.
+fn receive_memory(peer: &mut Memfd) -> Result<f64> {
+    let (started, memory) = peer.receive()?;
+    std::hint::black_box(data::sum(&memory));
+    Ok((clock::now() - started) as f64)
 }
 
 /// The nanoseconds of each step, over all transfers.

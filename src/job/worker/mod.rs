@@ -324,6 +324,11 @@ impl WorkerProcess {
         more && self.frames_left.get() != Some(0) || !self.records.borrow().is_empty()
     }
 
+    /// Whether it has said or printed what was not looked at yet.
+    pub(super) fn has_unread(&self) -> bool {
+        self.unread_frames() > 0 || self.prints.iter().any(|prints| prints.waiting() > 0)
+    }
+
     /// How many bytes of frames are in the socket.
     fn unread_frames(&self) -> usize {
         rustix::io::ioctl_fionread(&self.link.control).map_or(0, |bytes| bytes as usize)

@@ -78,7 +78,7 @@ impl Prints {
     }
 
     /// How many bytes are in the pipe.
-    fn waiting(&self) -> usize {
+    pub(super) fn waiting(&self) -> usize {
         let fd = self.fd.borrow();
         let waiting = (fd.as_ref()).map_or(0, |fd| ioctl_fionread(fd).unwrap_or(0) as usize);
         waiting.min(self.left.get().unwrap_or(usize::MAX))

@@ -150,6 +150,7 @@ impl Tried {
                 label: "act".to_owned(),
                 taken: taken.clone(),
                 deadline: None,
+                stall: None,
                 grace: Duration::from_secs(30),
                 status: Status::new("Act", "act"),
                 sink,

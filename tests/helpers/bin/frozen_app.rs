@@ -8,7 +8,7 @@ use std::time::Duration;
 use legwork::prelude::*;
 use legwork::{CommandHandle, State, Stdio, Stop, Worker};
 use legwork_tests::context::{run, until};
-use legwork_tests::jobs::Misbehave;
+use legwork_tests::jobs::{Alive, Misbehave, Sign};
 use legwork_tests::programs::sh;
 
 /// What the children are given, which is less than they are frozen for.
@@ -23,6 +23,7 @@ fn main() {
     run(async || match scene.as_str() {
         "stall" => stall().await,
         "silence" => silence().await,
+        "job" => job().await,
         "grace" => grace(folder).await,
         "handshake" => handshake(folder).await,
         other => panic!("there is no scene {other}"),
@@ -53,6 +54,16 @@ async fn silence() {
         .await
         .await;
     assert!(error.unwrap_err().is_timeout());
+}
+
+/// It reports all the time, when it can.
+async fn job() {
+    let worker = Worker::program(legwork_tests::program("worker"));
+    let job = Alive(Sign::Message, 28).builder().worker(&worker);
+    let mut job = job.stall_deadline(TIME).spawn();
+    job.message().await;
+    say_ready(job.pid());
+    job.await.unwrap();
 }
 
 /// It cleans up when it is asked to end.
