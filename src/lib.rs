@@ -120,6 +120,7 @@
 //! | `log` | yes | records of the `log` crate arrive in the app |
 //! | `tracing` | no | events of the `tracing` crate arrive in the app |
 //! | `desktop` | no | jobs and programs are shown in the desktop; needs GIO alone |
+//! | `dbus` | no | `bus`: zbus on the app's main context, and D-Bus between an app and its children; brings zbus |
 //!
 //! Without `app` what is left is a worker's side, without GLib. A worker program built with it
 //! does not link GLib either, as it uses nothing of it.
@@ -143,6 +144,7 @@
 //! | [`guardian`] | both | who kills what the app leaves behind: `app` is the app's end, `process` the guardian's own |
 //! | [`spawn`] | both | birth: `plan` is what to start; `program` finds it in PATH, `loader` the app's own file; `environment` and `map` are its variables and descriptors; `attributes` are its signals and group; `checked` and `directory` look before it; `posix_spawn` is the one call; `error` and `diagnosis` say why it failed |
 //! | [`process`] | both | life and death: `handle`, `pidfd` (also whether an end can be known at all: SIGCHLD), `exit` (also why an end is unknown), `signal`, `held` (stopped or frozen by others), `own` (this process, and not a copy of it), `mask`, `leave`; `destroy` and `background` for what takes long |
+//! | `bus` | app | feature `dbus`: `executor` runs zbus's tasks on a context, with `timers`, `readiness` and `stalled`; `context` is the runtime, of `task`, `sleep`, `io` and `net`; `open` and `error` are connections to buses; `peer`, with `handshake` and `socket`, one to a child, and `ending` a call that ends with it; `local` a widget in an object that is `Send` |
 //! | `threads` | app | what the compiler says of a handle on another thread |
 //! | `text` | both | how sentences are made of templates and translated; each sentence stands where its fault is noticed |
 //!

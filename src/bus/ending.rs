@@ -147,7 +147,9 @@ fn is_lost(error: &(dyn std::error::Error + 'static)) -> bool {
 
 /// Why a child that has ended did not answer.
 fn why(status: &Status) -> Error {
-    status.failure().unwrap_or_else(|| {
+    let failure = status.failure();
+    let failure = failure.and_then(|error| error.downcast_ref().map(Error::copy));
+    failure.unwrap_or_else(|| {
         let text = match status.state() {
             State::Finished => text!("it has ended without an answer to the call"),
             _ => text!("it has closed its connection"),

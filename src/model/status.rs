@@ -1,12 +1,13 @@
 //! One job or program, as a user interface shows it.
 
 use std::cell::{Cell, RefCell};
+use std::error::Error;
+use std::rc::Rc;
 
 use glib::Properties;
 use glib::prelude::*;
 use glib::subclass::prelude::*;
 
-use crate::child::Error;
 use crate::wire::nul::without_nul;
 
 /// The states of a job or program.
@@ -72,7 +73,7 @@ mod imp {
         #[property(get)]
         pub(super) pid: Cell<u32>,
         /// The same in full, for those who wait for the child beside its handle.
-        pub(super) failure: RefCell<Option<Error>>,
+        pub(super) failure: RefCell<Option<Rc<dyn Error>>>,
     }
 
     impl Status {
@@ -201,7 +202,7 @@ impl Status {
     }
 
     /// Sets the last state, and why it is not `Finished`.
-    pub(crate) fn end(&self, state: State, error: Option<Error>) {
+    pub(crate) fn end(&self, state: State, error: Option<impl Error + 'static>) {
         let _frozen = self.freeze_notify();
         if state == State::Finished {
             self.set_fraction(1.0);
@@ -211,15 +212,16 @@ impl Status {
             self.imp().error.replace(text.map(without_nul));
             self.notify_error();
         }
-        self.imp().failure.replace(error);
+        let failure = error.map(|error| Rc::new(error) as Rc<dyn Error>);
+        self.imp().failure.replace(failure);
         self.set_pid(0);
         self.set_state(state);
     }
 
     /// Why it ended, if it did in any other way than with success.
     #[cfg(feature = "dbus")]
-    pub(crate) fn failure(&self) -> Option<Error> {
-        self.imp().failure.borrow().as_ref().map(Error::copy)
+    pub(crate) fn failure(&self) -> Option<Rc<dyn Error>> {
+        self.imp().failure.borrow().clone()
     }
 
     fn set_fraction(&self, fraction: f64) {

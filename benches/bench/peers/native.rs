@@ -181,7 +181,7 @@ pub(crate) fn fork_without_exec(work: impl FnOnce()) -> io::Result<Child> {
 }
 
 /// Returns descriptor 3, in a child that was started with it.
-#[cfg(feature = "peers")]
+#[cfg(any(feature = "bus", feature = "peers"))]
 pub(crate) fn inherited_end() -> OwnedFd {
     use std::os::fd::FromRawFd;
     // SAFETY: called once, in a process that was started with its end there.

@@ -12,6 +12,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -21,6 +22,7 @@ use zbus::MessageStream;
 
 use crate::machine::{pin, sleeps, unpin};
 use crate::peers::bus::{Line, start};
+use crate::peers::native::{watch, watched};
 use crate::peers::wakeups::idle;
 use crate::report::{Bar, Entry, Row};
 use crate::samples::{Figure, Samples, Unit};
@@ -50,6 +52,8 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
         .bar(Bar::AtMost(0.0)),
     );
     drop(other);
+    // What its end leaves to be done.
+    while context.iteration(false) {}
 
     let seconds = effort.of(10, 3) as u64;
     let slept = sleeps()?;
@@ -70,7 +74,8 @@ pub(crate) fn answer(effort: Effort, row: &mut Row) -> Result<()> {
     drop((own, child, connection));
 
     flood(&context, seconds, row)?;
-    round_trips(&context, effort, row)
+    // One whose polls are not watched.
+    round_trips(&MainContext::new(), effort, row)
 }
 
 fn threads() -> Result<usize> {
@@ -79,10 +84,12 @@ fn threads() -> Result<usize> {
 
 /// A child sends signals as fast as they are read, and a clock of 60 Hz runs at the priority of drawing.
 fn flood(context: &MainContext, seconds: u64, row: &mut Row) -> Result<()> {
+    // How late the machine itself is.
+    let calm = frames(context, seconds)?;
     let (peer, child) = start("bus-flood")?;
     let messages = Rc::new(Cell::new(0u64));
     let counted = messages.clone();
-    let late = context.with_thread_default(|| {
+    context.with_thread_default(|| {
         let connection = context.block_on(peer.connect())?;
         let mut stream = MessageStream::from(&connection);
         context.spawn_local(async move {
@@ -90,52 +97,39 @@ fn flood(context: &MainContext, seconds: u64, row: &mut Row) -> Result<()> {
                 counted.set(counted.get() + 1);
             }
         });
-        let main_loop = MainLoop::new(Some(context), false);
-        let late = Rc::new(Cell::new(Samples::default()));
-        let (quit, kept) = (main_loop.clone(), late.clone());
-        let frame = Duration::from_micros(16_667);
-        let (began, mut number) = (Instant::now(), 1u32);
-        // Looks every millisecond, as GLib's timers are no finer, and is late by up to one itself.
-        let clock = glib::timeout_source_new(
-            Duration::from_millis(1),
-            None,
-            Priority::from(120),
-            move || {
-                let due = began + frame * number;
-                if let Some(late) = Instant::now().checked_duration_since(due) {
-                    let mut samples = kept.take();
-                    samples.push(late.as_nanos() as f64);
-                    kept.set(samples);
-                    number += 1;
-                    if began.elapsed().as_secs() >= seconds {
-                        quit.quit();
-                        return glib::ControlFlow::Break;
-                    }
-                }
-                glib::ControlFlow::Continue
-            },
-        );
-        clock.attach(Some(context));
-        main_loop.run();
-        crate::Result::Ok(late.take())
+        crate::Result::Ok(())
     })??;
+    watch(context);
+    let late = frames(context, seconds)?;
+    let busy = watched().longest_work;
     drop(child);
     let case = format!("a peer floods, {seconds} s");
+    let most = |late: &Samples, name| Figure::once(name, Unit::Nanoseconds, late.quantile(1.0));
+    row.add(
+        Entry::beside(
+            &case,
+            most(&late, "a frame is late, at most"),
+            most(&calm, "without a flood"),
+        )
+        .bar(Bar::AtMost(8e6)),
+    );
+    row.add(Entry::beside(
+        &case,
+        late.figure("a frame is late", Unit::Nanoseconds),
+        calm.figure("without a flood", Unit::Nanoseconds),
+    ));
+    // On a busy machine the thread waits for its turn as well; drawing has its own after each poll.
     row.add(
         Entry::alone(
             &case,
             Figure::once(
-                "a frame is late, at most",
+                "processor time between two polls, at most",
                 Unit::Nanoseconds,
-                late.quantile(1.0),
+                busy as f64,
             ),
         )
         .bar(Bar::AtMost(8e6)),
     );
-    row.add(Entry::alone(
-        &case,
-        late.figure("a frame is late", Unit::Nanoseconds),
-    ));
     row.add(Entry::alone(
         &case,
         Figure::once(
@@ -145,6 +139,39 @@ fn flood(context: &MainContext, seconds: u64, row: &mut Row) -> Result<()> {
         ),
     ));
     Ok(())
+}
+
+/// Returns how late each frame of a clock of 60 Hz was.
+fn frames(context: &MainContext, seconds: u64) -> Result<Samples> {
+    let main_loop = MainLoop::new(Some(context), false);
+    // GLib's sources may be dropped on any thread.
+    let late = Arc::new(Mutex::new(Samples::default()));
+    let (quit, kept) = (main_loop.clone(), late.clone());
+    let frame = Duration::from_micros(16_667);
+    let (began, mut number) = (Instant::now(), 1u32);
+    // It looks every millisecond, as GLib's timers are no finer, and is late by up to one itself.
+    let clock = glib::timeout_source_new(
+        Duration::from_millis(1),
+        None,
+        Priority::from(120),
+        move || {
+            let due = began + frame * number;
+            if let Some(late) = Instant::now().checked_duration_since(due) {
+                let mut samples = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                samples.push(late.as_nanos() as f64);
+                number += 1;
+                if began.elapsed().as_secs() >= seconds {
+                    quit.quit();
+                    return glib::ControlFlow::Break;
+                }
+            }
+            glib::ControlFlow::Continue
+        },
+    );
+    clock.attach(Some(context));
+    context.with_thread_default(|| main_loop.run())?;
+    let late = late.lock().unwrap_or_else(PoisonError::into_inner);
+    Ok(late.clone())
 }
 
 fn round_trips(context: &MainContext, effort: Effort, row: &mut Row) -> Result<()> {

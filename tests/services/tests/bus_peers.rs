@@ -16,7 +16,7 @@ use legwork::{Command, CommandHandle, Error, JobHandle, Worker};
 use legwork_service_tests::jobs::{Fault, How, Serve};
 use legwork_service_tests::subject::{PATH, SubjectProxy};
 use legwork_tests::context::run;
-use legwork_tests::program;
+use legwork_tests::{poll, program};
 use zbus::{Connection, MessageStream};
 
 fn start(how: How) -> (Peer, JobHandle<Serve>) {
@@ -276,6 +276,7 @@ fn a_child_that_floods_leaves_the_loop_its_time() {
                 counted.set(counted.get() + 1);
             }
         });
+        poll::watch(&glib::MainContext::ref_thread_default());
         let frame = Duration::from_micros(16_667);
         let (begun, mut worst) = (Instant::now(), Duration::ZERO);
         for number in 1..=120u32 {
@@ -287,6 +288,9 @@ fn a_child_that_floods_leaves_the_loop_its_time() {
             .await;
             worst = worst.max(Instant::now().saturating_duration_since(due));
         }
+        let busy = poll::seen().longest;
+        println!("{busy:?} of processor time between two polls, at most");
+        assert!(busy < Duration::from_millis(50), "{busy:?}");
         println!(
             "{} messages in {:?}, a frame at most {worst:?} late",
             messages.get(),
