@@ -469,6 +469,20 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_that_the_memory_of_its_scope_was_used_up() {
+        for facts in [code(137), signal(Signal::KILL)] {
+            let facts = Facts {
+                out_of_memory: true,
+                ..facts
+            };
+            let mut error = facts.outcome("program").unwrap_err();
+            assert!(error.inner_mut().out_of_memory);
+            let words = "as the memory limit of its scope was reached";
+            assert!(error.to_string().ends_with(words), "{error}");
+        }
+    }
+
+    #[test]
     fn an_error_has_the_end_of_standard_error_or_else_of_standard_output() {
         for (stdout, stderr, tail) in [("", "", ""), ("out", "", "out"), ("out", "err", "err")] {
             let captured = |tail: &str| Captured {

@@ -564,6 +564,16 @@ mod tests {
     }
 
     #[test]
+    fn an_error_says_that_the_memory_of_its_scope_was_used_up() {
+        let mut facts = ready(killed(Signal::KILL));
+        facts.process.out_of_memory = true;
+        let mut error = outcome(facts).unwrap_err();
+        assert!(error.inner_mut().out_of_memory);
+        let words = "SIGKILL: the memory limit of its scope was reached";
+        assert!(error.to_string().ends_with(words), "{error}");
+    }
+
+    #[test]
     fn each_signal_has_a_meaning_or_at_least_its_name() {
         for number in (1..=64).filter(|number| ![32, 33].contains(number)) {
             let signal = Signal::from_raw(number).unwrap();

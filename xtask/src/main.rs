@@ -30,7 +30,8 @@ cargo xtask TASK [--no-install] [ARGUMENTS]
            ARGUMENTS go to the app.
   test     Build everything and run every test, on a display and a session bus of their own.
            ARGUMENTS go to cargo test, as in: cargo xtask test -p legwork-tests --test descriptors
-           With --older-kernel as if on Linux 5.10.
+           With --older-kernel as if on Linux 5.10. With --services, tests fail where a service that they need
+           cannot run, and do not only say so.
   forks    Run all tests under a tracer, and say which programs have forked. ARGUMENTS go to cargo test.
   fuzz     Run each target of fuzz/ for 60 seconds, or as many as the first of ARGUMENTS says. With --keep, inputs that
            cover something new are added to fuzz/corpus.

@@ -18,6 +18,7 @@ use crate::{Outcome, cargo, say, take_flag};
 
 pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
     let on_older_kernel = take_flag(&mut args, "--older-kernel");
+    let requires_services = take_flag(&mut args, "--services");
     setup::ensure(Level::Test, install)?;
 
     let scope = scope(&args);
@@ -41,6 +42,9 @@ pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
             session.command(cargo::program())
         };
         cargo::prepare(&mut tests);
+        if requires_services {
+            tests.env("LEGWORK_TEST_SERVICES", "1");
+        }
         tests
             .args(["test", "--no-fail-fast"])
             .args(scope)

@@ -14,7 +14,7 @@ use rustix::fs::OFlags;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
 use super::limits::{self, Asked, Enforcement, ScopeLimit};
-use super::manager::{Manager, Property};
+use super::manager::{Line, Manager, Property};
 use super::{Scope, ScopeState, memory, name};
 use crate::child::gate::{Gate, Newborn, Opened};
 use crate::guardian;
@@ -70,7 +70,7 @@ struct Admission {
     child: Newborn,
     opened: RefCell<Option<Opened>>,
     /// The unit that is there, on which the app has a reference.
-    unit: RefCell<Option<(Manager, String)>>,
+    unit: RefCell<Option<(Line, String)>>,
     ended: Cell<bool>,
 }
 
@@ -127,8 +127,7 @@ impl Admission {
             manager.unref(&unit);
             return Err(has_ended());
         }
-        *self.unit.borrow_mut() = Some((manager.clone(), unit.clone()));
-        self.scope.state.borrow_mut().manager = Some(manager);
+        *self.unit.borrow_mut() = Some((manager.line(), unit.clone()));
         Ok(unit)
     }
 
@@ -292,10 +291,10 @@ impl Admission {
             if !matches!(state.phase, ScopeState::Unavailable(_)) {
                 state.phase = ScopeState::Ended;
             }
-            (state.unit, state.manager, state.cgroup) = (None, None, None);
+            (state.unit, state.cgroup) = (None, None);
         }
-        if let Some((manager, unit)) = self.unit.take() {
-            manager.unref(&unit);
+        if let Some((line, unit)) = self.unit.take() {
+            line.unref(&unit);
         }
     }
 }

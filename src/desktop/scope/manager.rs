@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 
 use gio::prelude::*;
 use gio::{
@@ -19,7 +20,7 @@ const PATH: &str = "/org/freedesktop/systemd1";
 const INTERFACE: &str = "org.freedesktop.systemd1.Manager";
 
 /// How long an answer is waited for, in milliseconds. A child does not wait as long.
-const ANSWER_WITHIN: i32 = 120_000;
+const ANSWER_WITHIN: i32 = 60_000;
 
 /// A property of a unit.
 pub(super) type Property = (String, Variant);
@@ -28,8 +29,25 @@ pub(super) type Property = (String, Variant);
 static KNOWS_NO_PIDFDS: AtomicBool = AtomicBool::new(false);
 
 /// The user's systemd, if there is a session bus; it may still be absent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Manager(DBusConnection);
+
+/// The connection by which a unit was made, as long as somebody else has it: a connection holds the main context in
+/// which it was made, and a child ends when its context does.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line(glib::WeakRef<DBusConnection>);
+
+impl Line {
+    /// Lets go of a unit, which systemd may forget then. A connection that is gone has let go already.
+    pub(super) fn unref(&self, unit: &str) {
+        if let Some(connection) = self.0.upgrade() {
+            Manager(connection).unref(unit);
+        }
+    }
+}
+
+/// The connection that was made in the default main context, which is never gone: kept, so that there is one.
+static KEPT: Mutex<Option<DBusConnection>> = Mutex::new(None);
 
 impl Manager {
     /// By the connection of the app, or else the one that all share who ask GIO for one.
@@ -50,6 +68,12 @@ impl Manager {
                     .map_err(failed)?;
                 // Whoever ends the bus would end an app that has never asked for one.
                 connection.set_exit_on_close(false);
+                if is_main
+                    && glib::MainContext::ref_thread_default() == glib::MainContext::default()
+                {
+                    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+                    *kept = Some(connection.clone());
+                }
                 connection
             }
         };
@@ -57,6 +81,10 @@ impl Manager {
             true => Err(text!("the connection to the session bus is closed")),
             false => Ok(Manager(connection)),
         }
+    }
+
+    pub(super) fn line(&self) -> Line {
+        Line(self.0.downgrade())
     }
 
     /// Makes a scope with this process in it, and waits until it is there.

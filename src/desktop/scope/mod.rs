@@ -96,7 +96,6 @@ struct Plan {
 struct State {
     phase: ScopeState,
     unit: Option<String>,
-    manager: Option<Manager>,
     cgroup: Option<Arc<Cgroup>>,
     enforcement: Vec<(ScopeLimit, Enforcement)>,
 }
@@ -213,21 +212,20 @@ impl Scope {
     /// Has its processes yield more or less to others from now on, also less than before, and says whether the kernel has
     /// that for the processors. In a scope that is not [active](ScopeState::Active), nothing is done.
     pub async fn set_qos(&self, qos: Qos) -> Enforcement {
-        let (manager, unit, cgroup) = {
+        let (unit, cgroup) = {
             let state = self.state.borrow();
-            let parts = (
-                state.manager.clone(),
-                state.unit.clone(),
-                state.cgroup.clone(),
-            );
-            match parts {
-                (Some(manager), Some(unit), Some(cgroup)) => (manager, unit, cgroup),
+            match (state.unit.clone(), state.cgroup.clone()) {
+                (Some(unit), Some(cgroup)) => (unit, cgroup),
                 _ => return Enforcement::Unknown,
             }
         };
         let weights = limits::weights(qos.class());
         let properties = weights.map(|(limit, weight)| limit.property(weight));
-        if let Err(why) = manager.set(&unit, properties.to_vec()).await {
+        let set = match Manager::connect().await {
+            Ok(manager) => manager.set(&unit, properties.to_vec()).await,
+            Err(why) => Err(why),
+        };
+        if let Err(why) = set {
             return Enforcement::NotEnforced(why.to_string());
         }
         let read_back = weights.map(|(limit, weight)| (limit, limit.read_back(weight, &cgroup)));

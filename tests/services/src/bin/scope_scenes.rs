@@ -1,16 +1,13 @@
 //! An app that runs children in scopes: `scope_scenes SCENE [ARGUMENT]`. It judges itself.
 
-use std::cell::Cell;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::Command as Plain;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use legwork::desktop::{Enforcement, Qos, Scope, ScopeLimit, ScopeState};
 use legwork::glib::MainContext;
-use legwork::glib::prelude::ObjectExt as _;
 use legwork::prelude::*;
 use legwork::{Command, ErrorKind, State, Stdio};
 use legwork_service_tests::scope_jobs::{JOBS, Priority, Tree, Where};
@@ -403,46 +400,52 @@ async fn restart() {
     until("systemd has forgotten them", || units().is_empty()).await;
 }
 
-/// What a start in a scope costs, beside one by way of the helper without it, and a plain one.
+/// What a start in a scope costs, beside a plain one and, of a program, one by way of the helper.
 async fn cost() {
-    const TIMES: usize = 100;
-    let median = |mut times: Vec<Duration>| {
-        times.sort();
-        times[times.len() / 2]
-    };
     for way in ["plain", "by the helper", "in a scope"] {
-        let (mut blocked, mut ran, mut ended) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..TIMES {
-            let mut command = Command::new("sleep").arg("0.01");
-            let scope = Scope::new().required();
-            match way {
-                "by the helper" => command = command.guarded_from_birth(),
-                "in a scope" => command = command.scope(&scope),
-                _ => (),
-            }
-            let start = Instant::now();
-            let program = command.spawn();
-            blocked.push(start.elapsed());
-            let running = Rc::new(Cell::new(start.elapsed()));
-            let seen = running.clone();
-            program
-                .status()
-                .connect_notify_local(Some("state"), move |status, _| {
-                    if status.state() == State::Running {
-                        seen.set(start.elapsed());
-                    }
-                });
-            program.await.unwrap();
-            ran.push(running.get());
-            ended.push(start.elapsed());
-        }
-        println!(
-            "start {way}: {:?} of the main thread, running after {:?}, ended after {:?}",
-            median(blocked),
-            median(ran),
-            median(ended)
-        );
+        let start = || {
+            let command = Command::new("true");
+            let at = Instant::now();
+            let program = match way {
+                "by the helper" => command.guarded_from_birth().spawn(),
+                "in a scope" => command.scope(&Scope::new().required()).spawn(),
+                _ => command.spawn(),
+            };
+            let blocked = at.elapsed();
+            let ends = async move { drop(program.await.unwrap()) };
+            (at, blocked, ends)
+        };
+        measure(&format!("a program {way}"), start).await;
     }
+    for way in ["plain", "in a scope"] {
+        let start = || {
+            let job = Where.builder();
+            let at = Instant::now();
+            let job = match way {
+                "in a scope" => job.scope(&Scope::new().required()).spawn(),
+                _ => job.spawn(),
+            };
+            let blocked = at.elapsed();
+            let ends = async move { drop(job.await.unwrap()) };
+            (at, blocked, ends)
+        };
+        measure(&format!("a job {way}"), start).await;
+    }
+}
+
+/// Prints medians of many starts: how long the main thread was blocked, and when the child had ended.
+async fn measure<F: Future>(what: &str, start: impl Fn() -> (Instant, Duration, F)) {
+    let (mut all_blocked, mut all_ended) = (Vec::new(), Vec::new());
+    for _ in 0..100 {
+        let (at, blocked, ends) = start();
+        ends.await;
+        all_blocked.push(blocked);
+        all_ended.push(at.elapsed());
+    }
+    all_blocked.sort();
+    all_ended.sort();
+    let (blocked, ended) = (all_blocked[50], all_ended[50]);
+    println!("{what}: {blocked:?} of the main thread, ended after {ended:?}");
 }
 
 /// The child runs, and it is said why it has no scope.
