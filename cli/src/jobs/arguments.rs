@@ -25,8 +25,8 @@ pub(super) enum Task {
     List(Listing),
     /// Print a line whenever a job starts, changes or ends, until it is interrupted
     ///
-    /// A job that changes is printed when another percent of it is done, or something else than its progress has
-    /// changed. With --json it is printed at each change, at most ten times a second.
+    /// A job that changes is printed when another percent of it is done, and when its state or its label changes. With
+    /// --json it is printed at each change, at most ten times a second.
     Watch(Listing),
     /// Ask jobs to stop; they are killed if they do not
     Cancel {
@@ -58,7 +58,7 @@ pub(super) enum Task {
 
 #[derive(Args)]
 pub(super) struct Listing {
-    /// Print JSON: one object for the list, one object a line when watching
+    /// Print JSON: one object for the list, one object a line when watching; docs/jobs1.md describes both
     #[arg(long)]
     pub(super) json: bool,
 }
