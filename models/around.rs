@@ -8,6 +8,21 @@ pub(crate) mod own {
     }
 }
 
+pub(crate) mod class {
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    pub(crate) enum Class {
+        Utility = 1,
+    }
+
+    impl Class {
+        pub(crate) fn from_number(number: u8) -> Option<Class> {
+            (number == 1).then_some(Class::Utility)
+        }
+    }
+}
+
 pub(crate) mod background {
     use std::os::fd::OwnedFd;
 

@@ -36,7 +36,7 @@ pub mod net {
     pub use real_rustix::net::*;
 }
 pub mod process {
-    pub(crate) use crate::around::{background, own};
+    pub(crate) use crate::around::{background, class, own};
     pub use real_rustix::process::*;
 }
 
