@@ -83,6 +83,7 @@ impl<J: Listed> Spawn for J {}
 /// | [`log_level`](Self::log_level) | what the app's own `log` lets through, else info |
 /// | [`forward_logs`](Self::forward_logs) | yes |
 /// | working directory, environment | the app's, see [`env`](Self::env) |
+/// | session bus | not found, see [`session_bus`](Self::session_bus) |
 /// | nice value, resource limits | the app's; a job changes its own in `run`, see nice(2) and setrlimit(2) |
 /// | standard input | `/dev/null` |
 /// | standard output and error | into the app's log |
@@ -175,6 +176,17 @@ impl<J: Listed> JobBuilder<J> {
     /// contains `=`, or if there is a NUL byte anywhere.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.options.env.push((name.into(), Some(value.into())));
+        self
+    }
+
+    /// Lets the job find the session bus, where it opens a connection with a unique name of its own: by GDBus, or by
+    /// `bus::session` of the feature `dbus`. The app's connection is not involved.
+    ///
+    /// By default a job does not find it: `DBUS_SESSION_BUS_ADDRESS` is `disabled:` in its environment, which every D-Bus
+    /// library takes for an error. That keeps out a library that would connect without being asked to. It is no sandbox:
+    /// a job that wants to can connect to the socket in `$XDG_RUNTIME_DIR`, and to the system bus.
+    pub fn session_bus(mut self, is_found: bool) -> Self {
+        self.options.session_bus = is_found;
         self
     }
 

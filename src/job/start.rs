@@ -189,6 +189,10 @@ fn start_worker<J: Listed>(job: J, options: &Options, label: &str) -> Result<Sta
         .fd(1, theirs_for_output)
         .fd(2, theirs_for_errors)
         .fd(CONTROL_FD, theirs);
+    if !options.session_bus {
+        // Not removed: a D-Bus library would then look for the bus in the user's runtime directory.
+        plan = plan.env("DBUS_SESSION_BUS_ADDRESS", "disabled:");
+    }
     for (name, value) in &options.env {
         plan = match value {
             Some(value) => plan.env(name, value),

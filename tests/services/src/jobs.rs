@@ -187,7 +187,31 @@ fn send(
     Ok(())
 }
 
+/// Asks the session bus for its own name there.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct AskTheBus;
+
+impl legwork::Job for AskTheBus {
+    type Message = ();
+    type Output = String;
+    type Error = legwork::bus::ConnectError;
+
+    fn run(self, _: &Ctx<Self>) -> Result<String, Self::Error> {
+        let context = legwork::glib::MainContext::new();
+        let ask = async {
+            let connection = legwork::bus::session().await?;
+            Ok(connection
+                .unique_name()
+                .map(ToString::to_string)
+                .unwrap_or_default())
+        };
+        context
+            .with_thread_default(|| context.block_on(ask))
+            .expect("nobody else has it")
+    }
+}
+
 legwork::jobs! {
     /// The jobs of the worker program.
-    pub static JOBS = [Serve];
+    pub static JOBS = [Serve, AskTheBus];
 }

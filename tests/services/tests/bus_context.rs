@@ -478,6 +478,16 @@ fn a_local_value_whose_context_is_gone_is_nobodys() {
 }
 
 #[test]
+fn a_forked_copy_of_the_app_leaves_its_connections_alone() {
+    let bus = SessionBus::get();
+    let output = Command::new(program("bus_forked"))
+        .env(SessionBus::VARIABLE, bus.address())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
 fn a_stream_that_nobody_reads_is_told_to_the_log() {
     let bus = SessionBus::get();
     let helper = |arguments: &[&str]| {
