@@ -1,7 +1,7 @@
 //! The window and everything in it.
 //!
 //! - [`job`], [`job_list`]: the model, GObjects whose properties the widgets are bound to.
-//! - [`start`], [`program`], [`program_control`]: run the work of a job, and update the model.
+//! - [`start`], [`program`], [`program_control`]: run the work of a job, and update the model and the [`session`].
 //! - [`work`], [`outcome`], [`program_outcome`], [`format`], [`error`]: titles, outcomes and progress in words.
 //! - [`window`], [`job_row`], [`job_page`], [`new_job`]: what is visible of them.
 //! - [`result_view`], [`log_view`], [`output_view`], [`isolation_view`]: the views of a job's page.
@@ -44,6 +44,7 @@ mod program_outcome;
 mod pulse;
 mod rate;
 mod result_view;
+mod session;
 mod stall;
 mod start;
 mod sums;
@@ -130,6 +131,13 @@ fn set_up(app: &adw::Application) {
             .activate(|app, _, folder| start(app, folder, Work::thumbnails))
             .build(),
     ]);
+    let weak = app.downgrade();
+    session::jobs().on_show(move |_, token| {
+        if let Some(window) = weak.upgrade().as_ref().map(window) {
+            window.set_startup_id(token);
+            window.present();
+        }
+    });
     app.set_accels_for_action("app.quit", &["<Control>q"]);
     app.set_accels_for_action("window.close", &["<Control>w"]);
     app.set_accels_for_action("win.new-job", &["<Control>n"]);

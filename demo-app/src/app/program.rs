@@ -10,7 +10,7 @@ use super::{
     job::Job,
     outcome::{Failure, Outcome},
     program_control::terminal_size,
-    program_outcome as outcome,
+    program_outcome as outcome, session,
 };
 use crate::{
     programs::{self, Conversion, PartialFile, Program},
@@ -98,6 +98,7 @@ fn set_up(job: &Job, command: Command) -> Command {
         .label(job.title())
         .helper(&worker_program::worker())
         .cancellable(job.cancellable())
+        .show_in(&session::jobs())
 }
 
 /// Follows the program to its end.

@@ -4,7 +4,7 @@ use gtk::glib;
 use legwork::prelude::*;
 use legwork_demo::jobs::Summary;
 
-use super::{entry::Entry, error, job::Job, outcome, program, work::Work};
+use super::{entry::Entry, error, job::Job, outcome, program, session, work::Work};
 use crate::worker_program;
 
 /// Starts `work`.
@@ -45,6 +45,7 @@ fn run<J: legwork::Listed>(
         .worker(&worker_program::worker())
         .label(job.title())
         .cancellable(job.cancellable())
+        .show_in(&session::jobs())
         .log_level(legwork::Level::Info);
     if let Some(deadline) = job.work().deadline() {
         builder = builder.deadline(deadline);
