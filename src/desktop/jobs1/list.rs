@@ -65,9 +65,10 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 ///
 /// # Threads and contexts
 ///
-/// A list belongs to the main context that was the thread's default when it was made, and shows jobs and programs of
-/// that context. It is neither `Send` nor `Sync`. Clones are the same list; dropping all of them changes nothing for what is
-/// listed already.
+/// A list belongs to its thread, and shows jobs and programs of the main context that is the thread's default. GLib keeps
+/// a context on which there are objects, so it does not go away before the jobs that are listed there have ended. A list
+/// is neither `Send` nor `Sync`. Clones are the same list; dropping all of them changes nothing for what is listed
+/// already.
 ///
 /// [docs/jobs1.md]: https://github.com/legwork-rs/legwork/blob/main/docs/jobs1.md
 /// [`gio::Application`]: gio::Application
@@ -75,7 +76,6 @@ static LAST: AtomicU64 = AtomicU64::new(0);
 pub struct JobList(Rc<List>);
 
 struct List {
-    context: glib::MainContext,
     availability: RefCell<Availability>,
     entries: RefCell<BTreeMap<u64, (Entry, SignalHandlerId)>>,
     outlet: RefCell<Option<Rc<Outlet>>>,
@@ -90,10 +90,8 @@ struct Entry {
 
 impl JobList {
     /// Makes an empty list. Nothing is asked of the bus until a job is in it.
-    #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         JobList(Rc::new(List {
-            context: glib::MainContext::ref_thread_default(),
             availability: RefCell::new(Availability::Unused),
             entries: RefCell::default(),
             outlet: RefCell::default(),
@@ -115,6 +113,12 @@ impl JobList {
     /// Returns whether the session can see the list.
     pub fn availability(&self) -> Availability {
         self.0.availability.borrow().clone()
+    }
+}
+
+impl Default for JobList {
+    fn default() -> Self {
+        JobList::new()
     }
 }
 
@@ -156,7 +160,7 @@ impl List {
                     .iter()
                     .for_each(|list| list.tell_changes(&object))
             };
-            Throttle::new(&self.context, INTERVAL, tell)
+            Throttle::new(INTERVAL, tell)
         };
         let entry = Entry { object, changes };
         // The list is kept by the jobs that run.
@@ -202,7 +206,7 @@ impl List {
     fn publish(self: &Rc<Self>) {
         if self.availability.replace(Availability::Pending) != Availability::Pending {
             let list = self.clone();
-            self.context.spawn_local(async move {
+            glib::MainContext::ref_thread_default().spawn_local(async move {
                 if let Err(why) = list.try_publish().await {
                     let unavailable =
                         Availability::none("the jobs are not on the session bus", &why);
