@@ -83,6 +83,8 @@ pub struct Command {
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
     pub(super) observers: Observers,
+    #[cfg(feature = "desktop")]
+    pub(super) activation: Option<super::activation::Activation>,
 }
 
 #[derive(Debug)]
@@ -166,6 +168,8 @@ impl Command {
             cancellables: Vec::new(),
             waits: Vec::new(),
             observers: Observers::default(),
+            #[cfg(feature = "desktop")]
+            activation: None,
         }
     }
 
