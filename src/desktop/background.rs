@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gio::prelude::*;
 use gio::{ActionMap, Application};
-use glib::{MainContext, Variant, VariantDict, VariantTy, WeakRef};
+use glib::{Variant, VariantDict, VariantTy, WeakRef};
 
 use super::availability::Availability;
 use super::bus::{self, Remote};
@@ -84,7 +84,7 @@ impl BackgroundStatus {
                 calls: Cell::new(false),
                 refused: Cell::new(false),
                 known: Known::new("background status"),
-                throttle: Throttle::new(&MainContext::ref_thread_default(), PERIOD, move || {
+                throttle: Throttle::new(PERIOD, move || {
                     if let Some(shared) = shared.upgrade() {
                         shared.update();
                     }

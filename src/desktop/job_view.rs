@@ -7,7 +7,7 @@ use std::time::Duration;
 use gio::prelude::*;
 use gio::{Application, DBusConnection, DBusSignalFlags, SignalSubscription};
 use glib::variant::ObjectPath;
-use glib::{MainContext, Variant, VariantDict, VariantTy, WeakRef};
+use glib::{Variant, VariantDict, VariantTy, WeakRef};
 
 use super::availability::Availability;
 use super::bus::{self, NameWatch, Remote};
@@ -87,7 +87,7 @@ impl Job {
                 server: RefCell::default(),
                 view: RefCell::default(),
                 request: RefCell::default(),
-                throttle: Throttle::new(&MainContext::ref_thread_default(), PERIOD, move || {
+                throttle: Throttle::new(PERIOD, move || {
                     if let Some(job) = job.upgrade() {
                         job.update();
                     }

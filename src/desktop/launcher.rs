@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use gio::prelude::*;
 use gio::{Application, DBusConnection};
-use glib::{MainContext, Variant, VariantDict, WeakRef};
+use glib::{Variant, VariantDict, WeakRef};
 
 use super::availability::Availability;
 use super::follow::{self, Shown};
@@ -54,7 +54,7 @@ impl Launcher {
                 running: RefCell::default(),
                 visible: Cell::new(false),
                 known: Known::new("launcher"),
-                throttle: Throttle::new(&MainContext::ref_thread_default(), PERIOD, move || {
+                throttle: Throttle::new(PERIOD, move || {
                     if let Some(entry) = entry.upgrade() {
                         entry.known.set(&entry.update());
                     }

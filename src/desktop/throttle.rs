@@ -6,7 +6,6 @@ use std::time::Duration;
 
 /// See the module. Nothing wakes the app up while nobody asks.
 pub(super) struct Throttle {
-    context: glib::MainContext,
     interval: Duration,
     act: Box<dyn Fn()>,
     /// Whether it was asked for since it last happened.
@@ -16,14 +15,8 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// `context` is the one on which it is asked for.
-    pub(super) fn new(
-        context: &glib::MainContext,
-        interval: Duration,
-        act: impl Fn() + 'static,
-    ) -> Rc<Self> {
+    pub(super) fn new(interval: Duration, act: impl Fn() + 'static) -> Rc<Self> {
         Rc::new(Throttle {
-            context: context.clone(),
             interval,
             act: Box::new(act),
             asked: Cell::new(false),
@@ -31,14 +24,19 @@ impl Throttle {
         })
     }
 
-    /// Has it happen, now or at the end of the interval.
+    /// Has it happen, now or at the end of the interval, on the thread's default context. That one is not kept: it
+    /// would not go away before its jobs have ended.
     pub(super) fn ask(self: &Rc<Self>) {
         self.asked.set(true);
         if self.pause.borrow().is_some() {
             return;
         }
+        let context = glib::MainContext::ref_thread_default();
+        let Ok(_owned) = context.acquire() else {
+            return;
+        };
         let (weak, interval) = (Rc::downgrade(self), self.interval);
-        let pause = self.context.spawn_local(async move {
+        let pause = context.spawn_local(async move {
             while let Some(throttle) = weak.upgrade()
                 && throttle.happens_or_rests()
             {
@@ -81,7 +79,7 @@ mod tests {
             let times = times.clone();
             move || times.set(times.get() + 1)
         };
-        let throttle = Throttle::new(&context, Duration::from_millis(100), count);
+        let throttle = Throttle::new(Duration::from_millis(100), count);
         let wait = |milliseconds| glib::timeout_future(Duration::from_millis(milliseconds));
         let asks = async {
             let begin = std::time::Instant::now();
