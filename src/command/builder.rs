@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
+#[cfg(feature = "desktop")]
+use super::activation::Activation;
 use super::host;
 use super::outcome::Success;
 use super::progress::LineProgress;
@@ -85,6 +87,8 @@ pub struct Command {
     pub(super) cancellables: Vec<gio::Cancellable>,
     pub(super) waits: Vec<gio::Cancellable>,
     pub(super) observers: Observers,
+    #[cfg(feature = "desktop")]
+    pub(super) activation: Option<Activation>,
 }
 
 #[derive(Debug)]
@@ -169,6 +173,8 @@ impl Command {
             cancellables: Vec::new(),
             waits: Vec::new(),
             observers: Observers::default(),
+            #[cfg(feature = "desktop")]
+            activation: None,
         }
     }
 
@@ -500,6 +506,32 @@ impl Command {
     #[cfg(feature = "desktop")]
     pub fn show_in(mut self, surface: &(impl crate::desktop::Surface + ?Sized)) -> Self {
         self.observers.add(surface.observer());
+        self
+    }
+
+    /// Lets the program's window come to the front: gives it a new activation token, as `XDG_ACTIVATION_TOKEN` and
+    /// `DESKTOP_STARTUP_ID`. Without one, its window may open behind that of the app. The app's own token is never handed
+    /// on.
+    ///
+    /// The context is that of the display on which the person has just clicked:
+    /// `window.display().app_launch_context()` in a GTK app. A token is for one start and for a short time, so call this
+    /// right before [`spawn`](Self::spawn). Where there is no token (another kind of context, a display without them),
+    /// nothing is set. A call of [`env_clear`](Self::env_clear) after this removes it.
+    ///
+    /// GDK asks the compositor for the token, and waits for the answer. See the protocols xdg-activation-v1 and
+    /// startup-notification.
+    #[cfg(feature = "desktop")]
+    pub fn activate_from(
+        mut self,
+        context: &impl glib::prelude::IsA<gio::AppLaunchContext>,
+    ) -> Self {
+        self.activation = Activation::new(context.as_ref(), &self.program);
+        if let Some(activation) = &self.activation {
+            let token: OsString = activation.token().into();
+            for name in ["XDG_ACTIVATION_TOKEN", "DESKTOP_STARTUP_ID"] {
+                self.env.push(EnvChange::Set(name.into(), token.clone()));
+            }
+        }
         self
     }
 

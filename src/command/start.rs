@@ -54,11 +54,17 @@ fn start(mut command: Command, collect: bool) -> CommandHandle {
     let cancellables = std::mem::take(&mut command.cancellables);
     let waits = std::mem::take(&mut command.waits);
     let observers = std::mem::take(&mut command.observers);
+    #[cfg(feature = "desktop")]
+    let activation = command.activation.take();
     let (supervisor, outcome) = match try_start(command, &status, collect) {
         Ok((supervisor, outcome)) => (Some(supervisor), outcome),
         Err(error) => {
             let (outlet, outcome) = mailbox(1);
             status.end(State::Failed, Some(error.copy()));
+            #[cfg(feature = "desktop")]
+            if let Some(activation) = activation {
+                activation.fail();
+            }
             let _ = outlet.put(Err(error));
             (None, outcome)
         }

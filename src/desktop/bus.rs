@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
+use std::sync::OnceLock;
 
 use gio::prelude::*;
 use gio::{
@@ -15,10 +16,20 @@ use gio::{
 use glib::{Variant, VariantTy, WeakRef};
 
 use super::task::{Task, answer};
+use crate::process::own;
 use crate::text::{Text, text};
+
+/// Whether this is a process that somebody has forked from the app: its copy of the connection is not its own.
+fn is_copy() -> bool {
+    static APP: OnceLock<u32> = OnceLock::new();
+    *APP.get_or_init(own::id) != own::id()
+}
 
 /// The app's connection to the session bus.
 pub(super) fn session(app: &WeakRef<Application>) -> Result<DBusConnection, Text> {
+    if is_copy() {
+        return Err(text!("this is not the app, but a copy of it"));
+    }
     let app = app
         .upgrade()
         .ok_or_else(|| text!("the GApplication is gone"))?;
@@ -101,8 +112,11 @@ impl Remote<'_> {
         }
     }
 
-    /// Calls a method whose answer nobody needs. Does nothing on a closed connection.
+    /// Calls a method whose answer nobody needs. Does nothing on a closed connection, and in a copy of the app.
     pub(super) fn tell(&self, connection: &DBusConnection, method: &str, arguments: &Variant) {
+        if is_copy() {
+            return;
+        }
         let message =
             DBusMessage::new_method_call(Some(self.name), self.path, Some(self.interface), method);
         message.set_flags(DBusMessageFlags::NO_REPLY_EXPECTED | DBusMessageFlags::NO_AUTO_START);

@@ -23,7 +23,7 @@ printf '[portal]\nDBusName=org.freedesktop.impl.portal.desktop.test\nInterfaces=
   'org.freedesktop.impl.portal.Inhibit;org.freedesktop.impl.portal.Background;org.freedesktop.impl.portal.Access' >"$folder/test.portal"
 printf '[preferred]\ndefault=test\n' >"$folder/test-portals.conf"
 printf '[Desktop Entry]\nType=Application\nName=Example\nExec=true\n' >"$folder/data/applications/org.example.App.desktop"
-"$2" backend=ok < <(sleep 30) &
+"$2" backend=ok < <(exec sleep 30 2>/dev/null) &
 mock=$!
 sleep .5
 "$portal" -v >"$folder/log" 2>&1 &

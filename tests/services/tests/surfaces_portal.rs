@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use legwork_service_tests::services_or_skip;
+use legwork_service_tests::{services_or_skip, skipped};
 
 #[test]
 fn the_real_portal_inhibits_for_the_app_by_its_id() {
@@ -15,7 +15,7 @@ fn the_real_portal_inhibits_for_the_app_by_its_id() {
         .output()
         .expect("bash");
     if run.status.code() == Some(3) {
-        eprintln!("SKIPPED: xdg-desktop-portal is not installed");
+        skipped("as xdg-desktop-portal is not installed");
         return;
     }
     let said = String::from_utf8_lossy(&run.stdout);

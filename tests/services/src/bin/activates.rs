@@ -1,6 +1,7 @@
 //! A GTK app that starts a program three times with a token of its display, and once with a context that has none. The
 //! program says both variables.
 
+use gtk::gio::prelude::*;
 use legwork::{Command, gio, glib};
 
 const SHOW: &str = "echo \"$XDG_ACTIVATION_TOKEN|$DESKTOP_STARTUP_ID\"";
@@ -19,6 +20,10 @@ fn main() {
         for _ in 0..3 {
             say(Command::new("sh").activate_from(&context)).await;
         }
+        // What has not started gives its token back.
+        context.connect_launch_failed(|_, token| println!("failed {}", !token.is_empty()));
+        let none_such = Command::new("/no/such/program").activate_from(&context);
+        assert!(none_such.spawn().await.is_err());
         let none = gio::AppLaunchContext::new();
         say(Command::new("sh").activate_from(&none)).await;
         // What the environment has is handed on where it is asked for: the program does say what it has.
