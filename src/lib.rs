@@ -77,6 +77,7 @@
 //! | wait for it | `.await` the [`JobHandle`]: `Result<Output, `[`Error`]`>` |
 //! | show it | [`Status`], a GObject |
 //! | stop it | [`JobHandle::cancel`], [`cancellable`](JobHandle::cancellable), [`stop_with`](JobHandle::stop_with), drop it |
+//! | limit it, with all that it starts | `desktop::Scope`, `desktop::Qos` |
 //! | pause it, signal it | [`Control`], which also stops it while its handle is awaited |
 //! | talk to it | [`JobHandle::message`], [`on_message`](JobHandle::on_message), [`Sender`] |
 //! | hand over much data | [`Buffer`], [`BufferMut`], [`BufferWriter`]; [`Descriptor`] for an open file |
@@ -116,6 +117,7 @@
 //! | `app` | yes | the app's side; brings GLib and GIO |
 //! | `log` | yes | records of the `log` crate arrive in the app |
 //! | `tracing` | no | events of the `tracing` crate arrive in the app |
+//! | `desktop` | no | scopes of the user's systemd, quality of service; needs GIO alone |
 //!
 //! Without `app` what is left is a worker's side, without GLib. A worker program built with it
 //! does not link GLib either, as it uses nothing of it.
@@ -130,14 +132,15 @@
 //! |---|---|---|
 //! | `job` | app | a typed job: `builder` has the setters and `options` the defaults (deadline, grace, capacity); `start` starts a worker for it; `handle`, `channel` and `log` are what the app holds; `run` is one job in its worker (deadline, stopping, progress, log, and whose waits end on other threads when the context goes away); `worker/` is one worker process: its `mod` has the handshake, how many frames are read in a row, and the exit, `frames` says which frame may come when, `prints` is what it prints, `link` the socket and the page; `outcome` decides which outcome it is; `sink`, `requests`, `taken` and `lines` are their parts |
 //! | `command` | app | an external program: `builder`, `stdio` and `stop` are its options (which steps of stopping, after how long); `start` with `host`, `standards`, `terminal`, `secrets` and `exec_helper` starts it; `handle` and `streams` are what the app holds; `supervisor/` has the parts of a running program; `progress` reads progress from lines; `outcome` decides which outcome it is |
+//! | `desktop` | app | what the session does for a child: `scope/` is a unit of systemd for it (`admission` is one child, `manager` what is said to systemd, `limits` what holds, `memory` how an end for want of memory is noticed, `name` how units are called), `qos` how much it yields to others |
 //! | `model` | app | [`Status`], a GObject for user interfaces |
-//! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `owner`, `control` and `cancel` what handles and others can do to it, `worker` which program is the worker |
+//! | `child` | app | common to jobs and programs: `error` is [`Error`] with its questions, `seat` a child's place in the hub, `owner`, `control` and `cancel` what handles and others can do to it, `gate` what it waits for before its first instruction, `worker` which program is the worker |
 //! | `main_loop` | app | `hub` and `source` are the one epoll descriptor and the one `GSource` of a context, what happens when that goes away (the children are killed, those who wait are woken), and the slice of an iteration; `turns` the order in which what is ready is handled; `alarms` are the deadlines of all children, `countdown` the time that a child has to react; `mailbox` is a channel to a future; `guardian` what is done when that has ended |
 //! | `worker` | child | `boot` is from `main` over the jobs to the end; `answer` is one job, from its input to its answer; `job` and `jobs` are what a job is and the table of them; `ctx`, `run` and `link` what a running job can do, its own state and that of the process; `watch` is the watching thread; `log`, `tracing`, `panic` and `crash` (with `modules`, for frames without names) are what arrives without the job's doing; `exec` is the exec helper |
 //! | `wire` | both | `frame` is what is said, field by field (a change also needs another `PROTOCOL`, and `docs/protocol.md`); `control` the socket; `page` the memory that both map; `limits` how long texts may be, `file_size` how large such memory; `nul` takes NUL out of texts; `attach` values with descriptors; `buffer` sealed memory; `path` paths of any bytes; `schema` the fingerprint of types |
 //! | [`guardian`] | both | who kills what the app leaves behind: `app` is the app's end, `process` the guardian's own |
 //! | [`spawn`] | both | birth: `plan` is what to start; `program` finds it in PATH, `loader` the app's own file; `environment` and `map` are its variables and descriptors; `attributes` are its signals and group; `checked` and `directory` look before it; `posix_spawn` is the one call; `error` and `diagnosis` say why it failed |
-//! | [`process`] | both | life and death: `handle`, `pidfd` (also whether an end can be known at all: SIGCHLD), `exit` (also why an end is unknown), `signal`, `held` (stopped or frozen by others), `own` (this process, and not a copy of it), `mask`, `leave`; `destroy` and `background` for what takes long |
+//! | [`process`] | both | life and death: `handle`, `pidfd` (also whether an end can be known at all: SIGCHLD), `exit` (also why an end is unknown), `signal`, `held` (stopped or frozen by others), `own` (this process, and not a copy of it), `mask`, `leave`; `cgroup` and `class` (how much a thread yields to others); `destroy` and `background` for what takes long |
 //! | `threads` | app | what the compiler says of a handle on another thread |
 //! | `text` | both | how sentences are made of templates and translated; each sentence stands where its fault is noticed |
 //!
