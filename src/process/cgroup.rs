@@ -132,7 +132,7 @@ pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(value)?.parse().ok()
 }
 
-#[cfg(all(test, feature = "desktop"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::spawn::{Plan, Program};
