@@ -81,7 +81,8 @@ impl Control {
     }
 
     /// Suspends the child and its process group (SIGSTOP), until [`resume`](Self::resume). What it
-    /// has started in a group or session of its own runs on.
+    /// has started in a group or session of its own runs on, unless the child is in a scope of its own
+    /// (`desktop::Scope`): that is frozen as a whole.
     ///
     /// A paused child can be cancelled: it continues, and has its grace as any other. Nor does it
     /// outlive the app. The handshake of a job and `stall_deadline` wait for it; a `deadline` does not.

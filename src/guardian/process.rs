@@ -45,6 +45,13 @@ struct Ward {
     watched: bool,
 }
 
+impl Ward {
+    /// How many are open for it.
+    fn descriptors(&self) -> usize {
+        1 + usize::from(self.tree.is_some())
+    }
+}
+
 /// Watches until the app is gone or has no use for it any more. What its hello brought is a pidfd
 /// of the app and a bell.
 pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>) -> ! {
@@ -88,15 +95,17 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
         .map_or(usize::MAX, |most| (most as usize).saturating_sub(FREE));
     let mut wards: HashMap<u64, Ward> = HashMap::new();
     let mut ended: VecDeque<(Instant, Ward)> = VecDeque::new();
+    let mut held = 0;
     let mut events = Vec::with_capacity(64);
     loop {
         // What there are no descriptors for waits in the socket.
-        while wards.len() + ended.len() < most
+        while held < most
             && let Some(more) = receive(&control, &mut scratch)
         {
             for mut ward in more {
                 let key = ward.pidfd.as_raw_fd() as u64;
                 ward.watched = watch(ward.pidfd.as_fd(), key).is_ok();
+                held += ward.descriptors();
                 wards.insert(key, ward);
             }
         }
@@ -139,7 +148,8 @@ pub(crate) fn run(control: Control, mut scratch: Scratch, brought: Vec<OwnedFd>)
         }
         // The app has been seen alive since: what this process did not get round to meanwhile does not count.
         while ended.front().is_some_and(|(at, _)| *at + AFTERMATH <= now) {
-            ended.pop_front();
+            let forgotten = ended.pop_front();
+            held -= forgotten.map_or(0, |(_, ward)| ward.descriptors());
         }
     }
 }

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{fs, path};
 
 use rustix::fs::{Mode, OFlags, open, openat};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Where the cgroups of version 2 are mounted, alone or beside those of version 1.
 pub(super) const MOUNTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -72,10 +73,27 @@ impl Cgroup {
         )?)
     }
 
-    /// SIGKILL, for all that are in it, and those that they fork meanwhile. Linux 5.14.
+    /// SIGKILL, for all that are in it, and those that they fork meanwhile.
     pub(crate) fn kill(&self) -> io::Result<()> {
         self.look_for_oom();
-        self.write("cgroup.kill", "1")
+        match self.write("cgroup.kill", "1") {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => self.kill_each(),
+            killed => killed,
+        }
+    }
+
+    /// The same before Linux 5.14. Frozen, they do not end, so that their numbers are their own. One that was just being
+    /// forked is in the list of the next round.
+    fn kill_each(&self) -> io::Result<()> {
+        self.freeze(true)?;
+        for _ in 0..3 {
+            let members = self.read("cgroup.procs")?;
+            let numbers = members.lines().filter_map(|line| line.parse().ok());
+            for member in numbers.filter_map(Pid::from_raw) {
+                let _ = kill_process(member, Signal::KILL);
+            }
+        }
+        self.freeze(false)
     }
 
     /// Stops all that are in it, or has them go on. They can be killed meanwhile, and get no other signal.
@@ -112,4 +130,48 @@ pub(super) fn own_path(cgroups: &str) -> Option<&str> {
 pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     let value = |line: &str| Some(line.strip_prefix(name)?.strip_prefix(' ')?.to_owned());
     text.lines().find_map(value)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spawn::{Plan, Program};
+
+    #[test]
+    fn an_older_kernel_kills_all_of_it_as_well() {
+        let made = MOUNTS.iter().rev().find_map(|mount| {
+            let path = PathBuf::from(format!("{mount}/legwork-unit-{}", std::process::id()));
+            fs::create_dir(&path).ok()?;
+            path.join("cgroup.freeze").exists().then_some(path)
+        });
+        let Some(path) = made else {
+            println!("NOT TESTED: no cgroup can be made here");
+            return;
+        };
+        let cgroup = Cgroup::at(path.clone()).unwrap();
+        let mut child = Plan::new(Program::name("sh"))
+            .args([
+                "-c",
+                "until grep -q legwork-unit /proc/self/cgroup; do :; done
+                 setsid sleep 1000 & setsid sleep 1000 & wait",
+            ])
+            .spawn()
+            .unwrap();
+        cgroup
+            .write("cgroup.procs", &child.pid().to_string())
+            .unwrap();
+        let members = || cgroup.read("cgroup.procs").unwrap().lines().count();
+        while members() < 3 {
+            std::thread::yield_now();
+        }
+        cgroup.kill_each().unwrap();
+        assert_eq!(
+            child.wait().unwrap().status.signal(),
+            Some(crate::process::Signal::KILL)
+        );
+        while members() > 0 {
+            std::thread::yield_now();
+        }
+        fs::remove_dir(path).unwrap();
+    }
 }
