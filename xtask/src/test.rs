@@ -43,7 +43,7 @@ pub(crate) fn run(install: Install, mut args: Vec<OsString>) -> Outcome {
         };
         cargo::prepare(&mut tests);
         if requires_services {
-            tests.env("LEGWORK_TEST_SERVICES", "1");
+            tests.env("LEGWORK_SERVICES", "1");
         }
         tests
             .args(["test", "--no-fail-fast"])

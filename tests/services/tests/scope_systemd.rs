@@ -1,5 +1,5 @@
 //! Children in scopes of a real `systemd --user`, which each test has for itself. Where it cannot run, the tests say so,
-//! and fail if `LEGWORK_TEST_SERVICES` is set.
+//! and fail if `LEGWORK_SERVICES` is set.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -28,7 +28,7 @@ fn play(scene: &str, argument: &str) {
     println!("{}", String::from_utf8_lossy(&stdout));
     if status.code() == Some(MISSING) {
         println!("NOT TESTED: {said}");
-        let must = std::env::var_os("LEGWORK_TEST_SERVICES").is_some();
+        let must = std::env::var_os("LEGWORK_SERVICES").is_some();
         assert!(!must, "{said}");
         return;
     }
