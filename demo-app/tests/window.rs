@@ -58,6 +58,29 @@ fn a_job_is_started_and_its_sums_are_read() {
 }
 
 #[test]
+fn jobs_are_listed_for_other_programs_until_that_is_switched_off() {
+    const LIST: &str = "org.legwork.Demo.LegworkJobs";
+    let (_parent, folder) = endless("Old Disk");
+    let mut desktop = Desktop::with_app(&[]);
+    desktop.activate("checksum", &folder);
+    desktop.wait("the list", |desktop| desktop.has_owner(LIST));
+    desktop.click("Stop Checksums of Old Disk");
+    desktop.wait("no list", |desktop| !desktop.has_owner(LIST));
+
+    desktop.press("ctrl+comma");
+    desktop.click("Other Programs");
+    desktop.wait("what is kept", |desktop| {
+        let kept = desktop.preferences();
+        kept.contains("session=false") && kept.contains("awake=true")
+    });
+    desktop.press("Escape");
+    desktop.wait("no preferences", |desktop| !desktop.sees("Other Programs"));
+    desktop.activate("checksum", &folder);
+    desktop.wait_for("Checksums of Old Disk, running");
+    assert!(!desktop.has_owner(LIST));
+}
+
+#[test]
 fn a_running_job_shows_its_progress_and_is_stopped_by_its_button() {
     let (_parent, folder) = endless("Old Disk");
     let mut desktop = Desktop::with_app(&[&folder]);

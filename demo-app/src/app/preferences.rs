@@ -3,7 +3,7 @@
 use adw::prelude::*;
 use gtk::glib::clone;
 
-use super::desktop::Desktop;
+use super::{accessible, desktop::Desktop};
 
 /// Opens the preferences above `window`.
 pub(super) fn present(window: &gtk::Window) {
@@ -26,6 +26,7 @@ pub(super) fn present(window: &gtk::Window) {
                 .subtitle(gtk::glib::markup_escape_text(&subtitle))
                 .activatable_widget(&switch)
                 .build();
+            accessible::set_name(&switch, place.title);
             row.add_suffix(&switch);
             group.add(&row);
             switch.connect_active_notify(clone!(

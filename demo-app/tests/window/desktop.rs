@@ -199,6 +199,23 @@ impl Desktop {
         assert!(done.expect("gdbus is installed").success());
     }
 
+    /// Returns whether somebody on the session bus has this name.
+    pub(crate) fn has_owner(&self, name: &str) -> bool {
+        let bus = "org.freedesktop.DBus";
+        let answer = command("gdbus", &self.environment)
+            .args(["call", "--session", "--dest", bus, "--object-path", "/"])
+            .args(["--method", "org.freedesktop.DBus.NameHasOwner", name])
+            .output()
+            .expect("gdbus");
+        answer.stdout == b"(true,)\n"
+    }
+
+    /// Returns the file of the preferences, as far as it is there.
+    pub(crate) fn preferences(&self) -> String {
+        let file = self._home.path().join("legwork-demo.ini");
+        std::fs::read_to_string(file).unwrap_or_default()
+    }
+
     /// Whether something has this name.
     pub(crate) fn sees(&mut self, name: &str) -> bool {
         self.ask(json!({"do": "sees", "name": name})) == Value::Bool(true)
