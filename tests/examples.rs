@@ -27,7 +27,8 @@ fn every_example_is_run_here() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
     let here = concat!(
         include_str!("examples.rs"),
-        include_str!("real_programs.rs")
+        include_str!("real_programs.rs"),
+        include_str!("services/tests/bus_peers.rs")
     );
     for entry in std::fs::read_dir(folder).expect("the examples") {
         let file: PathBuf = entry.expect("an entry").path();
@@ -39,13 +40,13 @@ fn every_example_is_run_here() {
             );
             continue;
         }
-        let name = file
-            .file_stem()
-            .expect("a name")
-            .to_string_lossy()
-            .into_owned();
-        let variable = format!("CARGO_BIN_EXE_example_{name}");
-        assert!(here.contains(&variable), "nobody runs {}", file.display());
+        let name = |part: Option<&std::ffi::OsStr>| part.expect("a name").display().to_string();
+        // A program of this package, or a script.
+        let name = match file.extension().is_some_and(|kind| kind == "rs") {
+            true => format!("CARGO_BIN_EXE_example_{}", name(file.file_stem())),
+            false => format!("examples/{}", name(file.file_name())),
+        };
+        assert!(here.contains(&name), "nobody runs {}", file.display());
     }
 }
 
