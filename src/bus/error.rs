@@ -25,7 +25,7 @@ struct Inner {
 pub enum ConnectStep {
     /// The app's side could not be prepared: no descriptor was left.
     Prepare,
-    /// The address is malformed, or of a kind that is not supported, or there is none.
+    /// The address is malformed, or of a kind that is not supported, or missing.
     Address,
     /// Nothing accepted the connection at the address.
     Connect,

@@ -85,7 +85,7 @@ struct Burst {
 const PAUSE: Duration = Duration::from_millis(50);
 
 impl Executor {
-    /// Returns the executor of a context and priority, and creates it if there is none.
+    /// Returns the executor of a context and priority, and creates it the first time.
     pub(super) fn of(context: &glib::MainContext, priority: i32) -> io::Result<Arc<Self>> {
         let address = context.as_ptr().addr();
         let mut known = lock(&EXECUTORS);

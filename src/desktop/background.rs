@@ -31,8 +31,8 @@ const LENGTH_MAX: usize = 96;
 ///
 /// The Background portal (version 2) takes it from apps in a sandbox, and refuses it to others.
 ///
-/// That list also has a button which ends the app. GNOME Shell activates the app's action `quit` for that, and *kills* the app
-/// if there is none, or it does not end. [`new`](Self::new) logs a warning if the app has no such action:
+/// That list also has a button which ends the app. GNOME Shell activates the app's action `quit` for that, and *kills* an
+/// app that has no such action or does not end. [`new`](Self::new) logs a warning if the app has no such action:
 ///
 /// ```
 /// use legwork::gio::{self, prelude::*};

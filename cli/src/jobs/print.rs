@@ -19,7 +19,7 @@ pub(super) fn text(text: &str) {
     let _ = stdout().write_all(text.as_bytes());
 }
 
-/// Returns a line for each job, under headings; or one that says that there is none.
+/// Returns a line for each job, under headings; or a line that says that no job is listed.
 pub(super) fn table(jobs: &[&Job]) -> String {
     if jobs.is_empty() {
         return "No app in this session shows a job.\n".to_owned();

@@ -121,7 +121,7 @@ impl Desktop {
             file: glib::user_config_dir().join("legwork-demo.ini"),
         };
         let kept = glib::KeyFile::new();
-        // There is none before the first change.
+        // It does not exist before the first change.
         if kept
             .load_from_file(&desktop.file, glib::KeyFileFlags::NONE)
             .is_ok()
