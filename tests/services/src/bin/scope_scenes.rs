@@ -29,6 +29,7 @@ fn main() {
             "app_dies" => app_dies(&argument).await,
             "none_left" => none_left(argument.parse().unwrap()).await,
             "restart" => restart().await,
+            "meets_a_restart" => meets_a_restart().await,
             "cost" => cost().await,
             "without" => without(&argument).await,
             "required" => required(&argument).await,
@@ -376,8 +377,18 @@ async fn none_left(many: usize) {
     until("systemd has forgotten them", || units().is_empty()).await;
 }
 
-/// The manager executes itself again, before starts, during a start, and during a child's life.
+/// An app meets a manager that executes itself again. What the manager was told in that moment may be lost, so that a unit
+/// can stay until the app has ended, but no longer.
 async fn restart() {
+    let app = Plain::new(std::env::current_exe().unwrap())
+        .arg("meets_a_restart")
+        .status();
+    assert!(app.unwrap().success());
+    until("systemd has forgotten them", || units().is_empty()).await;
+}
+
+/// The manager executes itself again, before starts, during a start, and during a child's life.
+async fn meets_a_restart() {
     let (scope, held) = (Scope::new(), Scope::new());
     let (program, grandchild) = tree(Some(&held)).await;
     let mut reexec = Plain::new("systemctl")
@@ -397,7 +408,6 @@ async fn restart() {
     program.cancel();
     assert!(program.await.unwrap_err().is_cancelled());
     until("the grandchild has ended", || !is_alive(grandchild)).await;
-    until("systemd has forgotten them", || units().is_empty()).await;
 }
 
 /// What a start in a scope costs, beside a plain one and, of a program, one by way of the helper.
