@@ -41,7 +41,7 @@ impl sealed::Surface for Hold {
         let this = self.clone();
         follow::observer(move |_, _| {
             let app = this.app.upgrade();
-            // GLib tells the bus, and logs a critical warning if there is none.
+            // GLib tells the bus, and logs a critical warning if it is missing.
             let on_bus = bus::session(&this.app).ok().and(app.as_ref());
             let busy = on_bus.filter(|app| this.busy && !app.is_remote());
             Held {

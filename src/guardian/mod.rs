@@ -3,8 +3,8 @@
 //! A worker notices the death of its app by itself, unless it has been stopped (SIGSTOP, a debugger, a
 //! frozen cgroup); an external program notices nothing. So the app hands the pidfd of every child to a process
 //! that holds them and a pidfd of the app, and sleeps. When the app is gone, whatever it died of, it sends
-//! SIGKILL to every child, its group and the cgroup that it has for itself, and ends. A pidfd needs no care for reused numbers: it means the same
-//! process for ever.
+//! SIGKILL to every child, its group and the cgroup that it has for itself, and ends. A pidfd needs no care
+//! for reused numbers: it means the same process for ever.
 //!
 //! It is the worker program in another role, in a session of its own, so that Ctrl+C in the app's terminal
 //! does not reach it, and it is born with every signal blocked: what is sent to all that bear the app's name, as

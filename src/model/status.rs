@@ -72,7 +72,7 @@ mod imp {
         /// The child's process id; 0 while there is no child.
         #[property(get)]
         pub(super) pid: Cell<u32>,
-        /// The same in full, for those who wait for the child beside its handle.
+        /// Why it did not finish, in full, for those who wait for the child beside its handle.
         pub(super) failure: RefCell<Option<Rc<dyn Error>>>,
     }
 

@@ -19,7 +19,7 @@ const BEST_EFFORT: libc::c_int = 2;
 const IDLE: libc::c_int = 3;
 
 impl Class {
-    /// The class with this number; 0 is none.
+    /// The class with this number; 0 stands for no class.
     pub(crate) fn from_number(number: u8) -> Option<Class> {
         [Class::Utility, Class::Background]
             .into_iter()

@@ -29,7 +29,7 @@ fn each_start_has_a_token_of_its_own_and_never_that_of_the_app() {
         .collect();
     assert_eq!(tokens.len(), 3, "each is new");
     assert_eq!(lines[3], "failed true");
-    // Without a display's context there is none, not that of the app.
+    // Without a display's context it gets no token, not even that of the app.
     assert_eq!(lines[4], "|");
     assert_eq!(lines[5], "control|");
 }

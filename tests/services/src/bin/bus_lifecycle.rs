@@ -32,7 +32,7 @@ async fn lifecycle() {
         .await
         .unwrap();
     same("built");
-    // The system's bus is the same here, for there is none in a test's session.
+    // A test's session has no system bus: this one stands for it.
     let address = std::env::var("DBUS_SESSION_BUS_ADDRESS").unwrap();
     let caller = bus::address(&address)
         .configure(|builder| builder.method_timeout(Duration::from_secs(60)))
