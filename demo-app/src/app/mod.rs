@@ -110,18 +110,6 @@ pub(crate) fn run() -> glib::ExitCode {
 }
 
 fn set_up(app: &adw::Application) {
-    desktop::Desktop::set_up(
-        app.upcast_ref(),
-        clone!(
-            #[weak]
-            app,
-            move |token| {
-                let window = window(&app);
-                window.set_startup_id(token);
-                window.present();
-            }
-        ),
-    );
     app.add_action_entries([
         gio::ActionEntry::builder("about")
             .activate(|app, _, _| about(app))
@@ -145,6 +133,19 @@ fn set_up(app: &adw::Application) {
             .activate(|app, _, folder| start(app, folder, Work::thumbnails))
             .build(),
     ]);
+    // After the action `quit`, which the list of background apps needs.
+    desktop::Desktop::set_up(
+        app.upcast_ref(),
+        clone!(
+            #[weak]
+            app,
+            move |token| {
+                let window = window(&app);
+                window.set_startup_id(token);
+                window.present();
+            }
+        ),
+    );
     app.set_accels_for_action("app.quit", &["<Control>q"]);
     app.set_accels_for_action("window.close", &["<Control>w"]);
     app.set_accels_for_action("win.new-job", &["<Control>n"]);
